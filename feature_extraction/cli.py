@@ -1,0 +1,5 @@
+"""The command `vlhyper extract`."""
+
+
+def extract() -> None:
+    """Extract image features."""

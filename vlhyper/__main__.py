@@ -1,0 +1,3 @@
+from vlhyper.cli import main
+
+main()

@@ -1,0 +1,69 @@
+"""The program `vlhyper`: finds the commands and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+
+import typer
+
+import vlhyper.commands
+from vlhyper.errors import JobError, UserError
+
+EPILOG = "Errors are one line on standard error; add --debug to any command for the traceback."
+
+
+def build_app() -> typer.Typer:
+    """Every function `vlhyper.commands.NAME:command` and every entry point of the group `vlhyper.commands`."""
+    app = typer.Typer(
+        name="vlhyper",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help="Extract image features once, train one multitask vision-and-language model, score with the standard metrics.",
+        epilog=EPILOG,
+    )
+    found = {
+        module.name.replace("_", "-"): importlib.import_module(f"vlhyper.commands.{module.name}").command
+        for module in pkgutil.iter_modules(vlhyper.commands.__path__)
+    }
+    found.update({entry.name: entry.load() for entry in entry_points(group="vlhyper.commands")})
+    for name, command in sorted(found.items()):
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run one command in this process, as a shell would, with errors left as exceptions."""
+    typer.main.get_command(build_app()).main(list(arguments), prog_name="vlhyper", standalone_mode=False)
+
+
+def main() -> None:
+    """Entry point: exit code 0, 1 (the job failed) or 2 (usage or input)."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    command = typer.main.get_command(build_app())
+    try:
+        sys.exit(command.main(arguments, prog_name="vlhyper", standalone_mode=True))
+    except BrokenPipeError:
+        # `vlhyper ... | head` is no failure; _exit keeps Python from writing to the closed pipe once more.
+        os._exit(0)
+    except (UserError, JobError, ModuleNotFoundError, OSError, MemoryError) as error:
+        if debug:
+            raise
+        print(f"vlhyper: {_one_line(error)}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, UserError | ModuleNotFoundError) else 1)
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"this command needs {error.name}, which is not installed: pip install 'vlhyper[model]'"
+    return " ".join(str(error).split()) or type(error).__name__

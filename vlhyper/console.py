@@ -1,0 +1,100 @@
+"""What long work shows: a progress bar on a terminal, plain lines elsewhere; tables that can be read.
+
+Everything but results goes to standard error, so that `--json` output can be piped.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Bar(Protocol):
+    def __call__(self, done: int = 1, note: str = "") -> None:
+        """Say that `done` more units are finished; `note` replaces the text behind the bar."""
+
+
+def say(text: str) -> None:
+    """One plain line for a person, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(label: str, total: int | None, unit: str = "", start: int = 0, every: float = 10.0) -> Iterator[Bar]:
+    """A bar over `total` units of work, `start` of them done already; elsewhere than on a terminal a line each `every` seconds."""
+    maker = _rich_bar if sys.stderr.isatty() else _plain_bar
+    with maker(label, total, unit, start, every) as bar:
+        yield bar
+
+
+def tracked(items: Iterable[Item], label: str, total: int | None = None, unit: str = "") -> Iterator[Item]:
+    """Iterate over `items` with a bar."""
+    size = total if total is not None else len(items) if isinstance(items, Sequence) else None
+    with progress(label, size, unit) as bar:
+        for item in items:
+            yield item
+            bar()
+
+
+@contextmanager
+def _rich_bar(label: str, total: int | None, unit: str, start: int, every: float) -> Iterator[Bar]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as display:
+        task = display.add_task(label, total=total, completed=start, note="")
+
+        def bar(done: int = 1, note: str = "") -> None:
+            display.update(task, advance=done, **({"note": note} if note else {}))
+
+        yield bar
+
+
+@contextmanager
+def _plain_bar(label: str, total: int | None, unit: str, start: int, every: float) -> Iterator[Bar]:
+    began = last = time.monotonic()
+    count, text = start, ""
+
+    def line() -> None:
+        amount = f"{count}" if total is None else f"{count}/{total}"
+        say(" ".join(filter(None, (f"{label}:", amount, unit, f"{time.monotonic() - began:.0f}s", text))))
+
+    def bar(done: int = 1, note: str = "") -> None:
+        nonlocal count, last, text
+        count, text = count + done, note or text
+        if time.monotonic() - last >= every:
+            last = time.monotonic()
+            line()
+
+    yield bar
+    line()
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+    """A table on standard output; numbers are right-aligned, floats shown with two decimals."""
+    from rich.console import Console
+    from rich.table import Table
+
+    body = [list(row) for row in rows]
+    table = Table(title=title or None, title_justify="left")
+    for index, name in enumerate(columns):
+        numeric = any(isinstance(row[index], int | float) for row in body)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in body:
+        table.add_row(*(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row))
+    # Off a terminal rich assumes 80 columns and folds; a log or a pipe takes the table as wide as it is.
+    console = Console()
+    Console(width=console.width if console.is_terminal else 160).print(table)

@@ -1,0 +1,80 @@
+"""Small rules for files: what is written appears whole or not at all, what is read fails with the file's name."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vlhyper.errors import UserError
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path in the folder of `path`; on success it becomes `path`, on failure nothing is left.
+
+    The body writes and closes the file. The rename is atomic on one file system, so a reader never sees half a file.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        # mkstemp makes the file private; a result is as readable as any other file the user makes.
+        part.chmod(0o666 & ~_umask())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike[str], value: Any, indent: int | None = None) -> None:
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
+
+
+def existing_file(path: str | os.PathLike[str], what: str = "file") -> Path:
+    """`path` as a Path. Raises UserError where it is missing or a folder."""
+    found = Path(path)
+    if found.is_dir():
+        raise UserError(f"{found}: this is a folder; {what} must be a file")
+    if not found.exists():
+        raise UserError(f"{found}: no such file; {what} must exist")
+    return found
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """The value of a JSON file (a byte-order mark is passed over). Raises UserError that names file and place."""
+    found = existing_file(path)
+    try:
+        return json.loads(found.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{found}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{found}: not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
+    except RecursionError:
+        raise UserError(f"{found}: nested too deeply to be a file of this kind") from None
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
