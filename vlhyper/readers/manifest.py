@@ -1,0 +1,178 @@
+"""A manifest: what a data set is, which files it consists of, where they come from and how they are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from vlhyper.errors import UserError, nearest
+from vlhyper.readers.formats import FORMATS, Format
+from vlhyper.readers.images import check_template
+from vlhyper.readers.source import Source
+from vlhyper.readers.strict import Strict, read_yaml, validated
+from vlhyper.readers.table import text_columns
+
+DATA_FOLDER = "VLHYPER_DATA"
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _written(value: Any) -> Any:
+    """YAML reads 0 and True as no text; as labels they are meant as written."""
+    return {str(key): str(label) for key, label in value.items()} if isinstance(value, Mapping) else value
+
+
+Texts = Annotated[list[str], BeforeValidator(_listed)]
+Labels = Annotated[dict[str, str], BeforeValidator(_written)]
+
+
+class ColumnPart(Strict):
+    """The first group of `pattern` in a column's text."""
+
+    column: str
+    pattern: str
+
+
+class Hub(Strict):
+    """A data set of the hub; naming one is what allows the network."""
+
+    id: str
+    split: str
+    config: str | None = None
+    revision: str | None = None
+
+
+class Download(Strict):
+    """Where a file comes from. `inside` names it within an archive at `url`."""
+
+    url: str | None = None
+    inside: str | None = None
+    sha256: str | None = None
+    md5: str | None = None
+    bytes: int | None = None
+    note: str | None = None
+
+
+class Split(Strict):
+    """The files of one split by role, and how its rows are taken from them.
+
+    `count` is the number of rows it must have, `part` one of splits.PARTS, `image_split` what fills {split} in
+    image_key.
+    """
+
+    files: dict[str, Texts] = Field(default_factory=dict)
+    hub: Hub | None = None
+    count: int | None = Field(None, gt=0)
+    image_split: str | None = None
+    subset: Literal["train", "val", "test"] | None = None
+    part: Literal["first-half", "second-half", "held-out", "all-but-held-out"] | None = None
+    held_out: int = Field(1000, gt=0)
+    seed: int = 0
+
+
+class Manifest(Strict):
+    name: str
+    about: str = ""
+    licence: str = ""
+    homepage: str = ""
+    format: str
+    root: str = "."
+    image_key: Texts = Field(default=["{id}"], min_length=1)
+    features: Texts = Field(default_factory=list)
+    fields: dict[str, str | int | list[str | int] | ColumnPart] | None = None
+    labels: Labels | None = None
+    round_labels: float | None = Field(None, gt=0)
+    header: bool = True
+    short_lines: Literal["refuse", "skip"] = "refuse"
+    answers: Literal["stemmed", "raw"] = "stemmed"
+    splits: dict[str, Split] = Field(min_length=1)
+    sources: dict[str, Download] = Field(default_factory=dict)
+
+    @property
+    def layout(self) -> Format:
+        return FORMATS[self.format]
+
+    @model_validator(mode="after")
+    def _fits_its_format(self) -> Manifest:
+        if self.format not in FORMATS:
+            raise ValueError(f"unknown format {self.format!r}{nearest(self.format, FORMATS)}")
+        for template in self.image_key:
+            check_template(template)
+        for name, split in self.splits.items():
+            self._check_split(name, split)
+        return self
+
+    def _check_split(self, name: str, split: Split) -> None:
+        layout = self.layout
+        roles = layout.roles + layout.optional
+        for role in split.files:
+            if role not in roles:
+                raise ValueError(f"split {name}: format {self.format} has no files {role!r}{nearest(role, roles)}")
+        for role in layout.roles:
+            if role not in split.files:
+                raise ValueError(f"split {name}: format {self.format} needs files {role!r}")
+        options = self._options(split)
+        for option in layout.required:
+            if options.get(option) is None:
+                raise ValueError(f"split {name}: format {self.format} needs {option!r}")
+        if not split.files and split.hub is None:
+            raise ValueError(f"split {name}: names neither files nor a data set of the hub")
+        if ("karpathy" in split.files) != (split.subset is not None) and self.format == "vqa":
+            raise ValueError(f"split {name}: 'subset' and the files 'karpathy' belong together")
+
+    def _options(self, split: Split) -> dict[str, Any]:
+        """The settings of manifest and split that the format knows."""
+        settings = self.model_dump() | split.model_dump()
+        return {option: settings[option] for option in self.layout.options}
+
+    def split(self, name: str) -> Split:
+        if name not in self.splits:
+            raise UserError(f"{self.name}: unknown split {name!r}{nearest(name, self.splits)}")
+        return self.splits[name]
+
+    def source(self, name: str) -> Source:
+        """What the reader of a split is given: paths under `root` and options. The files need not exist."""
+        split = self.split(name)
+        files = {role: tuple(Path(self.root, path) for path in paths) for role, paths in split.files.items()}
+        return Source(files, self._options(split))
+
+    def image_templates(self, name: str) -> list[str]:
+        """`image_key` with {split} filled by the split's `image_split`, or its name."""
+        filling = self.split(name).image_split or name
+        return [template.replace("{split}", filling) for template in self.image_key]
+
+    def feature_paths(self) -> list[Path]:
+        return [Path(self.root, path) for path in self.features]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The text columns of this data set's rows."""
+        return self.layout.texts + text_columns(self.fields or {})
+
+
+def load_manifest(value: str | Path | Mapping[str, Any], base: Path | None = None, root: str | None = None) -> Manifest:
+    """The manifest in a YAML file, or the mapping a config holds in its place; its `root` becomes an absolute path.
+
+    A path of a manifest is relative to `base` (default: the working folder), `root` to the folder the manifest stands
+    in; `$VLHYPER_DATA` in it stands for the folder of all data sets, or the manifest's own where it is not set.
+    The argument `root` replaces the manifest's. Raises UserError that names the file and the key at fault.
+    """
+    base = base or Path()
+    if isinstance(value, Mapping):
+        content, folder, where = dict(value), base, f"manifest {value.get('name', '(without a name)')}"
+    else:
+        path = base / value
+        content, folder, where = read_yaml(path, "a manifest"), path.parent, str(path)
+    manifest = validated(Manifest, content | ({} if root is None else {"root": root}), where)
+    return manifest.model_copy(update={"root": str(_root(manifest.root, folder.absolute()))})
+
+
+def _root(written: str, folder: Path) -> Path:
+    data = os.environ.get(DATA_FOLDER) or str(folder)
+    return folder / Path(written.replace(f"${DATA_FOLDER}", data)).expanduser()

@@ -1,0 +1,144 @@
+"""Rows of a split in Arrow: made once by streaming the files, afterwards mapped into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from array import array
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vlhyper.console import progress
+from vlhyper.errors import UserError, first_few
+from vlhyper.files import replacing
+from vlhyper.readers.fields import Row
+from vlhyper.readers.manifest import Manifest
+from vlhyper.readers.source import Source
+from vlhyper.readers.splits import part_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+
+# Raise it with every change of what a reader yields, so that rows made by an older one are made anew.
+READER_VERSION = 1
+BATCH = 8192
+
+
+def load_rows(manifest: Manifest, split: str, cache_dir: str | Path | None = None) -> Dataset:
+    """The rows of a split, mapped from the Arrow file the first call makes.
+
+    Columns: `id`, `image` (as the annotation names it; empty for text tasks), the text columns of the format,
+    `targets` (list of text) and `weights` (list of float of the same length; VQA's soft scores, else 1).
+    Rows without public answers have no targets. A caption row is an image with all its wordings.
+    The Arrow file lies in `cache_dir` (default: the user's cache folder), keyed by the files' identity and the
+    reader's version.
+    Raises UserError for a missing or malformed file, an empty split and doubled ids.
+    """
+    from datasets import Dataset
+
+    source, settings = manifest.source(split), manifest.split(split)
+    path = Path(cache_dir or cache_folder()) / f"{manifest.name}-{_key(manifest, source)}.arrow"
+    where = f"{manifest.name}, split {split}"
+    if not path.exists():
+        _write(path, manifest.layout.read(source), manifest.texts, where, settings.count)
+    rows = Dataset.from_file(str(path))
+    if settings.part is None:
+        return rows
+    return rows.select(part_of(rows["id"][:], settings.part, settings.seed, settings.held_out))
+
+
+def cache_folder() -> Path:
+    """`vlhyper/rows` in the folder the system keeps for what programs can make again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vlhyper" / "rows"
+
+
+def _key(manifest: Manifest, source: Source) -> str:
+    """Same files (path, size, time of change), same options, same reader: same key."""
+    files = {role: [_identity(path) for path in paths] for role, paths in source.files.items()}
+    told = [READER_VERSION, manifest.format, source.options, files]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _identity(path: Path) -> list[Any]:
+    """What changes when a file, the chunks of a folder or the files of a pattern change."""
+    if path.is_dir():
+        found = sorted(path.iterdir())
+    else:
+        found = sorted(path.parent.glob(path.name)) if any(sign in path.name for sign in "*?[") else [path]
+    facts = [(str(file), file.stat()) for file in found if file.is_file()]
+    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in facts]
+
+
+def _write(path: Path, rows: Iterator[Row], texts: tuple[str, ...], where: str, expected: int | None) -> None:
+    """Stream rows into an Arrow file. What is held at a time is one batch and eight bytes an id."""
+    import pyarrow as pa
+
+    schema = pa.schema(
+        [(name, pa.string()) for name in ("id", "image", *texts)]
+        + [("targets", pa.list_(pa.string())), ("weights", pa.list_(pa.float64()))]
+    )
+    hashes = array("q")
+    with replacing(path) as part:
+        with (
+            pa.OSFile(str(part), "wb") as file,
+            pa.ipc.new_stream(file, schema) as out,
+            progress(f"reading {where}", expected, "rows") as bar,
+        ):
+            while batch := list(islice(rows, BATCH)):
+                hashes.extend(hash(row["id"]) for row in batch)
+                out.write_batch(_encoded(batch, schema, where))
+                bar(len(batch))
+        if not hashes:
+            raise UserError(f"{where}: the files hold no row for this split; are they those of the split?")
+        _refuse_doubles(part, hashes, where)
+
+
+def _encoded(batch: list[Row], schema: pa.Schema, where: str) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    try:
+        return pa.RecordBatch.from_pylist(batch, schema)
+    except UnicodeEncodeError as error:
+        # JSON can spell half a surrogate pair, which no UTF-8 file can hold.
+        row = next(row for row in batch if _broken(row))
+        raise UserError(f"{where}: id {row['id']!r} holds a text with half a character ({error.reason})") from None
+
+
+def _broken(row: Row) -> bool:
+    return json.dumps(row, ensure_ascii=False).encode("utf-8", "replace").decode() != json.dumps(
+        row, ensure_ascii=False
+    )
+
+
+def _refuse_doubles(path: Path, hashes: array[int], where: str) -> None:
+    """Raises UserError that names ids standing more than once. 14 million ids as text fill a GB, hashes do not."""
+    ordered = np.frombuffer(hashes, dtype=np.int64)
+    ordered.sort()
+    suspects = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    if not suspects:
+        return
+    seen: set[str] = set()
+    doubles: dict[str, None] = {}
+    for id in _ids(path):
+        if id in seen:
+            doubles[id] = None
+        elif hash(id) in suspects:
+            seen.add(id)
+    if doubles:
+        raise UserError(
+            f"{where}: {len(doubles)} ids stand more than once ({first_few(doubles)}); is a file named twice?"
+        )
+
+
+def _ids(path: Path) -> Iterable[str]:
+    import pyarrow as pa
+
+    with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+        for batch in stream:
+            yield from batch.column("id").to_pylist()

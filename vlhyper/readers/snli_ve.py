@@ -1,0 +1,36 @@
+"""SNLI-VE: one JSON object a line; the picture is the premise, `sentence2` the hypothesis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from vlhyper.readers.fields import FieldError, Row, ident, make_row, text
+from vlhyper.readers.source import Source
+from vlhyper.readers.streams import json_lines, read_rows
+
+# The released files spell Flickr in their own ways; `-` marks pairs on which the annotators did not agree.
+IMAGE_KEYS = ("Flikr30kID", "Flickr30K_ID", "Flickr30kID", "Flickr30k_ID")
+NO_AGREEMENT = "-"
+
+
+def read_snli_ve(source: Source) -> Iterator[Row]:
+    for path in source.paths("annotations"):
+        yield from read_rows(path, json_lines(path), _shape)
+
+
+def _shape(record: Any) -> Iterator[Row]:
+    label = text(record, "gold_label") if "gold_label" in record else ""
+    if label == NO_AGREEMENT:
+        return
+    if label not in ("", "entailment", "neutral", "contradiction"):
+        raise FieldError(f"'gold_label' must be entailment, neutral, contradiction or -, is {label!r}")
+    image = next((ident(record, key) for key in IMAGE_KEYS if key in record), None)
+    if image is None:
+        raise FieldError(f"has no image; it stands under {' or '.join(map(repr, IMAGE_KEYS[:2]))}")
+    yield make_row(
+        ident(record, "pairID"),
+        image.removesuffix(".jpg"),
+        [label] if label else [],
+        hypothesis=text(record, "sentence2"),
+    )

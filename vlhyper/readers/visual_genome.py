@@ -1,0 +1,35 @@
+"""Visual Genome's question_answers.json: one object an image, with its questions and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from vlhyper.readers.fields import FieldError, Row, ident, items, make_row, text
+from vlhyper.readers.source import Source
+from vlhyper.readers.streams import json_items, read_rows
+
+
+def read_visual_genome(source: Source) -> Iterator[Row]:
+    for path in source.paths("questions"):
+        yield from read_rows(path, json_items(path), _shape)
+
+
+def _shape(image: Any) -> Iterator[Row]:
+    for qa in items(image, "qas"):
+        try:
+            yield make_row(
+                ident(qa, "qa_id"),
+                ident(qa, "image_id"),
+                [short_answer(text(qa, "answer"))],
+                question=text(qa, "question"),
+            )
+        except FieldError as error:
+            raise FieldError(
+                f"qa_id {qa['qa_id'] if isinstance(qa, dict) and 'qa_id' in qa else '?'}: {error}"
+            ) from None
+
+
+def short_answer(answer: str) -> str:
+    """`In a room.` → `in a room`: it answers in sentences, VQA, whose prompt it shares, in lower-case words."""
+    return answer.strip().rstrip(".").lower()

@@ -1,0 +1,25 @@
+"""The list of questions with scored labels that LXMERT began and VL-T5 and VL-Adapter carry on.
+
+VQA (karpathy_*, train, nominival, minival), GQA (train, valid, testdev, submit) and vg_qa_full share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from vlhyper.readers.answers import scored_labels
+from vlhyper.readers.fields import Row, ident, make_row, text
+from vlhyper.readers.source import Source
+from vlhyper.readers.streams import json_items, read_rows
+
+
+def read_vl_t5(source: Source) -> Iterator[Row]:
+    """Rows with the file's own scores; `submit` and test files have no `label`, so their rows have no targets."""
+    for path in source.paths("questions"):
+        yield from read_rows(path, json_items(path), _shape)
+
+
+def _shape(record: Any) -> Iterator[Row]:
+    id, image, question = ident(record, "question_id"), ident(record, "img_id"), text(record, "sent")
+    yield make_row(id, image, *scored_labels(record.get("label", {})), question=question)

@@ -1,0 +1,73 @@
+"""Official VQA v2 and OK-VQA: a questions file and, where answers are public, an annotations file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from vlhyper.errors import UserError, first_few
+from vlhyper.readers.answers import human_answers
+from vlhyper.readers.coco import karpathy_image_ids
+from vlhyper.readers.fields import Row, ident, make_row, text
+from vlhyper.readers.source import Source
+from vlhyper.readers.streams import json_items, read_rows
+
+ANSWER_KEYS = {"stemmed": "answer", "raw": "raw_answer"}
+
+
+def read_vqa(source: Source) -> Iterator[Row]:
+    """Rows in the order of the questions; without annotations they have no targets.
+
+    Option `answers`: `raw` takes OK-VQA's words as typed in place of the stemmed ones its scorer compares.
+    Option `subset` with the role `karpathy`: only questions on the images of that Karpathy split.
+    """
+    rows = _joined(source) if source.paths("annotations") else _questions(source)
+    if not source.paths("karpathy"):
+        return rows
+    wanted = karpathy_image_ids(source.paths("karpathy"), source.options["subset"])
+    return (row for row in rows if row["image"] in wanted)
+
+
+def _questions(source: Source) -> Iterator[Row]:
+    def shape(record: Any) -> Iterator[Row]:
+        yield make_row(ident(record, "question_id"), ident(record, "image_id"), [], question=text(record, "question"))
+
+    for path in source.paths("questions"):
+        yield from read_rows(path, json_items(path, "questions"), shape)
+
+
+def _annotations(source: Source) -> Iterator[Row]:
+    part = ANSWER_KEYS[source.options.get("answers", "stemmed")]
+
+    def shape(record: Any) -> Iterator[Row]:
+        yield make_row(ident(record, "question_id"), "", *human_answers(record, "answers", part))
+
+    for path in source.paths("annotations"):
+        yield from read_rows(path, json_items(path, "annotations"), shape)
+
+
+def _joined(source: Source) -> Iterator[Row]:
+    """Join on the question id. The two files usually run in step; what is ahead of its partner waits in a dict."""
+    questions: dict[str, Row] = {}
+    annotations: dict[str, Row] = {}
+    for question, annotation in zip_longest(_questions(source), _annotations(source)):
+        if question is not None:
+            questions[question["id"]] = question
+        if annotation is not None:
+            annotations[annotation["id"]] = annotation
+        for id in {row["id"] for row in (question, annotation) if row is not None}:
+            if id in questions and id in annotations:
+                found = annotations.pop(id)
+                yield {**questions.pop(id), "targets": found["targets"], "weights": found["weights"]}
+    _complain_of_the_rest(questions, source.paths("questions"), "questions without annotations", "annotations")
+    _complain_of_the_rest(annotations, source.paths("annotations"), "annotations without questions", "questions")
+
+
+def _complain_of_the_rest(left: dict[str, Row], paths: tuple[Path, ...], what: str, other: str) -> None:
+    if left:
+        raise UserError(
+            f"{', '.join(map(str, paths))}: {len(left)} {what} (question_id {first_few(left)}); "
+            f"are the {other} those of the same split?"
+        )

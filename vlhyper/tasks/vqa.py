@@ -1,0 +1,13 @@
+"""VQA v2: short answers to questions about COCO images."""
+
+from collections.abc import Mapping
+
+from vlhyper.tasks.task import Submission, Task
+
+
+def submit(answers: Mapping[str, str]) -> Submission:
+    """What the VQA test server reads; its question ids are numbers."""
+    return [{"question_id": int(id), "answer": answer} for id, answer in answers.items()]
+
+
+VQA = Task("vqa", "vqa question: {question}", "vqa", ("overall",), submit)
