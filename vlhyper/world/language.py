@@ -1,0 +1,81 @@
+"""Sentences about scenes: descriptions, captions, statements that are true, false or open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from vlhyper.world.scene import ALL_PAIRS, PLACES, SEEN_PAIRS, SIZES, Scene, Thing, reading_order
+
+NUMBERS = ("zero", "one", "two", "three", "four")
+
+
+def phrase(thing: Thing, size: bool = True, place: bool = True) -> str:
+    """`a small red circle at the top left`, with or without size and place."""
+    start = with_article(f"{thing.size} {thing.name}" if size else thing.name)
+    return start + (f" at the {thing.place}" if place else "")
+
+
+def with_article(noun: str) -> str:
+    """`a circle`, `an orange circle`."""
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
+def joined(phrases: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(phrases[:-1]), phrases[-1])))
+
+
+def describe(scene: Sequence[Thing], rng: Random, size: float = 1.0, place: float = 1.0) -> str:
+    """The scene in writing, a sentence a thing in random order; size and place are named with the given probability."""
+    things = rng.sample(scene, len(scene))
+    return " ".join(f"{phrase(thing, rng.random() < size, rng.random() < place)}." for thing in things)
+
+
+def captions(scene: Scene) -> list[str]:
+    """Five wordings of one picture, as five people would give them: all name colour and shape, some size or place."""
+    things = reading_order(scene)
+    bare = joined([phrase(thing, size=False, place=False) for thing in things])
+    sized = joined([phrase(thing, place=False) for thing in things])
+    placed = joined([phrase(thing, size=False) for thing in things])
+    noun = "object" if len(things) == 1 else "objects"
+    wordings = (
+        bare,
+        f"a picture of {sized}",
+        placed,
+        f"{NUMBERS[len(things)]} {noun}, {bare}",
+        joined([phrase(thing) for thing in things]),
+    )
+    return [f"{wording[0].upper()}{wording[1:]}." for wording in wordings]
+
+
+# What nobody can see in a picture of this world.
+OPEN_ENDINGS = (
+    "was drawn first",
+    "is the favorite of a child",
+    "is made of paper",
+    "was painted yesterday",
+    "is heavy",
+)
+
+
+def hypothesis(scene: Scene, label: str, rng: Random, unseen: bool = False) -> str:
+    """A sentence that the picture entails, contradicts or leaves open (`neutral`), as in visual entailment."""
+    thing = rng.choice(scene)
+    if label == "neutral":
+        return f"The {thing.name} {rng.choice(OPEN_ENDINGS)}."
+    if label == "entailment":
+        return rng.choice(_statements(thing.name, thing.size, thing.place))
+    return _false_statement(scene, thing, rng, ALL_PAIRS if unseen else SEEN_PAIRS)
+
+
+def _statements(name: str, size: str, place: str) -> tuple[str, str, str]:
+    return f"There is {with_article(name)}.", f"The {name} is {size}.", f"The {name} is at the {place}."
+
+
+def _false_statement(scene: Scene, thing: Thing, rng: Random, pairs: Sequence[tuple[str, str]]) -> str:
+    absent = [f"{color} {shape}" for color, shape in pairs if all(other.pair != (color, shape) for other in scene)]
+    size = next(size for size in SIZES if size != thing.size)
+    place = rng.choice([place for place in PLACES if place != thing.place])
+    kinds = _statements(rng.choice(absent), size, place)[:1] + _statements(thing.name, size, place)[1:]
+    return rng.choice(kinds)

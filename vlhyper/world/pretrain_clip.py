@@ -1,0 +1,183 @@
+"""Pretrain the miniature CLIP on pictures of the world and what people say about them.
+
+    python -m vlhyper.world.pretrain_clip --out clip
+
+A CLIP ResNet of one block a stage and width 16 (grid of 7×7 cells, 512 wide) learns to match pictures and sentences
+against the other pairs of its batch; the text encoder is used up in it and only the picture's half, without the
+attention pooling, is kept. Pairs of colour and shape in UNSEEN_PAIRS never occur. Some things are painted in colours
+that have no name in this world and are described without one: otherwise the network learns shapes only together with
+the colours they came in, and a new pair is a puzzle to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import torch
+from open_clip.modified_resnet import ModifiedResNet
+from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vlhyper.console import progress
+from vlhyper.files import replacing, write_json
+from vlhyper.world.draw import draw
+from vlhyper.world.language import phrase
+from vlhyper.world.scene import COLORS, PLACES, RGB, SHAPES, SIZES, Scene, Thing, draw_scene
+
+CONFIG = {
+    "embed_dim": 128,
+    "vision_cfg": {"image_size": 224, "layers": [1, 1, 1, 1], "width": 16, "patch_size": None},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1},
+}
+WORDS = ("<pad>", "a", "an", "at", "the", ".", *SHAPES, *COLORS, *SIZES, *dict.fromkeys(" ".join(PLACES).split()))
+UNNAMED_SHARE = 0.35
+VIEWS = 4
+
+
+class TextEncoder(nn.Module):
+    """Words (rows, length) → unit vectors (rows, 128)."""
+
+    def __init__(self, width: int = 128) -> None:
+        super().__init__()
+        self.words = nn.Embedding(len(WORDS), width)
+        self.positions = nn.Parameter(torch.randn(64, width) * 0.02)
+        layer = nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.0, batch_first=True, norm_first=True)
+        self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.out = nn.Linear(width, CONFIG["embed_dim"])
+        nn.init.normal_(self.words.weight, std=0.05)
+
+    def forward(self, words: Tensor) -> Tensor:
+        padding = words.eq(0)
+        hidden = self.layers(self.words(words) + self.positions[: words.shape[1]], src_key_padding_mask=padding)
+        summed = hidden.masked_fill(padding[..., None], 0).sum(1) / (~padding).sum(1, keepdim=True)
+        return F.normalize(self.out(summed), dim=-1)
+
+
+def unnamed_paint(rng: Random) -> tuple[int, int, int]:
+    """A colour well away from every named one: pink, grey, brown, turquoise and what lies between."""
+    while True:
+        paint = (rng.randint(0, 255), rng.randint(0, 255), rng.randint(0, 255))
+        if sum(paint) < 540 and all(math.dist(paint, rgb) > 75 for rgb in RGB.values()):
+            return paint
+
+
+def repainted(scene: Scene, rng: Random) -> Scene:
+    return tuple(replace(t, color="", rgb=unnamed_paint(rng)) if rng.random() < UNNAMED_SHARE else t for t in scene)
+
+
+def views(scene: Scene, rng: Random) -> list[str]:
+    """Four things one may say about a picture, from one thing in full to everything in full."""
+    things = rng.sample(scene, len(scene))
+    return [
+        _say(things[:1]),
+        _say(things[:2], rng),
+        _say(things[:2]),
+        _say(things),
+    ]
+
+
+def _say(things: Sequence[Thing], rng: Random | None = None) -> str:
+    phrases = [phrase(t, rng is None or rng.random() < 0.7, rng is None or rng.random() < 0.7) for t in things]
+    return " . ".join(phrases)
+
+
+def encode(sentences: Sequence[str]) -> Tensor:
+    """Word numbers (sentences, longest), 0 where a sentence is shorter."""
+    rows = [torch.tensor([WORDS.index(word) for word in sentence.split()]) for sentence in sentences]
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True)
+
+
+def pixels(scenes: Sequence[Scene], rng: Random) -> Tensor:
+    """Pictures (n, 3, 224, 224), CLIP's mean taken off and divided by its deviation."""
+    array = torch.from_numpy(np.stack([np.asarray(draw(scene, rng)) for scene in scenes]))
+    scaled = (array.float() / 255 - torch.tensor(OPENAI_DATASET_MEAN)) / torch.tensor(OPENAI_DATASET_STD)
+    return scaled.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+
+def batches(rng: Random, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless pairs of pictures (size, 3, 224, 224) and sentences (4·size, length), view by view."""
+    while True:
+        scenes = [repainted(draw_scene(rng, rng.choice(("easy", "hard"))), rng) for _ in range(size)]
+        said = [views(scene, rng) for scene in scenes]
+        yield pixels(scenes, rng), encode([view[k] for k in range(VIEWS) for view in said])
+
+
+def contrastive_loss(pictures: Tensor, sentences: Tensor, scale: Tensor) -> tuple[Tensor, float]:
+    """Both directions of CLIP's loss, mean over the views, and the share of pictures that find their full view."""
+    logits = scale * torch.einsum("id,kjd->kij", pictures, sentences.view(VIEWS, *pictures.shape))
+    own = torch.arange(len(pictures))
+    losses = [F.cross_entropy(view, own) + F.cross_entropy(view.T, own) for view in logits]
+    return torch.stack(losses).mean() / 2, (logits[-1].argmax(1) == own).float().mean().item()
+
+
+def new_visual() -> ModifiedResNet:
+    width = CONFIG["vision_cfg"]["width"]
+    heads = width * 32 // 64
+    visual = ModifiedResNet(CONFIG["vision_cfg"]["layers"], CONFIG["embed_dim"], heads, image_size=224, width=width)
+    # open_clip starts every residual branch at zero, which costs a short run its first hundreds of steps.
+    for name, parameter in visual.named_parameters():
+        if name.endswith("bn3.weight"):
+            nn.init.constant_(parameter, 0.2)
+    return visual.to(memory_format=torch.channels_last)
+
+
+def train(out: Path, steps: int, seed: int, batch_size: int, rate: float, precision: str) -> None:
+    torch.manual_seed(seed)
+    visual, text = new_visual(), TextEncoder()
+    scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+    parameters = [*visual.parameters(), *text.parameters(), scale]
+    optimizer = torch.optim.AdamW(parameters, rate, weight_decay=0.05)
+    losses, found = [], []
+    with progress("pretraining CLIP", steps, "steps") as bar:
+        for step, (pictures, sentences) in zip(range(1, steps + 1), batches(Random(seed), batch_size), strict=False):
+            for group in optimizer.param_groups:
+                group["lr"] = rate_at(step, steps, rate)
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                seen = visual(pictures)
+            loss, hit = contrastive_loss(F.normalize(seen.float(), dim=-1), text(sentences), scale.exp().clamp(max=100))
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            losses, found = [*losses, loss.item()][-50:], [*found, hit][-50:]
+            bar(note=f"loss {np.mean(losses):.3f}, own sentence found {np.mean(found):.2f}")
+            if step % 100 == 0 or step == steps:
+                save(visual, out)
+
+
+def rate_at(step: int, steps: int, base: float) -> float:
+    """50 steps of warm-up, then half a cosine down to 2 %."""
+    return base * min(1, step / 50) * (0.02 + 0.49 * (1 + math.cos(math.pi * step / steps)))
+
+
+def save(visual: ModifiedResNet, out: Path) -> None:
+    """`out`.json, an open_clip model config, and `out`.safetensors: the picture's half without attention pooling."""
+    weights = {f"visual.{k}": v.contiguous() for k, v in visual.state_dict().items() if not k.startswith("attnpool")}
+    with replacing(out.with_suffix(".safetensors")) as part:
+        save_file(weights, part)
+    write_json(out.with_suffix(".json"), CONFIG, indent=2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="written with .json and .safetensors")
+    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
+    arguments = parser.parse_args()
+    train(arguments.out, arguments.steps, arguments.seed, arguments.batch_size, arguments.rate, arguments.precision)
+
+
+if __name__ == "__main__":
+    main()
