@@ -1,0 +1,72 @@
+"""The frozen T5: loaded from the hub or a local folder, or built with random weights from a config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import T5Config, T5ForConditionalGeneration
+
+from vlhyper.errors import UserError
+
+
+def build_backbone(backbone: str | Mapping[str, Any]) -> T5ForConditionalGeneration:
+    """A T5 with all parameters frozen, fp32.
+
+    A string is a hub id or a local folder (published weights); a mapping holds T5Config fields (random weights).
+    Raises UserError where the weights can't be had.
+    """
+    t5 = _pretrained(backbone) if isinstance(backbone, str) else _random(backbone)
+    return t5.requires_grad_(False)
+
+
+def _pretrained(name: str) -> T5ForConditionalGeneration:
+    try:
+        # The published T5 checkpoints exist as safetensors; asking for nothing else keeps pickles out.
+        return T5ForConditionalGeneration.from_pretrained(name, dtype=torch.float32, use_safetensors=True)
+    except OSError as error:
+        where = "the folder lacks its weights" if Path(name).is_dir() else "it is not in the local hub cache"
+        raise UserError(
+            f"backbone {name!r} can't be loaded: {where} ({str(error).splitlines()[0]}); give a local folder with "
+            "config.json and model.safetensors, or download it once with network access"
+        ) from None
+
+
+def _random(fields: Mapping[str, Any]) -> T5ForConditionalGeneration:
+    # T5Config has no default for the token a T5 decoder starts with; every published T5 uses the padding token.
+    config = T5Config(**{"decoder_start_token_id": 0, **fields})
+    t5 = T5ForConditionalGeneration(config)
+    if not config.scale_decoder_outputs:
+        # v1.1 checkpoints have a head of their own; transformers 5 unties it only when it loads one.
+        t5.all_tied_weights_keys.pop("lm_head.weight", None)
+        t5.lm_head.weight = nn.Parameter(t5.lm_head.weight.detach().clone())
+    return t5
+
+
+def layer_norms(t5: T5ForConditionalGeneration) -> Iterator[tuple[str, nn.Parameter]]:
+    """The weights of all layer norms with their names (62 vectors for t5-base)."""
+    for name, parameter in t5.named_parameters():
+        if name.endswith("layer_norm.weight"):
+            yield name, parameter
+
+
+@torch.no_grad()
+def key_value_deviation(t5: T5ForConditionalGeneration) -> tuple[float, float]:
+    """The deviation that ordinary keys and values have in this T5, over all attention layers.
+
+    A layer-normed input has entries of mean square 1 times the norm's weight g, so the entry o of a key has the
+    variance sum_d (g_d W_od)^2. Prefixes start at that size (design: prefix keys and values as large as T5's own).
+    """
+    keys, values = [], []
+    for stack in (t5.encoder, t5.decoder):
+        for block in stack.block:
+            pairs = [(block.layer[0].SelfAttention, block.layer[0].layer_norm.weight)]
+            if stack.is_decoder:
+                pairs.append((block.layer[1].EncDecAttention, t5.encoder.final_layer_norm.weight))
+            for attention, gain in pairs:
+                keys.append((attention.k.weight * gain).square().sum(-1).mean())
+                values.append((attention.v.weight * gain).square().sum(-1).mean())
+    return torch.stack(keys).mean().sqrt().item(), torch.stack(values).mean().sqrt().item()
