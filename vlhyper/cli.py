@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 
 import typer
 
+import vlhyper
 import vlhyper.commands
 from vlhyper.errors import JobError, UserError
 
@@ -25,7 +26,7 @@ def build_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
-        help="Extract image features once, train one multitask vision-and-language model, score with the standard metrics.",
+        help=vlhyper.__doc__,
         epilog=EPILOG,
     )
     found = {

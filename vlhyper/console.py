@@ -26,7 +26,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def progress(label: str, total: int | None, unit: str = "", start: int = 0, every: float = 10.0) -> Iterator[Bar]:
-    """A bar over `total` units of work, `start` of them done already; elsewhere than on a terminal a line each `every` seconds."""
+    """A bar over `total` units of work, `start` of them done; not on a terminal: a plain line each `every` seconds."""
     maker = _rich_bar if sys.stderr.isatty() else _plain_bar
     with maker(label, total, unit, start, every) as bar:
         yield bar

@@ -1,0 +1,88 @@
+"""What a run folder keeps so that a killed run goes on where it was: trained weights, AdamW's moments, the step.
+
+All of it is safetensors and JSON; nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.optim import Optimizer
+
+from vlhyper.errors import UserError
+from vlhyper.files import read_json, write_json
+from vlhyper.model.model import VLHyperPELT
+
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+@dataclass
+class Progress:
+    """How far a run has come."""
+
+    step: int = 0  # steps done
+    best: float | None = None  # best mean validation score so far, × 100
+    best_step: int | None = None
+
+
+def save_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer, progress: Progress) -> None:
+    """Write `checkpoints/step-NNNNNNNNN` whole or not at all, then drop the older one."""
+    folder = run / "checkpoints" / f"step-{progress.step:09d}"
+    part = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    save_file(model.state(), part / "model.safetensors")
+    save_file(_moments(model, optimizer), part / "optimizer.safetensors")
+    write_json(part / "progress.json", asdict(progress))
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+    for old in run.glob("checkpoints/*step-*"):
+        if old != folder:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer) -> Progress:
+    """Put the newest checkpoint in, if there is one. Raises UserError that names a file that does not fit."""
+    folder = newest(run)
+    if folder is None:
+        return Progress()
+    try:
+        model.load_state(load_file(folder / "model.safetensors"), str(folder / "model.safetensors"))
+        _load_moments(load_file(folder / "optimizer.safetensors"), model, optimizer)
+        return Progress(**read_json(folder / "progress.json"))
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise UserError(f"{folder}: damaged checkpoint ({error}); remove this folder to begin the run anew") from None
+
+
+def newest(run: Path) -> Path | None:
+    """The folder of the last whole checkpoint."""
+    return max(run.glob("checkpoints/step-*"), default=None)
+
+
+def _moments(model: VLHyperPELT, optimizer: Optimizer) -> dict[str, Tensor]:
+    return {
+        f"{name}.{moment}": optimizer.state[parameter][moment].detach().cpu().contiguous()
+        for name, parameter in model.trained()
+        for moment in MOMENTS
+        if moment in optimizer.state[parameter]
+    }
+
+
+def _load_moments(saved: dict[str, Tensor], model: VLHyperPELT, optimizer: Optimizer) -> None:
+    for name, parameter in model.trained():
+        if f"{name}.step" in saved:
+            optimizer.state[parameter] = {
+                moment: saved[f"{name}.{moment}"].to("cpu" if moment == "step" else parameter.device)
+                for moment in MOMENTS
+            }
+
+
+def fresh_seed(seed: int, step: int, rank: int) -> None:
+    """Seed torch for one step, so that a resumed run draws the dropout an uninterrupted one draws."""
+    torch.manual_seed((seed * 1_000_003 + step) * 4099 + rank)

@@ -1,0 +1,28 @@
+"""`vlhyper check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    config: Annotated[Path, typer.Argument(help="Config of a run.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value", metavar="KEY.SUB=VALUE")] = None,
+) -> None:
+    """Read every file a run needs and say what is missing or wrong, before any training.
+
+    Example: vlhyper check configs/vl_hyperpelt.yaml
+    """
+    from vlhyper.check import problems
+    from vlhyper.config import load_config
+    from vlhyper.console import say
+
+    found = list(problems(load_config(config, overrides or []), typer.echo))
+    for problem in found:
+        say(f"vlhyper: {problem}")
+    if found:
+        raise typer.Exit(2)
+    typer.echo("all is there")

@@ -1,0 +1,31 @@
+"""`vlhyper params`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    config: Annotated[Path, typer.Argument(help="Config of a run.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value", metavar="KEY.SUB=VALUE")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Count what a run trains, part by part, before anything is built.
+
+    Example: vlhyper params configs/vl_hyperpelt.yaml
+    """
+    from vlhyper.config import load_config
+    from vlhyper.console import print_table
+
+    counts = load_config(config, overrides or []).counts()
+    if as_json:
+        typer.echo(counts.model_dump_json(indent=2))
+        return
+    rows = [(part, f"{number:,}", 100 * number / counts.trained) for part, number in counts.parts.items()]
+    rows.append(("trained", f"{counts.trained:,}", 100.0))
+    print_table(("part", "parameters", "% of trained"), rows, title=f"{counts.method} on {counts.backbone}")
+    typer.echo(f"frozen {counts.frozen:,} · total {counts.total:,}")
+    typer.echo(f"trained share {counts.share:.2f} % of the total, {counts.share_per_task:.2f} % per task")

@@ -1,0 +1,25 @@
+"""`vlhyper train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    config: Annotated[Path, typer.Argument(help="Config of a run.")],
+    out: Annotated[Path, typer.Option(help="Run folder; an unfinished run of the same config in it goes on.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value", metavar="KEY.SUB=VALUE")] = None,
+) -> None:
+    """Train one model on all tasks of a config.
+
+    Example: vlhyper train configs/vl_hyperpelt.yaml training.steps=1000 --out runs/first
+
+    On several GPUs or machines: accelerate launch -m vlhyper train CONFIG --out RUN (or torchrun).
+    """
+    from vlhyper.config import load_config
+    from vlhyper.train import train
+
+    train(load_config(config, overrides or []), out)

@@ -1,0 +1,143 @@
+"""Answers from a model, in the official formats, and their scores."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accelerate import PartialState
+from accelerate.utils import gather_object
+
+from vlhyper.config import RunConfig, load_config
+from vlhyper.console import progress
+from vlhyper.data import Collator, TaskRows, find_features, load_split, load_tokenizer, to_device
+from vlhyper.errors import UserError, nearest
+from vlhyper.files import read_json, write_json
+from vlhyper.metrics import Report, score
+from vlhyper.model.model import VLHyperPELT
+from vlhyper.tasks import Decoding
+
+Answers = dict[str, str]
+
+
+def answer(
+    model: VLHyperPELT, rows: TaskRows, collator: Collator, decoding: Decoding, batch: int, sample: int | None = None
+) -> Answers:
+    """The model's answer to every row, or to `sample` of them evenly spread over the split; by row id.
+
+    Under several processes each answers its share, and all of them get all answers.
+    """
+    state = PartialState()
+    chosen = _sample(len(rows), sample)[state.process_index :: state.num_processes]
+    answers: Answers = {}
+    model.eval()
+    with progress(f"{rows.name}: answering", len(chosen), "rows") as bar:
+        for start in range(0, len(chosen), batch):
+            part = rows.rows[chosen[start : start + batch]]
+            prompts = [rows.task.prompt_of(_row(part, place)) for place in range(len(part["id"]))]
+            inputs = to_device(collator.inputs(rows, prompts, part["image"]), state.device)
+            tokens = model.generate(
+                **inputs, num_beams=decoding.beams, max_new_tokens=decoding.max_new_tokens, do_sample=False
+            )
+            texts = collator.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+            answers.update(zip(part["id"], (text.strip() for text in texts), strict=True))
+            bar(len(texts))
+    return dict(gather_object(list(answers.items()))) if state.num_processes > 1 else answers
+
+
+def _sample(size: int, sample: int | None) -> list[int]:
+    if sample is None or sample >= size:
+        return list(range(size))
+    return np.linspace(0, size - 1, sample).astype(int).tolist()
+
+
+def _row(columns: Mapping[str, list[Any]], place: int) -> dict[str, Any]:
+    return {name: values[place] for name, values in columns.items()}
+
+
+def score_answers(config: RunConfig, name: str, split: str, answers: Answers, predictions: Path) -> Report | None:
+    """Write answers in the task's official format and score them against the split's own files.
+
+    Returns None where no scorer knows the task (VG-QA) or the split has no public answers (VQA test).
+    """
+    task, manifest = config.task(name), config.manifest(name)
+    write_json(predictions, task.submit(answers))
+    files = {role: str(paths[0]) for role, paths in manifest.source(split).files.items() if paths}
+    truth = {"vqa": "annotations", "okvqa": "annotations", "gqa": "questions"}.get(task.scorer, "annotations")
+    if not task.scorer or truth not in files:
+        return None
+    return score(task.scorer, predictions=predictions, partial=True, **files)
+
+
+def validate(
+    config: RunConfig, model: VLHyperPELT, splits: Mapping[str, TaskRows], collator: Collator
+) -> dict[str, float]:
+    """The figures of every task on its fixed validation sample, and their mean over the tasks as `mean`."""
+    figures: dict[str, float] = {}
+    means = []
+    for name, rows in splits.items():
+        decoding = Decoding(config.validation.beams, config.decoding(name).max_new_tokens)
+        answers = answer(model, rows, collator, decoding, config.evaluation_batch, config.validation.sample)
+        split = config.tasks[name].validation
+        assert split is not None
+        with tempfile.TemporaryDirectory() as folder:
+            report = score_answers(config, name, split, answers, Path(folder) / "predictions.json")
+        if report is not None:
+            own = {figure: report.metrics[figure] for figure in rows.task.figures}
+            figures.update({f"{name}.{figure}": value for figure, value in own.items()})
+            means.append(sum(own.values()) / len(own))
+    return {**figures, "mean": sum(means) / len(means)} if means else figures
+
+
+def evaluate_run(run: Path, split: str = "test", only: str | None = None) -> dict[str, Report]:
+    """Answer and score a split with the model of a run folder.
+
+    Writes `predictions/TASK.SPLIT.json` and adds to `scores.json`. A task whose data has no such split is passed over
+    unless it is asked for by name.
+
+    Raises UserError for a folder that holds no trained model, an unknown task, or a split that no task has.
+    """
+    config = load_run(run)
+    if only is not None and only not in config.tasks:
+        raise UserError(f"{run}: task {only!r} is not in this run{nearest(only, config.tasks)}")
+    wanted = [only] if only else [name for name in config.tasks if split in config.manifest(name).splits]
+    if not wanted:
+        raise UserError(f"{run}: no task of this run has a split {split!r}")
+    features = find_features(config)
+    splits = load_split(config, dict.fromkeys(wanted, split), features)
+    state = PartialState()
+    model = VLHyperPELT.from_pretrained(run).to(state.device)
+    training = config.training
+    tokenizer = load_tokenizer(config.model)
+    collator = Collator(tokenizer, features, training.max_source_tokens, training.max_target_tokens)
+    reports = {}
+    for name, rows in splits.items():
+        answers = answer(model, rows, collator, config.decoding(name), config.evaluation_batch)
+        if state.is_main_process:
+            report = score_answers(config, name, split, answers, run / "predictions" / f"{name}.{split}.json")
+            if report is not None:
+                reports[name] = report
+    if state.is_main_process:
+        add_scores(run / "scores.json", split, reports)
+    return reports
+
+
+def add_scores(path: Path, split: str, reports: Mapping[str, Report]) -> None:
+    """Put reports into `scores.json`, {split: {task: report}}, beside those of other splits and tasks."""
+    scores = read_json(path) if path.exists() else {}
+    scores.setdefault(split, {}).update({name: report.to_json() for name, report in reports.items()})
+    write_json(path, scores, indent=2)
+
+
+def load_run(run: Path) -> RunConfig:
+    """The config of a run folder. Raises UserError where the folder is none."""
+    if not (run / "config.yaml").is_file():
+        raise UserError(
+            f"{run}: no run folder (config.yaml is missing); train one with: vlhyper train CONFIG --out {run}"
+        )
+    if not (run / "adapter_model.safetensors").is_file():
+        raise UserError(f"{run}: holds no trained weights yet; finish it with the `vlhyper train` that began it")
+    return load_config(run / "config.yaml")
