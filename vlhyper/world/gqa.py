@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlhyper.world.language import with_article
-from vlhyper.world.questions import Balance, askable_pairs, only
-from vlhyper.world.scene import COLORS, SHAPES, SIZES, Scene, Thing
+from vlhyper.world.questions import Balance, only
+from vlhyper.world.scene import COLORS, SHAPES, SIZES, Scene, Thing, askable_pairs
 
 VALUES = {"color": COLORS, "shape": SHAPES, "size": SIZES}
 Step = tuple[str, str, tuple[int, ...]]
@@ -168,16 +168,16 @@ def nameable_values(fact: Fact, scene: Scene) -> list[str]:
     return [value for value in VALUES[fact.attribute] if fits(value)]
 
 
-def ask(scene: Scene, balance: Balance, level: str = "easy", most_facts: int = 2) -> list[GqaQuestion]:
-    """The questions of one image: for up to two facts the query and one entailed question, and one that stands alone."""
-    asked = []
-    left = {fact.name + fact.attribute: fact for fact in facts(scene)}
-    for _ in range(min(most_facts, len(left))):
-        queries = {query(fact): fact for fact in left.values()}
-        chosen = balance.choose(list(queries))
-        fact = queries[chosen]
-        entailed = list(verify(fact, scene)) + list(choose(fact, scene))
-        asked += [chosen, balance.choose(entailed)]
-        del left[fact.name + fact.attribute]
+def ask(scene: Scene, balance: Balance, level: str = "easy", most_facts: int = 3) -> list[GqaQuestion]:
+    """The questions of one image: queries of up to three facts, one that follows from a query, one that stands alone.
+
+    Every scene has facts, as it has things with a size.
+    """
+    left = {query(fact): fact for fact in facts(scene)}
+    asked: list[GqaQuestion] = []
+    while left and len(asked) < most_facts:
+        asked.append(balance.choose(list(left)))
+        known = left.pop(asked[-1])
+    entailed = [*verify(known, scene), *choose(known, scene)]
     alone = list(comparison(scene)) if level == "hard" else []
-    return [*asked, balance.choose(alone or list(existence(scene)))]
+    return [*asked, balance.choose(entailed), balance.choose(alone or list(existence(scene)))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from vlhyper.world.scene import ALL_PAIRS, PLACES, SEEN_PAIRS, SIZES, Scene, Thing, reading_order
+from vlhyper.world.scene import PLACES, SIZES, Scene, Thing, askable_pairs, reading_order
 
 NUMBERS = ("zero", "one", "two", "three", "four")
 
@@ -59,23 +59,24 @@ OPEN_ENDINGS = (
 )
 
 
-def hypothesis(scene: Scene, label: str, rng: Random, unseen: bool = False) -> str:
+def hypothesis(scene: Scene, label: str, rng: Random) -> str:
     """A sentence that the picture entails, contradicts or leaves open (`neutral`), as in visual entailment."""
     thing = rng.choice(scene)
     if label == "neutral":
         return f"The {thing.name} {rng.choice(OPEN_ENDINGS)}."
     if label == "entailment":
         return rng.choice(_statements(thing.name, thing.size, thing.place))
-    return _false_statement(scene, thing, rng, ALL_PAIRS if unseen else SEEN_PAIRS)
+    return _false_statement(scene, thing, rng)
 
 
 def _statements(name: str, size: str, place: str) -> tuple[str, str, str]:
     return f"There is {with_article(name)}.", f"The {name} is {size}.", f"The {name} is at the {place}."
 
 
-def _false_statement(scene: Scene, thing: Thing, rng: Random, pairs: Sequence[tuple[str, str]]) -> str:
-    absent = [f"{color} {shape}" for color, shape in pairs if all(other.pair != (color, shape) for other in scene)]
+def _false_statement(scene: Scene, thing: Thing, rng: Random) -> str:
+    present = {other.pair for other in scene}
+    absent = [" ".join(pair) for pair in askable_pairs(scene) if pair not in present]
     size = next(size for size in SIZES if size != thing.size)
     place = rng.choice([place for place in PLACES if place != thing.place])
-    kinds = _statements(rng.choice(absent), size, place)[:1] + _statements(thing.name, size, place)[1:]
-    return rng.choice(kinds)
+    invented, *_ = _statements(rng.choice(absent), size, place)
+    return rng.choice([invented, *_statements(thing.name, size, place)[1:]])

@@ -12,8 +12,8 @@ the colours they came in, and a new pair is a puzzle to it.
 from __future__ import annotations
 
 import argparse
-import json
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,20 +22,22 @@ from random import Random
 import numpy as np
 import torch
 from open_clip.modified_resnet import ModifiedResNet
-from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlhyper.console import progress
+from vlhyper.console import progress, say
 from vlhyper.files import replacing, write_json
-from vlhyper.world.draw import draw
+from vlhyper.world.draw import SIDE
 from vlhyper.world.language import phrase
+from vlhyper.world.pictures import pixels
+from vlhyper.world.probes import probe
 from vlhyper.world.scene import COLORS, PLACES, RGB, SHAPES, SIZES, Scene, Thing, draw_scene
 
+EMBEDDED, LAYERS, WIDTH = 128, [1, 1, 1, 1], 16
 CONFIG = {
-    "embed_dim": 128,
-    "vision_cfg": {"image_size": 224, "layers": [1, 1, 1, 1], "width": 16, "patch_size": None},
+    "embed_dim": EMBEDDED,
+    "vision_cfg": {"image_size": SIDE, "layers": LAYERS, "width": WIDTH, "patch_size": None},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1},
 }
 WORDS = ("<pad>", "a", "an", "at", "the", ".", *SHAPES, *COLORS, *SIZES, *dict.fromkeys(" ".join(PLACES).split()))
@@ -52,7 +54,7 @@ class TextEncoder(nn.Module):
         self.positions = nn.Parameter(torch.randn(64, width) * 0.02)
         layer = nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.0, batch_first=True, norm_first=True)
         self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-        self.out = nn.Linear(width, CONFIG["embed_dim"])
+        self.out = nn.Linear(width, EMBEDDED)
         nn.init.normal_(self.words.weight, std=0.05)
 
     def forward(self, words: Tensor) -> Tensor:
@@ -96,13 +98,6 @@ def encode(sentences: Sequence[str]) -> Tensor:
     return nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
 
-def pixels(scenes: Sequence[Scene], rng: Random) -> Tensor:
-    """Pictures (n, 3, 224, 224), CLIP's mean taken off and divided by its deviation."""
-    array = torch.from_numpy(np.stack([np.asarray(draw(scene, rng)) for scene in scenes]))
-    scaled = (array.float() / 255 - torch.tensor(OPENAI_DATASET_MEAN)) / torch.tensor(OPENAI_DATASET_STD)
-    return scaled.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-
-
 def batches(rng: Random, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless pairs of pictures (size, 3, 224, 224) and sentences (4·size, length), view by view."""
     while True:
@@ -120,9 +115,7 @@ def contrastive_loss(pictures: Tensor, sentences: Tensor, scale: Tensor) -> tupl
 
 
 def new_visual() -> ModifiedResNet:
-    width = CONFIG["vision_cfg"]["width"]
-    heads = width * 32 // 64
-    visual = ModifiedResNet(CONFIG["vision_cfg"]["layers"], CONFIG["embed_dim"], heads, image_size=224, width=width)
+    visual = ModifiedResNet(LAYERS, EMBEDDED, WIDTH * 32 // 64, image_size=SIDE, width=WIDTH)
     # open_clip starts every residual branch at zero, which costs a short run its first hundreds of steps.
     for name, parameter in visual.named_parameters():
         if name.endswith("bn3.weight"):
@@ -136,7 +129,7 @@ def train(out: Path, steps: int, seed: int, batch_size: int, rate: float, precis
     scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
     parameters = [*visual.parameters(), *text.parameters(), scale]
     optimizer = torch.optim.AdamW(parameters, rate, weight_decay=0.05)
-    losses, found = [], []
+    losses, found = deque[float](maxlen=50), deque[float](maxlen=50)
     with progress("pretraining CLIP", steps, "steps") as bar:
         for step, (pictures, sentences) in zip(range(1, steps + 1), batches(Random(seed), batch_size), strict=False):
             for group in optimizer.param_groups:
@@ -148,10 +141,13 @@ def train(out: Path, steps: int, seed: int, batch_size: int, rate: float, precis
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
-            losses, found = [*losses, loss.item()][-50:], [*found, hit][-50:]
+            losses.append(loss.item())
+            found.append(hit)
             bar(note=f"loss {np.mean(losses):.3f}, own sentence found {np.mean(found):.2f}")
             if step % 100 == 0 or step == steps:
                 save(visual, out)
+    for pairs, accuracy in probe(visual, seed).items():
+        say(f"linear probes, {pairs} pairs: {accuracy}")
 
 
 def rate_at(step: int, steps: int, base: float) -> float:

@@ -11,19 +11,20 @@ much smaller and need that much smaller steps; embeddings have deviation 1 and n
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import defaultdict, deque
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+from transformers.models.t5.modeling_t5 import T5Attention
 
 from vlhyper.console import progress, say
 from vlhyper.world.scene import draw_scene
-from vlhyper.world.texts import Writer, hide_spans, SENTINELS
+from vlhyper.world.texts import SENTINELS, Writer, hide_spans
 from vlhyper.world.tokenizer import build_tokenizer
 
 HEADS, HEAD_WIDTH = 4, 32
@@ -33,6 +34,7 @@ IGNORED = -100
 
 
 def new_model(vocabulary: int) -> T5ForConditionalGeneration:
+    options: dict[str, Any] = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
     config = T5Config(
         vocab_size=vocabulary,
         d_model=128,
@@ -43,22 +45,23 @@ def new_model(vocabulary: int) -> T5ForConditionalGeneration:
         relative_attention_num_buckets=32,
         relative_attention_max_distance=64,
         dropout_rate=0.0,
-        pad_token_id=0,
-        eos_token_id=1,
-        decoder_start_token_id=0,
+        **options,
     )
     model = T5ForConditionalGeneration(config)
-    alike = ALIKE_HEADS * HEAD_WIDTH
-    with torch.no_grad():
-        for stack, position in ((model.encoder, 0), (model.decoder, 1)):
-            for block in stack.block:
-                attention = list(block.layer[position].children())[0]
-                attention.k.weight[:alike] = attention.q.weight[:alike] * HEAD_WIDTH**0.5
-                if attention.has_relative_attention_bias:
-                    nn.init.normal_(attention.relative_attention_bias.weight, std=1.0)
-        own = model.decoder.block[0].layer[0].SelfAttention.relative_attention_bias
-        nn.init.normal_(own.weight, std=1.0)
+    for name, module in model.named_modules():
+        if isinstance(module, T5Attention):
+            # Decoder words look back at what was said, which is mostly not their own kind.
+            _start(module, alike="decoder" not in name or "EncDecAttention" in name)
     return model
+
+
+@torch.no_grad()
+def _start(attention: T5Attention, alike: bool) -> None:
+    if alike:
+        rows = ALIKE_HEADS * HEAD_WIDTH
+        attention.k.weight[:rows] = attention.q.weight[:rows] * HEAD_WIDTH**0.5
+    if attention.has_relative_attention_bias:
+        nn.init.normal_(attention.relative_attention_bias.weight, std=1.0)
 
 
 def parameter_groups(model: T5ForConditionalGeneration) -> list[dict]:
@@ -78,7 +81,7 @@ class Batches:
         self.tokenizer = tokenizer
         self.rng = Random(seed)
         self.writer = Writer(self.rng)
-        self.sentinels = tokenizer.convert_tokens_to_ids(list(SENTINELS))
+        self.sentinels = [tokenizer.vocab[sentinel] for sentinel in SENTINELS]
 
     def make(self, size: int, most: int) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` (size, S), `labels` (size, T)."""
@@ -91,8 +94,8 @@ class Batches:
         draw = self.rng.random()
         if draw < 0.2:
             tokens = self.ids(self.writer.told_twice(scene))[:-1]
-            source, target = hide_spans(tokens, self.sentinels, self.rng)
-            return [*source, 1], [*target, 1]
+            kept, hidden = hide_spans(tokens, self.sentinels, self.rng)
+            return [*kept, 1], [*hidden, 1]
         prompt, target = self.writer.caption(scene) if draw < 0.4 else self.writer.question(scene)[1:]
         return self.ids(prompt), self.ids(target)
 
@@ -105,25 +108,31 @@ def padded(rows: tuple[list[int], ...], filler: int) -> Tensor:
     return nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=filler)
 
 
-@torch.inference_mode()
 def text_accuracy(
-    model: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, seed: int, scenes: int, unseen: bool = False
+    model: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, seed: int, count: int, unseen: bool = False
 ) -> dict[str, float]:
     """Share of exactly answered questions about new written scenes, by kind and (`all`) together."""
     rng = Random(f"accuracy-{seed}")
     writer, hits = Writer(rng), defaultdict(list)
-    model.eval()
-    for start in range(0, scenes, 200):
-        asked = [writer.question(draw_scene(rng, unseen=unseen)) for _ in range(min(200, scenes - start))]
-        inputs = tokenizer([prompt for _, prompt, _ in asked], return_tensors="pt", padding=True)
-        answers = model.generate(
-            input_ids=inputs.input_ids, attention_mask=inputs.attention_mask, max_new_tokens=6, do_sample=False
-        )
-        for (kind, _, right), answer in zip(asked, tokenizer.batch_decode(answers, skip_special_tokens=True), strict=True):
+    for start in range(0, count, 200):
+        asked = [writer.question(draw_scene(rng, unseen=unseen)) for _ in range(min(200, count - start))]
+        said = answers(model, tokenizer, [prompt for _, prompt, _ in asked])
+        for (kind, _, right), answer in zip(asked, said, strict=True):
             hits[kind].append(answer == right)
             hits["all"].append(answer == right)
-    model.train()
     return {kind: round(float(np.mean(found)), 3) for kind, found in sorted(hits.items())}
+
+
+@torch.inference_mode()
+def answers(model: Any, tokenizer: PreTrainedTokenizerFast, prompts: list[str]) -> list[str]:
+    """Greedy answers; the model is left in training mode."""
+    inputs = tokenizer(prompts, return_tensors="pt", padding=True)
+    model.eval()
+    tokens = model.generate(
+        input_ids=inputs.input_ids, attention_mask=inputs.attention_mask, max_new_tokens=6, do_sample=False
+    )
+    model.train()
+    return tokenizer.batch_decode(tokens, skip_special_tokens=True)
 
 
 def rate_at(step: int, steps: int, base: float) -> float:
@@ -137,7 +146,7 @@ def train(out: Path, steps: int, seed: int, batch_size: int, base: float) -> Non
     tokenizer = build_tokenizer()
     model = new_model(len(tokenizer))
     optimizer = torch.optim.AdamW(parameter_groups(model), base, weight_decay=0.01, betas=(0.9, 0.98))
-    batches, losses = Batches(tokenizer, seed), []
+    batches, losses = Batches(tokenizer, seed), deque[float](maxlen=200)
     with progress("pretraining T5", steps, "steps") as bar:
         for step in range(1, steps + 1):
             for group in optimizer.param_groups:
@@ -147,7 +156,7 @@ def train(out: Path, steps: int, seed: int, batch_size: int, base: float) -> Non
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-            losses = [*losses, loss.item()][-200:]
+            losses.append(loss.item())
             bar(note=f"loss {np.mean(losses):.3f}")
             if step % 500 == 0 or step == steps:
                 save(model, tokenizer, out)

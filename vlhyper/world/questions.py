@@ -12,7 +12,7 @@ from random import Random
 from typing import NamedTuple, Protocol, TypeVar
 
 from vlhyper.world.language import with_article
-from vlhyper.world.scene import ALL_PAIRS, COLORS, SEEN_PAIRS, SHAPES, SIZES, UNSEEN_PAIRS, Scene, Thing
+from vlhyper.world.scene import COLORS, SHAPES, SIZES, Scene, Thing, askable_pairs
 
 
 class Question(NamedTuple):
@@ -64,11 +64,6 @@ def only(scene: Scene, attribute: str) -> list[Thing]:
     """The things that no other thing of the scene shares this attribute with."""
     counts = Counter(getattr(thing, attribute) for thing in scene)
     return [thing for thing in scene if counts[getattr(thing, attribute)] == 1]
-
-
-def askable_pairs(scene: Scene) -> Sequence[tuple[str, str]]:
-    """Pairs a question may name: a scene without unseen pairs is never asked about one either."""
-    return ALL_PAIRS if any(thing.pair in UNSEEN_PAIRS for thing in scene) else SEEN_PAIRS
 
 
 def color(scene: Scene) -> Iterator[Question]:
@@ -138,10 +133,13 @@ def identity(scene: Scene) -> Iterator[Question]:
 
 
 # What everybody knows about colours and shapes, and no picture of this world shows.
+FRUITS = ("strawberry", "kiwi", "blueberry", "banana", "plum", "tangerine")
+ANIMALS = ("ladybug", "frog", "whale", "chick", "starling", "fox")
+THINGS = ("wheel", "window", "pyramid", "starfish")
 KNOWLEDGE = {
-    "fruit": ("color", dict(zip(COLORS, ("strawberry", "kiwi", "blueberry", "banana", "plum", "tangerine"), strict=True))),
-    "animal": ("color", dict(zip(COLORS, ("ladybug", "frog", "whale", "chick", "starling", "fox"), strict=True))),
-    "thing": ("shape", dict(zip(SHAPES, ("wheel", "window", "pyramid", "starfish"), strict=True))),
+    "fruit": ("color", dict(zip(COLORS, FRUITS, strict=True))),
+    "animal": ("color", dict(zip(COLORS, ANIMALS, strict=True))),
+    "thing": ("shape", dict(zip(SHAPES, THINGS, strict=True))),
 }
 
 

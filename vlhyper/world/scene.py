@@ -91,6 +91,11 @@ def reading_order(scene: Sequence[Thing]) -> list[Thing]:
     return sorted(scene, key=lambda thing: PLACES.index(thing.place))
 
 
+def askable_pairs(scene: Scene) -> tuple[tuple[str, str], ...]:
+    """Pairs of colour and shape that texts about a scene may name: where no unseen pair is seen, none is spoken of."""
+    return ALL_PAIRS if any(thing.pair in UNSEEN_PAIRS for thing in scene) else SEEN_PAIRS
+
+
 def _sample_pairs(rng: Random, count: int, unseen: bool) -> list[tuple[str, str]]:
     if not unseen:
         return rng.sample(SEEN_PAIRS, count)

@@ -9,8 +9,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 from vlhyper.world import gqa
-from vlhyper.world.annotations import slips
 from vlhyper.world.language import captions, describe, hypothesis
+from vlhyper.world.people import slips
 from vlhyper.world.questions import KNOWLEDGE, VG_KINDS, VQA_KINDS, Balance, ask, knowledge
 from vlhyper.world.scene import LEVELS, draw_scene
 from vlhyper.world.texts import LABELS, SENTINELS
@@ -19,8 +19,8 @@ PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"
 
 # Words of ordinary questions that the world happens not to use; a model that meets them should not be struck dumb.
 COMMON = """
-    , . ? ! : ; - ' ( ) vqa gqa okvqa snli ve caption question premise hypothesis sentence context picture image photo text
-    what which who where when why how is are was does do did can has have not no yes and or of in on the a an this that
+    , . ? ! : ; - ' ( ) vqa gqa okvqa snli ve caption question premise hypothesis sentence context
+    picture image photo text yeah what which who where when why how is are was does do did can has have not no yes and or of in on the a an this that
     these it its there here to from with between next same different most many much more less than both all any some
     zero one two three four five six seven eight nine ten 0 1 2 3 4 5 6 7 8 9 10 shows show showing contains object
     objects shape shapes color colors size sizes place side left right above below under over behind front beside
