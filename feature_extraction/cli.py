@@ -1,5 +1,86 @@
-"""The command `vlhyper extract`."""
+"""The command `vlhyper extract`, and the program `python -m feature_extraction`."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlhyper.errors import JobError, UserError
 
 
-def extract() -> None:
-    """Extract image features."""
+class Precision(str, Enum):
+    bf16 = "bf16"
+    fp16 = "fp16"
+    fp32 = "fp32"
+
+
+class Store(str, Enum):
+    float16 = "float16"
+    float32 = "float32"
+
+
+def extract(
+    images: Annotated[list[Path], typer.Argument(help="Image files, and folders (with all below them).")],
+    out: Annotated[Path, typer.Option(help="The feature file to write, or to go on with.")],
+    encoder: Annotated[
+        str, typer.Option(help="An open_clip model (RN50 … ViT, ConvNeXt, SigLIP), or a .json model config.")
+    ] = "RN101",
+    weights: Annotated[
+        str | None,
+        typer.Option(help="A safetensors or state dict FILE; or `openai` (or another tag of open_clip): fetched."),
+    ] = None,
+    list_: Annotated[
+        Path | None, typer.Option("--list", help="Only the images whose ids stand in this file, one a line.")
+    ] = None,
+    precision: Annotated[Precision, typer.Option(help="Numbers the encoder computes with.")] = Precision.fp32,
+    store: Annotated[Store, typer.Option(help="Numbers in the file.")] = Store.float16,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images a step; by default 32, on a GPU 128.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that decode; by default one a core, less one.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if an image could not be read.")] = False,
+    trust_weights: Annotated[
+        bool, typer.Option("--trust-weights", help="Run a TorchScript archive that OpenAI did not publish.")
+    ] = False,
+) -> None:
+    """Extract image features: a frozen encoder's grid, for RN101 49 x 2048, one row an image.
+
+    vlhyper extract coco/train2014 coco/val2014 --out coco.h5 --weights openai
+
+    The file's ids are the stems of the images. Unreadable images are skipped and listed in FEATURES.skipped.jsonl
+    (delete the list to have them tried again). An interrupted run goes on when the same command is given again. Under
+    torchrun or accelerate launch each process writes a shard, and FEATURES.h5 points to them (`vlhyper merge` makes one
+    file of them).
+    """
+    if weights is None:
+        raise UserError(
+            f"which weights of {encoder}? give --weights FILE (safetensors or a state dict), "
+            "or --weights openai to fetch the published ones"
+        )
+    from feature_extraction.encoder import load_encoder
+    from feature_extraction.listing import find_images
+    from feature_extraction.machine import default_batch_size, default_workers
+    from feature_extraction.ranks import extract_share
+
+    found = find_images(images, list_)
+    loaded = load_encoder(encoder, weights, precision.value, trust_weights)
+    images_a_step = batch_size or default_batch_size(loaded.device)
+    decoders = default_workers() if workers is None else workers
+    skipped = extract_share(loaded, found, out, store.value, images_a_step, decoders)
+    if skipped and strict:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """`python -m feature_extraction`: this command alone, errors as one line and exit code 2 or 1."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command()(extract)
+    try:
+        app()
+    except (UserError, JobError) as error:
+        print(f"feature_extraction: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, UserError) else 1)

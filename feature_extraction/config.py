@@ -1,0 +1,86 @@
+"""What an encoder is made of and what it wants to see: open_clip's model configs, by name or from a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from feature_extraction.images import RULES
+from vlhyper.errors import UserError, nearest
+from vlhyper.files import read_json
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """size: (height, width) in pixels; mean, std: per channel, of values in 0..1; interpolation: a filter of Pillow."""
+
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str = "bicubic"
+
+    def record(self) -> dict[str, Any]:
+        """As it is written into a feature file."""
+        return {
+            "size": list(self.size),
+            "resize": "squash",
+            "interpolation": self.interpolation,
+            "antialias": True,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "colour": RULES,
+        }
+
+
+@dataclass(frozen=True)
+class Config:
+    """name: for the file's attributes; model: an open_clip model config."""
+
+    name: str
+    model: dict[str, Any]
+    preprocessing: Preprocessing
+
+
+def read_config(encoder: str, weights: str) -> Config:
+    """The config of an open_clip model name, or in a .json file as open_clip and the hub write it.
+
+    The image is always squashed to the encoder's size; mean, deviation and filter are those of the named weights, or of
+    the model's published weights where these agree, or CLIP's.
+    """
+    if encoder.endswith(".json"):
+        content = read_json(encoder)
+        return _config(
+            Path(encoder).stem, content.get("model_cfg", content), content.get("preprocess_cfg", {}), encoder
+        )
+    from open_clip import get_model_config, list_models
+
+    name = encoder.replace("/", "-")
+    if name not in list_models():
+        raise UserError(f"--encoder {encoder}: no encoder of open_clip and no .json file{nearest(name, list_models())}")
+    return _config(name, get_model_config(name), _published(name, weights), name)
+
+
+def _config(name: str, model: Any, overlay: dict[str, Any], source: str) -> Config:
+    from open_clip.transform import PreprocessCfg, merge_preprocess_dict
+
+    if not isinstance(model, dict) or "embed_dim" not in model or "image_size" not in model.get("vision_cfg", {}):
+        raise UserError(f"{source}: no open_clip model config; it needs embed_dim and vision_cfg with image_size")
+    wanted = merge_preprocess_dict(PreprocessCfg(), overlay)
+    size = model["vision_cfg"]["image_size"]
+    height, width = (size, size) if isinstance(size, int) else size
+    return Config(
+        name,
+        model,
+        Preprocessing((height, width), tuple(wanted["mean"]), tuple(wanted["std"]), wanted["interpolation"]),
+    )
+
+
+def _published(name: str, weights: str) -> dict[str, Any]:
+    from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+
+    if known := get_pretrained_cfg(name, weights):
+        return known
+    every = [get_pretrained_cfg(name, tag) for tag in list_pretrained_tags_by_model(name)]
+    wanted = [{key: each.get(key) for key in ("mean", "std", "interpolation")} for each in every]
+    return wanted[0] if wanted and all(each == wanted[0] for each in wanted) else {}

@@ -1,0 +1,80 @@
+"""A frozen image encoder of open_clip, cut off before its pooling: pixels in, a grid of vectors out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from feature_extraction.config import Preprocessing, read_config
+from feature_extraction.machine import pick_device
+from feature_extraction.towers import Grid, build_tower, cut, fold_batch_norms
+from feature_extraction.weights import Weights, find_weights
+from vlhyper.errors import UserError, first_few
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """name, weights_sha256, preprocessing, precision: as the feature file records them; device: where `grid` runs."""
+
+    name: str
+    weights_sha256: str
+    preprocessing: Preprocessing
+    precision: str
+    grid: Grid
+    device: torch.device
+
+    def __call__(self, pixels: np.ndarray) -> torch.Tensor:
+        """(B, height, width, 3) uint8 -> (B, tokens, width) float32, on the encoder's device."""
+        with torch.inference_mode():
+            # Bytes travel to the device, floats are made there; the channels are last already, as convolutions like it.
+            images = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float().div_(255)
+            mean = torch.tensor(self.preprocessing.mean, device=self.device)[:, None, None]
+            std = torch.tensor(self.preprocessing.std, device=self.device)[:, None, None]
+            return self.grid(images.sub_(mean).div_(std).to(DTYPES[self.precision])).float()
+
+    def shape(self) -> tuple[int, int]:
+        """(tokens, width) of an image's grid."""
+        _, tokens, width = self(np.zeros((1, *self.preprocessing.size, 3), np.uint8)).shape
+        return tokens, width
+
+
+def load_encoder(encoder: str, weights: str, precision: str = "fp32", trust: bool = False) -> Encoder:
+    """The encoder a user names: an open_clip model, or a .json file that holds an open_clip model config.
+
+    Raises UserError where the name is unknown, the weights can't be had, or the two do not fit together.
+    """
+    config = read_config(encoder, weights)
+    found = find_weights(config.name, weights, trust)
+    # OpenAI trained with QuickGELU, which open_clip's plain model names do not say.
+    tower = build_tower(config.model, quick_gelu=found.openai)
+    whole = set(tower.state_dict())
+    grid = cut(tower)
+    _load(tower, whole, found, config.name)
+    tower.eval().requires_grad_(False)
+    fold_batch_norms(tower)
+    place = pick_device()
+    tower.to(place, DTYPES[precision], memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Encoder(config.name, found.sha256, config.preprocessing, precision, grid, place)
+
+
+def _load(tower: nn.Module, whole: set[str], weights: Weights, name: str) -> None:
+    """Put `weights` into the cut `tower`; `whole` are the names before the cut, which the weights may hold besides."""
+    expected, given = tower.state_dict(), weights.tensors
+    faults = {
+        # A counter of training steps, which evaluation never reads and many files leave out.
+        "lack": [key for key in expected if key not in given and not key.endswith("num_batches_tracked")],
+        "have besides": [key for key in given if key not in whole],
+        "have in another shape": [key for key in expected if key in given and given[key].shape != expected[key].shape],
+    }
+    for fault, keys in faults.items():
+        if keys:
+            raise UserError(
+                f"{weights.path}: these are no weights of {name}: they {fault} {first_few(keys)}; "
+                "give the --encoder that they were made for"
+            )
+    tower.load_state_dict({key: given.get(key, value) for key, value in expected.items()})

@@ -1,0 +1,109 @@
+"""The job: images through the encoder into a feature file, in fixed batches, so that an interrupted run can go on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from feature_extraction.decoding import decoded_batches
+from feature_extraction.encoder import Encoder
+from vlhyper.console import Bar, progress, say
+from vlhyper.features import FeatureWriter, Skip, open_features
+from vlhyper.features.layout import IDENTITY, require_same
+from vlhyper.features.merge import copy_rows
+from vlhyper.features.writer import read_skipped
+
+LIBRARIES = ("vlhyper", "torch", "open_clip_torch", "timm", "pillow", "numpy", "h5py")
+# An image, and its pixels' place in a batch that the encoder has seen.
+Item = tuple[str, Path]
+
+
+def extract(
+    encoder: Encoder, images: dict[str, Path], out: Path, store: str, batch_size: int, workers: int
+) -> list[Skip]:
+    """Write the grids of `images` (by id) into `out`; returns those of them that could not be read.
+
+    A part that an interrupted run left is completed; a finished `out` gets the images that it lacks behind its own.
+    Raises UserError where what is there was made in another way.
+    """
+    meta, shape = describe(encoder), encoder.shape()
+    kept = open_features(out) if out.exists() else None
+    if kept:
+        ours = {**meta, "store": store, "shape": shape}
+        theirs = {**kept.meta, "store": str(kept.dtype), "shape": (kept.tokens, kept.width)}
+        require_same(str(out), theirs, "this run", ours, (*IDENTITY, "precision", "store", "shape"))
+    old = kept.ids if kept else []
+    earlier = {Path(skip.image).stem: skip for skip in read_skipped(out)} if kept else {}
+    new = {image: path for image, path in images.items() if not kept or image not in kept}
+    if kept and new.keys() <= earlier.keys():
+        say(f"{out}: nothing to do, its {len(old)} images are all there is")
+        return [earlier[image] for image in new]
+    carried = [skip for image, skip in earlier.items() if image not in new]
+    with FeatureWriter(out, [*old, *new], {"features": (shape, store)}, meta, carried) as writer:
+        with progress("extract", writer.count, "images", start=writer.done) as bar:
+            for count in copy_rows(writer, kept) if kept else ():
+                bar(count)
+            todo = list(new.items())[writer.done - len(old) :]
+            _run(encoder, todo, writer, np.dtype(store), batch_size, workers, bar)
+        return writer.state.skipped[len(carried) :]
+
+
+def describe(encoder: Encoder) -> dict[str, Any]:
+    """The provenance of the encoder's grids, as the file records it."""
+    return {
+        "encoder": encoder.name,
+        "weights_sha256": encoder.weights_sha256,
+        "preprocessing": encoder.preprocessing.record(),
+        "created_with": {library: importlib.metadata.version(library) for library in LIBRARIES},
+        "precision": encoder.precision,
+    }
+
+
+def _run(
+    encoder: Encoder,
+    todo: Sequence[Item],
+    writer: FeatureWriter,
+    dtype: np.dtype[Any],
+    batch_size: int,
+    workers: int,
+    bar: Bar,
+) -> None:
+    with closing(_grids(encoder, todo, batch_size, workers)) as batches:
+        for start, (grids, whys) in enumerate(batches):
+            items = todo[start * batch_size : (start + 1) * batch_size]
+            good = [place for place, why in enumerate(whys) if why is None]
+            skipped = [Skip(str(path), why) for (_, path), why in zip(items, whys, strict=True) if why]
+            for skip in skipped:
+                say(f"skipped {skip.image}: {skip.why}")
+            rows = grids[good].cpu().numpy().astype(dtype)
+            writer.settle([items[place][0] for place in good], {"features": rows}, skipped)
+            bar(len(items))
+
+
+def _grids(
+    encoder: Encoder, todo: Sequence[Item], batch_size: int, workers: int
+) -> Generator[tuple[torch.Tensor, list[str | None]], None, None]:
+    """The grids of each batch, with why an image of it has none.
+
+    The batches are always of `batch_size` images, short ones filled up, and an unreadable image leaves a hole: the
+    kernels' order of additions depends on the shape, so a row would otherwise depend on its neighbours.
+    """
+    size, filter_name = encoder.preprocessing.size, encoder.preprocessing.interpolation
+    ahead: tuple[torch.Tensor, list[str | None]] | None = None
+    with closing(decoded_batches([path for _, path in todo], batch_size, size, filter_name, workers)) as batches:
+        for pixels, whys in batches:
+            full = np.zeros((batch_size, *pixels.shape[1:]), np.uint8)
+            full[: len(pixels)] = pixels
+            # A GPU works on this batch while the one before is written.
+            begun = encoder(full), whys
+            if ahead:
+                yield ahead
+            ahead = begun
+    if ahead:
+        yield ahead

@@ -1,0 +1,91 @@
+"""One image file to RGB pixels, by rule. Imports no torch: worker processes start fast and stay small.
+
+Rules: grey, palette, CMYK and YCbCr become RGB; 16-bit grey is scaled to 8 bits; alpha is laid on white; the first
+frame of an animation counts; EXIF rotation is not applied (the published features did not).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+RULES = "RGB; 16-bit grey scaled; alpha on white; first frame; EXIF rotation not applied"
+# Pixel formats only: Pillow would hand EPS and the like to an interpreter.
+FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA")
+MOST_PIXELS = 89_478_485
+
+# Decoded images, (k, height, width, 3) uint8, and for each of the k why it could not be read (None where it could).
+Decoded = tuple[np.ndarray, list[str | None]]
+
+
+def decode(paths: Sequence[Path], size: tuple[int, int], resample: str) -> Decoded:
+    """The images of `paths` squashed to `size` (height, width); the place of an unreadable one stays zero."""
+    pixels = np.zeros((len(paths), *size, 3), np.uint8)
+    whys: list[str | None] = [None] * len(paths)
+    for place, path in enumerate(paths):
+        try:
+            pixels[place] = squash(read_rgb(path), size, resample)
+        # Whatever a decoder makes of a broken file, the other images go on.
+        except Exception as error:
+            whys[place] = _reason(path, error)
+    return pixels, whys
+
+
+def squash(image: Image.Image, size: tuple[int, int], resample: str) -> np.ndarray:
+    """(height, width, 3) uint8 with the aspect ratio given up; Pillow's filters are antialiased when they shrink."""
+    height, width = size
+    return np.asarray(image.resize((width, height), Image.Resampling[resample.upper()]))
+
+
+def read_rgb(path: Path) -> Image.Image:
+    """The image of `path` in mode RGB. Raises whatever Pillow raises for a file it can't read."""
+    with warnings.catch_warnings():
+        # Pillow warns of odd metadata, which changes no pixel; of too many pixels MOST_PIXELS takes care.
+        warnings.simplefilter("ignore")
+        with Image.open(path, formats=_formats()) as image:
+            width, height = image.size
+            if width * height > MOST_PIXELS:
+                raise ValueError(f"{width} x {height} pixels are more than {MOST_PIXELS}: a decompression bomb")
+            return to_rgb(image)
+
+
+@lru_cache
+def _formats() -> list[str]:
+    # Which of them there are depends on how Pillow was built, and it refuses names that it does not know.
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """`image` in mode RGB by the rules of this module."""
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no agreed range")
+    if image.mode.startswith("I"):
+        return _from_16_bits(image).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64).clip(0, 65535)
+    return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if path.is_symlink() and not path.exists():
+        return f"broken link to {path.readlink()}"
+    if isinstance(error, FileNotFoundError):
+        return "the file is gone"
+    if path.is_file() and path.stat().st_size == 0:
+        return "the file is empty"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image of a known format"
+    return " ".join(str(error).split()) or type(error).__name__

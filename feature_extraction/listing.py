@@ -1,0 +1,86 @@
+"""Which images are meant: files and folders to one list of (id, path), the id being the file's stem."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from vlhyper.console import say
+from vlhyper.errors import UserError, first_few
+from vlhyper.files import existing_file
+
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".avif"),
+    *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".tga"),
+)
+
+
+def find_images(sources: Sequence[Path], wanted: Path | None = None) -> dict[str, Path]:
+    """The images of `sources` by id: files as they are named, folders with all below them in order of path.
+
+    wanted: a file with one id (or file name) a line; only these are kept, in the order found. Raises UserError for a
+    source that does not exist, a folder without images, two files with one stem, and wanted ids that no file has.
+    """
+    found: dict[str, Path] = {}
+    for path in _walk(sources):
+        image = path.stem
+        try:
+            image.encode()
+        except UnicodeEncodeError:
+            raise UserError(
+                f"{str(path)!r}: the name is no UTF-8 text, so it can't be an id; rename the file"
+            ) from None
+        other = found.setdefault(image, path)
+        if other != path and os.path.realpath(other) != os.path.realpath(path):
+            raise UserError(
+                f"{other} and {path} have the same stem, which is the image's id; rename one or extract to two files"
+            )
+    return found if wanted is None else _only(found, wanted)
+
+
+def _only(found: dict[str, Path], wanted: Path) -> dict[str, Path]:
+    lines = existing_file(wanted, "the list of ids").read_text(encoding="utf-8-sig").splitlines()
+    asked = [line.strip() for line in lines if line.strip()]
+    # An id may hold dots itself, so a suffix is taken off only where the whole line is no id.
+    ids = dict.fromkeys(line if line in found else Path(line).stem for line in asked)
+    missing = [image for image in ids if image not in found]
+    if missing:
+        raise UserError(
+            f"{wanted}: no image for {first_few(missing)} ({len(missing)} of {len(ids)} ids); "
+            "add their folder to IMAGES"
+        )
+    return {image: path for image, path in found.items() if image in ids}
+
+
+def _walk(sources: Iterable[Path]) -> Iterator[Path]:
+    for source in sources:
+        if source.is_dir():
+            yield from _folder(source)
+        elif source.exists() or source.is_symlink():
+            yield source
+        else:
+            raise UserError(f"{source}: no such file or folder")
+
+
+def _folder(folder: Path) -> Iterator[Path]:
+    found, ignored = [], Counter[str]()
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if os.path.realpath(place) in seen:
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(place))
+        for name in names:
+            path = Path(place, name)
+            if path.suffix.lower() in SUFFIXES:
+                found.append(path)
+            else:
+                ignored[path.suffix or "no suffix"] += 1
+    if ignored:
+        kinds = first_few(f"{kind} × {count}" for kind, count in ignored.most_common())
+        say(f"{folder}: {ignored.total()} files have no image suffix and are left out ({kinds})")
+    if not found:
+        raise UserError(f"{folder}: no images in this folder (looked for {' '.join(SUFFIXES)})")
+    yield from sorted(found)

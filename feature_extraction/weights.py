@@ -1,0 +1,129 @@
+"""Weights of an encoder's visual tower, from a file that can do no harm or from the place that published them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vlhyper.errors import UserError
+from vlhyper.files import existing_file, sha256
+
+Tensors = dict[str, torch.Tensor]
+# Entries that OpenAI's archives hold beside the weights.
+NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """tensors: by their names inside the visual tower; sha256: of the file; openai: whether OpenAI published them."""
+
+    path: Path
+    sha256: str
+    tensors: Tensors
+    openai: bool
+
+
+def find_weights(model: str, weights: str, trust: bool = False) -> Weights:
+    """The weights a user names: a file, or the tag of weights that open_clip lists for `model` (then they are fetched).
+
+    Raises UserError for a name that is neither, weights that can't be fetched, and files that could run code.
+    """
+    from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+
+    path, tag = Path(weights), None
+    if not path.exists() and get_pretrained_cfg(model, weights):
+        path, tag = fetch(model, weights), weights
+    elif not path.exists():
+        tags = ", ".join(list_pretrained_tags_by_model(model)) or "none"
+        raise UserError(f"--weights {weights}: no such file, and no published weights of {model} (these are: {tags})")
+    digest = sha256(existing_file(path, "weights"))
+    return Weights(path, digest, read_tower(path, digest, trust), tag == "openai" or digest in published_digests())
+
+
+def fetch(model: str, tag: str) -> Path:
+    """The published weights `tag` of `model`, from the hub or its cache. Raises UserError where they can't be had."""
+    from huggingface_hub.constants import HF_HUB_OFFLINE
+    from open_clip.pretrained import download_pretrained, get_pretrained_cfg
+
+    source = get_pretrained_cfg(model, tag)
+    place = f"https://huggingface.co/{source['hf_hub'].rstrip('/')}" if source.get("hf_hub") else source.get("url", "")
+    reason = "HF_HUB_OFFLINE is set"
+    if source.get("hf_hub") or not HF_HUB_OFFLINE:
+        try:
+            return Path(download_pretrained(source))
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+    raise UserError(
+        f"the weights {tag!r} of {model} can't be fetched ({reason}); copy them from {place} and give --weights FILE"
+    )
+
+
+def published_digests() -> set[str]:
+    """SHA-256 of the archives that OpenAI published; the addresses in openai/CLIP `clip/clip.py` carry them."""
+    from open_clip.pretrained import get_pretrained_url, list_pretrained_models_by_tag
+
+    urls = [get_pretrained_url(model, "openai") for model in list_pretrained_models_by_tag("openai")]
+    return {url.split("/")[-2] for url in urls if url}
+
+
+def read_tower(path: Path, digest: str, trust: bool) -> Tensors:
+    """The tensors of the visual tower in `path`, float32, without their prefix.
+
+    Reads safetensors, state dicts that `torch.load(weights_only=True)` accepts (bare, under "state_dict", from data
+    parallel training), and TorchScript archives, which are programs, by digest or on the user's word.
+    """
+    state = _read(path, digest, trust)
+    state = state.get("state_dict", state)
+    tensors = {key.removeprefix("module."): value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    tower = {key.removeprefix("visual."): value for key, value in tensors.items() if key.startswith("visual.")}
+    # A file of the tower alone may leave the prefix out.
+    chosen = tower or {key: value for key, value in tensors.items() if key not in NOT_WEIGHTS}
+    return {key: value.float() if value.is_floating_point() else value for key, value in chosen.items()}
+
+
+def _read(path: Path, digest: str, trust: bool) -> dict[str, Any]:
+    if _is_program(path):
+        return _run_archive(path, digest, trust)
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    # The loaders raise a dozen kinds of errors for broken files, all of them mean the same here.
+    except Exception as error:
+        reason = str(error).split(". ")[0].split("\n")[0]
+        raise UserError(
+            f"{path}: neither safetensors nor a state dict that loads without running code ({reason}); "
+            "save it again with torch.save(model.state_dict(), FILE) or as safetensors"
+        ) from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: holds a {type(found).__name__}, not a state dict; save model.state_dict()")
+    return found
+
+
+def _is_program(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name or name.endswith("constants.pkl") for name in archive.namelist())
+
+
+def _run_archive(path: Path, digest: str, trust: bool) -> dict[str, Any]:
+    if digest not in published_digests() and not trust:
+        raise UserError(
+            f"{path}: a TorchScript archive is a program, and OpenAI published none of this digest ({digest[:12]}…); "
+            "convert it to safetensors, or give --trust-weights if you trust its maker"
+        )
+    with warnings.catch_warnings():
+        # torch would rather see torch.export; the published archives are what they are.
+        warnings.simplefilter("ignore")
+        return dict(torch.jit.load(os.fspath(path), map_location="cpu").state_dict())

@@ -1,0 +1,99 @@
+"""What is in a feature file, how it was made, and whether every row is what was written."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vlhyper.console import print_table, tracked
+from vlhyper.errors import UserError, first_few
+from vlhyper.features.reader import FeatureSet, open_features
+from vlhyper.features.rows import open_hdf5
+from vlhyper.features.writer import read_skipped
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The findings on one file. broken: ids whose row is not what was written; checksum: "ok", "broken" or "none"."""
+
+    path: str
+    images: int
+    tokens: int
+    width: int
+    dtype: str
+    meta: dict[str, Any]
+    data_sets: list[str]
+    shards: list[str]
+    bytes: int
+    skipped: int
+    checksum: str
+    broken: list[str]
+
+    def print(self) -> None:
+        """As a table on standard output."""
+        provenance = {key: value if isinstance(value, str) else json.dumps(value) for key, value in self.meta.items()}
+        rows = {
+            "images": self.images,
+            "grid": f"{self.tokens} x {self.width} {self.dtype}",
+            "data sets": ", ".join(self.data_sets),
+            **provenance,
+            "size": f"{self.bytes / 2**20:,.1f} MiB",
+            "shards": ", ".join(self.shards) or "none",
+            "skipped images": self.skipped,
+            "checksum": f"{self.checksum}: {first_few(self.broken)}" if self.broken else self.checksum,
+        }
+        print_table(("", self.path), rows.items())
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, indent=2)
+
+
+def inspect(path: Path) -> Inspection:
+    """Read `path` whole. Raises UserError where it is no feature file or is cut short."""
+    features = open_features(path)
+    with open_hdf5(path) as file:
+        names = sorted(file)
+    broken = broken_rows(features)
+    files = list(dict.fromkeys(segment.path for segment in features.segments))
+    return Inspection(
+        path=str(path),
+        images=len(features),
+        tokens=features.tokens,
+        width=features.width,
+        dtype=str(features.dtype),
+        meta=features.meta,
+        data_sets=names,
+        shards=[file.name for file in files if file != path],
+        bytes=sum(file.stat().st_size for file in {path, *files}),
+        skipped=len(read_skipped(path)),
+        checksum="broken" if broken else "ok" if "crc32" in names else "none",
+        broken=broken,
+    )
+
+
+def broken_rows(features: FeatureSet) -> list[str]:
+    """The ids whose row can't be read, is not finite, or differs from its checksum (where the file has them)."""
+    expected = np.concatenate([checksums(path) for path in features.paths]).tolist()
+    pairs = zip(features.ids, expected, strict=True)
+    return [
+        image for image, known in tracked(pairs, "check", len(features), "images") if _is_broken(features, image, known)
+    ]
+
+
+def _is_broken(features: FeatureSet, image: str, known: int) -> bool:
+    try:
+        row = features.read([image])
+    except UserError:
+        return True
+    return not np.isfinite(row).all() or (known >= 0 and zlib.crc32(row.data) != known)
+
+
+def checksums(path: Path) -> np.ndarray:
+    """The checksum of each row, (images,) int64; -1 where the file has none."""
+    with open_hdf5(path) as file:
+        return file["crc32"][:].astype(np.int64) if "crc32" in file else np.full(len(file["ids"]), -1)

@@ -1,0 +1,86 @@
+"""The feature file `vlhyper-grid/1`: names, attributes, and what makes two files the same kind.
+
+/features  (images, tokens, width)  float16 or float32, one chunk an image; a grid is row-major (y, then x)
+/boxes     (images, tokens, 4)      float32, optional: x1 y1 x2 y2 in pixels
+/sizes     (images, 2)              float32, optional: width and height of the image in pixels
+/ids       (images,)                UTF-8, the image file's stem
+/crc32     (images,)                uint32, over the bytes of the image's row of /features
+attributes format, encoder, weights_sha256, preprocessing (JSON), created_with (JSON), precision
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vlhyper.errors import UserError
+
+FORMAT = "vlhyper-grid/1"
+ROWS = ("features", "boxes", "sizes")
+IDENTITY = ("encoder", "weights_sha256", "preprocessing")
+JSON_ATTRIBUTES = ("preprocessing", "created_with")
+META = (*IDENTITY, "created_with", "precision")
+
+
+def attributes(meta: Mapping[str, Any]) -> dict[str, str]:
+    """`meta` as the root attributes of a file."""
+    texts = {key: json.dumps(meta[key], sort_keys=True) if key in JSON_ATTRIBUTES else str(meta[key]) for key in META}
+    return {"format": FORMAT, **texts}
+
+
+def read_meta(found: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The root attributes of `path` as `meta`. Raises UserError where the file is of another kind."""
+    kind = found.get("format")
+    if kind != FORMAT:
+        said = f"its format is {kind!r}" if kind else "it has no attribute 'format'"
+        raise UserError(
+            f"{path}: not a feature file ({said}, expected {FORMAT!r}); files of VL-Adapter and VL-T5 become one by "
+            "`vlhyper import-features`"
+        )
+    missing = [key for key in (*IDENTITY, "created_with") if key not in found]
+    if missing:
+        raise UserError(f"{path}: the attribute {missing[0]!r} is missing; extract the file again")
+    try:
+        decoded = {key: json.loads(found[key]) for key in JSON_ATTRIBUTES}
+    except (TypeError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: an attribute of {JSON_ATTRIBUTES} is not JSON ({error}); extract it again") from None
+    plain = {key: str(found.get(key, "unknown")) for key in META if key not in JSON_ATTRIBUTES}
+    return {**plain, **decoded}
+
+
+def first_difference(
+    one: Mapping[str, Any], other: Mapping[str, Any], keys: Iterable[str] = IDENTITY
+) -> tuple[str, Any, Any] | None:
+    """The first of `keys` in which two descriptions disagree, with both values."""
+    for key in keys:
+        if one.get(key) != other.get(key):
+            return key, one.get(key), other.get(key)
+    return None
+
+
+def require_same(
+    name: str, meta: Mapping[str, Any], other_name: str, other: Mapping[str, Any], keys: Iterable[str] = IDENTITY
+) -> None:
+    """Raises UserError that names both sides where they disagree in one of `keys`."""
+    if found := first_difference(meta, other, keys):
+        key, mine, theirs = found
+        raise UserError(
+            f"{name} and {other_name} are not of one kind: {key} is {_short(mine)} in the first and {_short(theirs)} "
+            "in the second; extract both with the same encoder, weights and preprocessing"
+        )
+
+
+def joined_versions(metas: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """`created_with` of a file made from several: each library with every version that took part."""
+    joined: dict[str, list[str]] = {}
+    for meta in metas:
+        for library, version in meta["created_with"].items():
+            seen = joined.setdefault(library, [])
+            seen.extend(part for part in str(version).split(", ") if part not in seen)
+    return {library: ", ".join(seen) for library, seen in joined.items()}
+
+
+def _short(value: Any) -> str:
+    return json.dumps(value, sort_keys=True) if isinstance(value, Mapping) else repr(value)

@@ -1,0 +1,82 @@
+"""Several feature files as one: a logical file over shards, or a real copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from vlhyper.console import progress
+from vlhyper.errors import JobError, UserError
+from vlhyper.features.inspection import broken_rows, checksums
+from vlhyper.features.layout import ROWS
+from vlhyper.features.reader import FeatureSet, open_features
+from vlhyper.features.rows import open_hdf5
+from vlhyper.features.writer import VERSIONS, FeatureWriter, read_skipped, write_index, write_skipped
+from vlhyper.files import replacing
+
+Shapes = dict[str, tuple[tuple[int, ...], str]]
+
+
+def shapes_of(features: FeatureSet) -> Shapes:
+    """The data sets of `features` as FeatureWriter takes them; boxes and sizes where every file has them."""
+    optional = {"boxes": ((features.tokens, 4), "float32"), "sizes": ((2,), "float32")}
+    found: Shapes = {"features": ((features.tokens, features.width), str(features.dtype))}
+    return {**found, **{name: optional[name] for name in ROWS if name in optional and features.has(name)}}
+
+
+def copy_rows(writer: FeatureWriter, features: FeatureSet, block: int = 64) -> Iterator[int]:
+    """Settle the writer's first planned images, those of `features`; yields how many each time."""
+    for start in range(writer.done, len(features), block):
+        ids = features.ids[start : start + block]
+        extra = {name: features.read_array(name, ids) for name in writer.arrays if name != "features"}
+        writer.settle(ids, {"features": features.read(ids), **extra})
+        yield len(ids)
+
+
+def merge(shards: Sequence[Path], out: Path) -> FeatureSet:
+    """Write one file with the rows of all `shards`, in their order; an interrupted merge goes on when run again.
+
+    Raises UserError for shards that are not of one kind, for an id that two of them hold, and where `out` is there
+    already (a logical file is replaced by the real one). Raises JobError where the copy differs from the shards.
+    """
+    if out.exists() and not is_logical(out):
+        raise UserError(f"{out}: is there already; choose another --out, or delete it first")
+    features = open_features(list(shards))
+    skipped = [skip for shard in shards for skip in read_skipped(shard)]
+    with (
+        FeatureWriter(out, features.ids, shapes_of(features), features.meta, skipped) as writer,
+        progress("merge", len(features), "images", start=writer.done) as bar,
+    ):
+        for count in copy_rows(writer, features):
+            bar(count)
+    merged = open_features(out)
+    if broken := broken_rows(merged):
+        raise JobError(
+            f"{out}: the row of {broken[0]!r} is not what was read from the shards; check the disk and merge again"
+        )
+    return merged
+
+
+def is_logical(path: Path) -> bool:
+    """Whether `path` holds no rows itself but points to shards."""
+    with open_hdf5(path) as file:
+        return "features" in file and file["features"].is_virtual
+
+
+def join_shards(shards: Sequence[Path], out: Path) -> None:
+    """Write `out` as a logical file: ids and attributes of its own, rows by reference to the shards beside it."""
+    features = open_features(list(shards))
+    layout = h5py.VirtualLayout((len(features), features.tokens, features.width), features.dtype)
+    start = 0
+    for segment in features.segments:
+        shape = (segment.count, features.tokens, features.width)
+        # Relative, so that the folder can be moved; HDF5 looks beside the logical file.
+        layout[start : start + segment.count] = h5py.VirtualSource(segment.path.name, "features", shape, features.dtype)
+        start += segment.count
+    with replacing(out) as part, h5py.File(part, "w", libver=VERSIONS, locking=False) as file:
+        file.create_virtual_dataset("features", layout)
+        write_index(file, features.ids, np.concatenate([checksums(shard) for shard in shards]), features.meta)
+    write_skipped(out, [skip for shard in shards for skip in read_skipped(shard)])
