@@ -64,7 +64,7 @@ def _candidates(raw_id: str, templates: Iterable[str]) -> Iterable[tuple[str, st
 def check_template(template: str) -> None:
     """Raises UserError where a template is no template of `id`."""
     try:
-        template.format(id=ImageId("1"))
+        template.format(id=ImageId("1"), split="train2014")
     except (ValueError, KeyError, IndexError, AttributeError) as error:
         raise UserError(
             f"image_key {template!r} cannot be filled ({error}); write it like COCO_val2014_{{id:012d}}"

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from vlhyper.errors import UserError, nearest
 from vlhyper.readers.formats import FORMATS, Format
 from vlhyper.readers.images import check_template
-from vlhyper.readers.source import Source
+from vlhyper.readers.source import Source, expand
 from vlhyper.readers.strict import Strict, read_yaml, validated
 from vlhyper.readers.table import text_columns
 
@@ -54,7 +54,6 @@ class Download(Strict):
     url: str | None = None
     inside: str | None = None
     sha256: str | None = None
-    md5: str | None = None
     bytes: int | None = None
     note: str | None = None
 
@@ -141,6 +140,26 @@ class Manifest(Strict):
         split = self.split(name)
         files = {role: tuple(Path(self.root, path) for path in paths) for role, paths in split.files.items()}
         return Source(files, self._options(split))
+
+    def missing(self, name: str) -> list[str]:
+        """A line for each file of a split that is not there, with where to get it."""
+        split = self.split(name)
+        if split.hub is not None and not any(expand(path) for path in self.source(name).all_paths):
+            return []
+        written = [path for paths in split.files.values() for path in paths]
+        return [
+            f"{Path(self.root, path)} is missing{self._where_from(path)}"
+            for path in written
+            if not expand(Path(self.root, path))
+        ]
+
+    def _where_from(self, path: str) -> str:
+        known = self.sources.get(path)
+        if known is None:
+            return f"; {self.homepage} tells where to get it" if self.homepage else ""
+        inside = f" ({known.inside} in it)" if known.inside else ""
+        got = f"; get it from {known.url}{inside}" if known.url else ""
+        return got + (f"; {known.note}" if known.note else "")
 
     def image_templates(self, name: str) -> list[str]:
         """`image_key` with {split} filled by the split's `image_split`, or its name."""

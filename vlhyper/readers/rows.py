@@ -18,7 +18,7 @@ from vlhyper.errors import UserError, first_few
 from vlhyper.files import replacing
 from vlhyper.readers.fields import Row
 from vlhyper.readers.manifest import Manifest
-from vlhyper.readers.source import Source
+from vlhyper.readers.source import Source, expand
 from vlhyper.readers.splits import part_of
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def load_rows(manifest: Manifest, split: str, cache_dir: str | Path | None = Non
     path = Path(cache_dir or cache_folder()) / f"{manifest.name}-{_key(manifest, source)}.arrow"
     where = f"{manifest.name}, split {split}"
     if not path.exists():
+        if lacking := manifest.missing(split):
+            raise UserError(f"{where}: {lacking[0]}" + (f" (and {len(lacking) - 1} more)" if lacking[1:] else ""))
         _write(path, manifest.layout.read(source), manifest.texts, where, settings.count)
     rows = Dataset.from_file(str(path))
     if settings.part is None:
@@ -67,11 +69,8 @@ def _key(manifest: Manifest, source: Source) -> str:
 
 def _identity(path: Path) -> list[Any]:
     """What changes when a file, the chunks of a folder or the files of a pattern change."""
-    if path.is_dir():
-        found = sorted(path.iterdir())
-    else:
-        found = sorted(path.parent.glob(path.name)) if any(sign in path.name for sign in "*?[") else [path]
-    facts = [(str(file), file.stat()) for file in found if file.is_file()]
+    found = sorted(path.iterdir()) if path.is_dir() else expand(path)
+    facts = [(str(file), file.stat()) for file in found]
     return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in facts]
 
 

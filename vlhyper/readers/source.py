@@ -15,6 +15,17 @@ class Source:
     files: Mapping[str, tuple[Path, ...]]
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def all_paths(self) -> list[Path]:
+        return [path for paths in self.files.values() for path in paths]
+
     def paths(self, role: str) -> tuple[Path, ...]:
         """The files of a role; none where the manifest leaves an optional role out."""
         return self.files.get(role, ())
+
+
+def expand(path: Path) -> list[Path]:
+    """The path itself where it exists; of a pattern like `validation-*.parquet` the files it stands for, by name."""
+    if any(sign in path.name for sign in "*?["):
+        return sorted(path.parent.glob(path.name))
+    return [path] if path.exists() else []

@@ -19,7 +19,7 @@ BOM = b"\xef\xbb\xbf"
 ID_KEYS = ("question_id", "qa_id", "pairID", "cocoid", "id", "index", "image_id")
 
 
-def read_rows(path: Path, records: Iterable[Any], shape: Callable[[Any], Iterable[Row]]) -> Iterator[Row]:
+def read_rows(path: Path | str, records: Iterable[Any], shape: Callable[[Any], Iterable[Row]]) -> Iterator[Row]:
     """The rows `shape` finds in each record. Raises UserError that names the file and the record at fault."""
     for number, record in enumerate(records, start=1):
         try:
@@ -29,7 +29,9 @@ def read_rows(path: Path, records: Iterable[Any], shape: Callable[[Any], Iterabl
 
 
 def record_name(record: Any, number: int) -> str:
-    """`record 12 (question_id 458752000)`: how a person finds it again."""
+    """`record 12 (question_id 458752000)`: how a person finds it again; members of an object are named by their key."""
+    if isinstance(record, tuple):
+        return f"record {number} ({record[0]})"
     keys = record if isinstance(record, dict) else ()
     named = next((f" ({key} {record[key]})" for key in ID_KEYS if key in keys), "")
     return f"record {number}{named}"
@@ -41,7 +43,8 @@ def json_items(path: Path, key: str = "") -> Iterator[Any]:
 
     with _open_json(path, "{" if key else "[", f"an object with the list {key!r}" if key else "a list") as file:
         some = False
-        for _, record in _guarded(path, ijson.items(file, f"{key}.item" if key else "item", use_float=True)):
+        records = ijson.items(_Shallow(file, path), f"{key}.item" if key else "item", use_float=True)
+        for _, record in _guarded(path, records):
             some = True
             yield record
     if key and not some and key not in (keys := _top_level_keys(path)):
@@ -53,7 +56,7 @@ def json_members(path: Path) -> Iterator[tuple[str, Any]]:
     import ijson
 
     with _open_json(path, "{", "an object with one member a record") as file:
-        for _, member in _guarded(path, ijson.kvitems(file, "", use_float=True)):
+        for _, member in _guarded(path, ijson.kvitems(_Shallow(file, path), "", use_float=True)):
             yield member
 
 
@@ -77,6 +80,26 @@ def _open_json(path: Path, opening: str, meant: str) -> BinaryIO:
         raise UserError(f"{path}: {found}; this format wants {meant}")
     file.seek(start)
     return file
+
+
+class _Shallow:
+    """A file that refuses deep nesting: on 100,000 brackets ijson's parser overruns the stack, which ends Python.
+
+    Brackets are counted a block at a time, those in texts too; they would have to be unbalanced by DEEPEST to matter.
+    """
+
+    DEEPEST = 10_000
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self.file, self.path, self.depth = file, path, 0
+
+    def read(self, size: int) -> bytes:
+        block = self.file.read(size)
+        opened = block.count(b"[") + block.count(b"{")
+        self.depth = max(0, self.depth + opened - block.count(b"]") - block.count(b"}"))
+        if self.depth > self.DEEPEST:
+            raise UserError(f"{self.path}: nested too deeply to be a file of this kind")
+        return block
 
 
 def _skip_bom(file: BinaryIO) -> None:

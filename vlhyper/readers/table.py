@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from vlhyper.errors import UserError, first_few
-from vlhyper.files import existing_file
 from vlhyper.readers.answers import human_answers
 from vlhyper.readers.fields import FieldError, Row, ident, items, make_row, shown
-from vlhyper.readers.source import Source
+from vlhyper.readers.source import Source, expand
 from vlhyper.readers.streams import json_items, json_lines, read_rows, text_lines
 
 NOT_TEXT = ("id", "image", "label", "answers", "captions")
@@ -29,14 +28,13 @@ def text_columns(fields: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def read_table(source: Source) -> Iterator[Row]:
-    """Rows of the split's files, or of the hub's data set where the manifest names one: the only use of a network."""
+    """Rows of the split's files; where none is there, of the hub's data set if the manifest names one."""
     shape = _Shape(source.options)
-    if hub := source.options.get("hub"):
-        yield from read_rows(Path(hub["id"]), _hub_records(hub, shape.columns), shape)
-        return
-    for path in source.paths("table"):
-        for file in _matching(path):
-            yield from read_rows(file, _records(file, source.options, shape.columns), shape)
+    files = [file for path in source.paths("table") for file in expand(path)]
+    for file in files:
+        yield from read_rows(file, _records(file, source.options, shape.columns), shape)
+    if not files and (hub := source.options.get("hub")):
+        yield from read_rows(hub["id"], _hub_records(hub, shape.columns), shape)
 
 
 class _Shape:
@@ -130,16 +128,6 @@ def rounded(written: str, step: float) -> str:
         raise FieldError(f"has the label {written!r}, which is no number") from None
 
 
-def _matching(path: Path) -> list[Path]:
-    """The file, or the files a pattern like `validation-*.parquet` stands for."""
-    if not any(sign in path.name for sign in "*?["):
-        return [existing_file(path)]
-    found = sorted(path.parent.glob(path.name))
-    if not found:
-        raise UserError(f"{path}: no file fits this pattern")
-    return found
-
-
 def _records(path: Path, options: Mapping[str, Any], columns: list[str | int]) -> Iterator[Any]:
     if path.suffix == ".parquet":
         return _parquet_records(path, columns)
@@ -184,12 +172,12 @@ def _parquet_records(path: Path, columns: Iterable[str | int]) -> Iterator[Any]:
 def _hub_records(hub: Mapping[str, Any], columns: Iterable[str | int]) -> Iterator[Any]:
     from datasets import load_dataset
 
-    where = f"hub data set {hub['id']} (config {hub.get('config') or 'default'}, split {hub['split']})"
+    where = f"hub data set {hub['id']} (config {hub['config'] or 'default'}, split {hub['split']})"
     try:
-        found = load_dataset(
-            hub["id"], hub.get("config"), split=hub["split"], revision=hub.get("revision"), streaming=True
-        )
-        held = [name for name in found.column_names or [] if name in set(columns)]
-        yield from found.select_columns(held) if held else found
+        # Streaming fetches the wanted columns alone; the images beside them are tens of gigabytes.
+        for part in hub["split"].split("+"):
+            found = load_dataset(hub["id"], hub["config"], split=part, revision=hub["revision"], streaming=True)
+            held = [name for name in found.column_names or [] if name in set(columns)]
+            yield from found.select_columns(held) if held else found
     except (OSError, ValueError) as error:
         raise UserError(f"{where} cannot be read: {str(error).splitlines()[0] or type(error).__name__}") from None
