@@ -1,0 +1,216 @@
+"""GQA: every figure of the official script, from the questions file and the predictions alone.
+
+Source: Hudson and Manning, "GQA" (2019), and its eval.py. Answers are compared as they stand, letter by letter. All
+figures are over the balanced questions of the file; consistency looks at the questions that a rightly answered one
+entails, which need predictions as well. Figures whose inputs do not exist are skipped, where the official script
+prints 0 or stops.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vlhyper.errors import UserError, first_few
+from vlhyper.metrics.gqa_files import read_choices, read_questions
+from vlhyper.metrics.reading import Source, keyed_texts, match_ids, name_of, text_id
+from vlhyper.metrics.report import Figure, Place, Report, mean_of, nest
+
+SHAPE = '[{"questionId": "201307251", "prediction": "no"}]'
+# Steps that only ask for the result do not make a question longer to reason about.
+CLOSING_STEPS = ("exist", "query: name", "choose name")
+COMMON_ANSWERS = ("color", "material", "shape")
+Question = Mapping[str, Any]
+
+
+def reasoning_steps(question: Question) -> int:
+    """How many steps of its functional program a question takes, closing steps left out."""
+    steps = [f"{step['operation']}: {step['argument']}" for step in question["semantic"]]
+    return sum(not any(closing in step for closing in CLOSING_STEPS) for step in steps)
+
+
+def is_one_of(answer: str, answers: Sequence[str], question: Question) -> bool:
+    """Whether an answer is valid (or plausible) for a question; questions on what things share have three answers."""
+    common = "Common" in question["types"]["detailed"]
+    return answer in (COMMON_ANSWERS if common else answers)
+
+
+def gqa_distribution(groups: Sequence[str], gold: Sequence[str], predicted: Sequence[str]) -> float:
+    """The χ² of predicted against true answer counts, averaged over question groups by size, / 100. Lower is better.
+
+    The three sequences run over the questions of the groups. Answers that are right for no question count nowhere.
+    """
+    counts = {name: defaultdict(Counter) for name in ("gold", "predicted")}  # type: dict[str, defaultdict[str, Counter[str]]]
+    for group, right, given in zip(groups, gold, predicted, strict=True):
+        counts["gold"][group][right] += 1
+        counts["predicted"][group][given] += 1
+    weighted, overall = 0.0, 0
+    for group, expected in counts["gold"].items():
+        observed = counts["predicted"][group]
+        distance = 0.0
+        for answer, count in expected.items():
+            distance += float(observed[answer] - count) ** 2 / count
+        size = sum(expected.values())
+        weighted += distance * size
+        overall += size
+    return weighted / overall / 100
+
+
+def gqa_report(
+    questions: Mapping[str, Question],
+    predictions: Mapping[str, str],
+    scored: Sequence[str],
+    choices: Mapping[str, Any] | None,
+) -> Report:
+    """Score the balanced questions `scored`; `choices` gives the valid and plausible answers of each."""
+    rows = [questions[identifier] for identifier in scored]
+    right = [100.0 * (predictions[identifier] == row["answer"]) for identifier, row in zip(scored, rows, strict=True)]
+    items: dict[str, list[float | None]] = {"accuracy": list(right)}
+    places = _accuracy_places(rows)
+    figures = {place: mean_of([right[row] for row in members], members) for place, members in places.items()}
+    skipped = {"grounding": "attention maps and scene graphs are not read"}
+    for name in ("binary", "open"):
+        if (name,) not in places:
+            skipped[name] = "no scored question tells by its type that it belongs here"
+    for name in ("structural", "semantic", "steps", "words"):
+        if not any(place[0] == name for place in places):
+            skipped[name] = "the questions file has no such field"
+    _add_choices(items, skipped, scored, questions, predictions, choices)
+    _add_consistency(items, skipped, scored, right, questions, predictions)
+    for name in ("validity", "plausibility", "consistency"):
+        if name in items:
+            members = [row for row, score in enumerate(items[name]) if score is not None]
+            figures[(name,)] = mean_of([score for score in items[name] if score is not None], members)
+    metrics = nest((place, _plain_mean(figure)) for place, figure in figures.items())
+    # One of the groups is named "", so only null means no group.
+    grouped = [(row, identifier) for row, identifier in zip(rows, scored, strict=True) if _group(row) is not None]
+    if grouped:
+        metrics["distribution"] = gqa_distribution(
+            [str(_group(row)) for row, _ in grouped],
+            [row["answer"] for row, _ in grouped],
+            [predictions[identifier] for _, identifier in grouped],
+        )
+    else:
+        skipped["distribution"] = "no scored question belongs to a group"
+    return Report(
+        task="gqa",
+        n=len(scored),
+        total=len(balanced(questions)),
+        metrics=metrics,
+        skipped=skipped,
+        ids=scored,
+        items=items,
+        clusters=[row.get("imageId", identifier) for row, identifier in zip(rows, scored, strict=True)],
+        figures=lambda: figures,
+    )
+
+
+def _group(question: Question) -> str | None:
+    return (question.get("groups") or {}).get("global")
+
+
+def _plain_mean(figure: Figure) -> float:
+    return sum(score for score, _ in figure.sums) / 100 / len(figure.sums) * 100
+
+
+def _accuracy_places(rows: Sequence[Question]) -> dict[Place, list[int]]:
+    """Which of the scored questions each accuracy is the mean of."""
+    places: dict[Place, list[int]] = {("accuracy",): list(range(len(rows)))}
+    found: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for index, row in enumerate(rows):
+        types = row.get("types") or {}
+        if "structural" in types:
+            found["open" if types["structural"] == "query" else "binary"][""].append(index)
+            found["structural"][types["structural"]].append(index)
+        if "semantic" in types:
+            found["semantic"][types["semantic"]].append(index)
+        if "semantic" in row:
+            found["steps"][str(reasoning_steps(row))].append(index)
+        if "question" in row:
+            found["words"][str(len(row["question"].split()))].append(index)
+    for name in ("binary", "open"):
+        if name in found:
+            places[(name,)] = found[name][""]
+    for name in ("structural", "semantic", "steps", "words"):
+        order = sorted(found[name], key=lambda label: (len(label), label) if label.isdigit() else (0, label))
+        places |= {(name, label): found[name][label] for label in order}
+    return places
+
+
+def _add_choices(
+    items: dict[str, list[float | None]],
+    skipped: dict[str, str],
+    scored: Sequence[str],
+    questions: Mapping[str, Question],
+    predictions: Mapping[str, str],
+    choices: Mapping[str, Any] | None,
+) -> None:
+    for name, key in (("validity", "valid"), ("plausibility", "plausible")):
+        if choices is None:
+            skipped[name] = "needs a choices file (--choices); none is published for testdev"
+        else:
+            items[name] = [
+                100.0 * is_one_of(predictions[identifier], choices[identifier][key], questions[identifier])
+                for identifier in scored
+            ]
+
+
+def _add_consistency(
+    items: dict[str, list[float | None]],
+    skipped: dict[str, str],
+    scored: Sequence[str],
+    right: Sequence[float],
+    questions: Mapping[str, Question],
+    predictions: Mapping[str, str],
+) -> None:
+    """The share of entailed questions answered rightly, for every question answered rightly that entails others."""
+    needed = [_entailed(questions[identifier], identifier) for identifier in scored]
+    if not any(needed):
+        skipped["consistency"] = "no scored question entails another"
+        return
+    asked = {other for score, others in zip(right, needed, strict=True) if score for other in others}
+    for missing, what in (
+        (asked.difference(questions), "in the questions file"),
+        (asked.difference(predictions), "predicted"),
+    ):
+        if missing:
+            skipped["consistency"] = (
+                f"{len(missing)} entailed questions are not {what} ({first_few(sorted(missing))}); "
+                "it needs the file of all questions and predictions for all of them"
+            )
+            return
+    if not asked:
+        skipped["consistency"] = "no question that entails others was answered rightly"
+        return
+    items["consistency"] = [
+        100 * sum(predictions[other] == questions[other]["answer"] for other in others) / len(others)
+        if score and others
+        else None
+        for score, others in zip(right, needed, strict=True)
+    ]
+
+
+def _entailed(question: Question, identifier: str) -> list[str]:
+    return [other for other in question.get("entailed") or () if other != identifier]
+
+
+def balanced(questions: Mapping[str, Question]) -> list[str]:
+    """The ids of the balanced questions, those that every figure is over. Files without the flag are all balanced."""
+    return [identifier for identifier, question in questions.items() if question.get("isBalanced", True)]
+
+
+def read_predictions(source: Source) -> dict[str, str]:
+    """A GQA predictions file, or the same as a list, as {question id: answer}. Raises UserError for any other shape."""
+    return keyed_texts(source, "questionId", "prediction", text_id, SHAPE)
+
+
+def score_gqa(predictions: Source, *, questions: str, choices: str | None = None, partial: bool = False) -> Report:
+    """Score GQA predictions against a questions file, or a folder of its chunks, with answers."""
+    known = read_questions(questions)
+    order = balanced(known)
+    if not order:
+        raise UserError(f"{questions}: none of its questions is balanced; GQA scores the balanced ones")
+    given = read_predictions(predictions)
+    scored = match_ids(given, order, source=predictions, against=name_of(questions), partial=partial, known_too=known)
+    return gqa_report(known, given, scored, None if choices is None else read_choices(choices, scored))

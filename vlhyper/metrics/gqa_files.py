@@ -1,0 +1,81 @@
+"""GQA's questions and choices files, official and LXMERT's, in one piece or in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vlhyper.errors import UserError, first_few
+from vlhyper.metrics.reading import field_of, folder_or_file, kind, load_json, shown, text_id, text_of
+
+
+def read_questions(questions: str, answered: bool = True) -> dict[str, Mapping[str, Any]]:
+    """Questions by id, in the order of the file; a folder is read chunk by chunk in the order of names.
+
+    answered: every question must have an answer. Raises UserError that names the record.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for path in folder_or_file(questions, "*.json"):
+        value = load_json(path)
+        if isinstance(value, list):
+            value = _from_lxmert(value, str(path), answered)
+        if not isinstance(value, Mapping):
+            raise UserError(f"{path}: holds {kind(value)}; GQA questions are an object by question id")
+        doubled = found.keys() & value.keys()
+        if doubled:
+            raise UserError(
+                f"{path}: {len(doubled)} questions stand in another chunk too ({first_few(sorted(doubled))})"
+            )
+        found.update(value)
+    if not found:
+        raise UserError(f"{questions}: holds no question")
+    for identifier, question in found.items():
+        _check(question, f"{questions}: question {identifier}", answered)
+    return found
+
+
+def _check(question: Any, where: str, answered: bool) -> None:
+    if not isinstance(question, Mapping):
+        raise UserError(f"{where}: {kind(question)} where an object is needed")
+    if answered and "answer" not in question:
+        raise UserError(f"{where}: has no 'answer'; questions without answers can only be submitted (--submission)")
+    for key in ("answer", "question") if answered else ():
+        if key in question:
+            text_of(question[key], key, where)
+    for key, shape in (("types", Mapping), ("groups", Mapping), ("entailed", list), ("semantic", list)):
+        if question.get(key) is not None and not isinstance(question[key], shape):
+            raise UserError(f"{where}: {key!r} is {shown(question[key])}; give GQA's own questions file")
+
+
+def _from_lxmert(records: list[Any], path: str, answered: bool) -> dict[str, Mapping[str, Any]]:
+    """LXMERT's list: the label with the highest weight is the answer."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for index, record in enumerate(records):
+        where = f"{path}: record {index}"
+        identifier = text_id(field_of(record, "question_id", where), "question_id", where)
+        question = {"question": record.get("sent", ""), "imageId": record.get("img_id", identifier)}
+        label = record.get("label")
+        if isinstance(label, Mapping) and label:
+            question["answer"] = max(label, key=lambda answer: float(label[answer]))
+        elif answered:
+            raise UserError(f"{where}: has no 'label'; questions without answers can only be submitted (--submission)")
+        found[identifier] = question
+    return found
+
+
+def read_choices(choices: str, needed: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """Valid and plausible answers by question id. Raises UserError where a needed question has none."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for path in folder_or_file(choices, "*.json"):
+        value = load_json(path)
+        if not isinstance(value, Mapping):
+            raise UserError(f"{path}: holds {kind(value)}; GQA choices are an object by question id")
+        found.update(value)
+    for identifier in needed:
+        where = f"{choices}: question {identifier}"
+        if identifier not in found:
+            raise UserError(f"{where}: has no choices; give the choices file of this split")
+        for key in ("valid", "plausible"):
+            if not isinstance(field_of(found[identifier], key, where), list):
+                raise UserError(f"{where}: {key!r} must be a list of answers")
+    return found

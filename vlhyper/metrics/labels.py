@@ -1,0 +1,220 @@
+"""Tasks whose answers are labels or grades: SNLI-VE, GLUE's eight, CB, BoolQ, IMDB, PAWS.
+
+What a model wrote is read as a label letter by letter, spaces at its ends aside. A text that is no label is wrong,
+whatever the truth is: where a figure needs some label (F1, Matthews) it counts as the opposite one, and where it needs
+a grade (STS-B) as -1, as T5's evaluation does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vlhyper.errors import UserError, nearest
+from vlhyper.metrics.report import Figure, Metrics, Place, Report, mean_of
+
+NO_GRADE = -1.0
+LOWEST, HIGHEST = 0.0, 5.0
+
+
+@dataclass(frozen=True)
+class LabelTask:
+    """One task: its labels in the order of their numbers in published files (none for grades), and its figures."""
+
+    labels: tuple[str, ...]
+    figures: tuple[str, ...] = ("accuracy",)
+    label_column: str = "label"
+
+
+ENTAILMENT = ("entailment", "neutral", "contradiction")
+EQUIVALENT = ("not_equivalent", "equivalent")
+LABEL_TASKS = {
+    "cola": LabelTask(("unacceptable", "acceptable"), ("matthews",)),
+    "sst2": LabelTask(("negative", "positive")),
+    "mrpc": LabelTask(EQUIVALENT, ("accuracy", "f1"), "Quality"),
+    "qqp": LabelTask(("not_duplicate", "duplicate"), ("accuracy", "f1"), "is_duplicate"),
+    "stsb": LabelTask((), ("pearson", "spearman"), "score"),
+    "mnli": LabelTask(ENTAILMENT, label_column="gold_label"),
+    "qnli": LabelTask(("entailment", "not_entailment")),
+    "rte": LabelTask(("entailment", "not_entailment")),
+    "cb": LabelTask(("entailment", "contradiction", "neutral")),
+    "boolq": LabelTask(("False", "True")),
+    "imdb": LabelTask(("negative", "positive")),
+    "paws": LabelTask(EQUIVALENT),
+    "snli-ve": LabelTask(ENTAILMENT, label_column="gold_label"),
+}
+
+
+def task_named(name: str) -> LabelTask:
+    """A task of labels by name. Raises UserError for an unknown one."""
+    if name not in LABEL_TASKS:
+        raise UserError(f"unknown task {name!r}{nearest(name, LABEL_TASKS)}")
+    return LABEL_TASKS[name]
+
+
+def read_grade(text: str) -> float:
+    """A generated STS-B grade, 0 to 5, or -1 where the text is none."""
+    try:
+        grade = float(text)
+    except ValueError:
+        return NO_GRADE
+    return grade if LOWEST <= grade <= HIGHEST else NO_GRADE
+
+
+def label_accuracy(predictions: Sequence[str], gold: Sequence[str]) -> float:
+    """Share of predictions that are the right label, × 100.
+
+    >>> label_accuracy(["neutral", " entailment", "dog"], ["neutral", "entailment", "neutral"])
+    66.66666666666667
+    """
+    return 100 * sum(_right(predictions, gold)) / len(gold)
+
+
+def _right(predictions: Sequence[str], gold: Sequence[str]) -> list[bool]:
+    return [given.strip() == right for given, right in zip(predictions, gold, strict=True)]
+
+
+def as_numbers(predictions: Sequence[str], gold: Sequence[str], labels: tuple[str, str]) -> tuple[list[int], list[int]]:
+    """Predictions and truth of a task with two labels as 0 and 1; a text that is no label becomes the wrong one."""
+    truth = [labels.index(right) for right in gold]
+    given = [
+        labels.index(text.strip()) if text.strip() in labels else 1 - right
+        for text, right in zip(predictions, truth, strict=True)
+    ]
+    return given, truth
+
+
+def f1(predictions: Sequence[str], gold: Sequence[str], labels: tuple[str, str]) -> float:
+    """F1 of the second label, × 100, by scikit-learn."""
+    from sklearn.metrics import f1_score
+
+    given, truth = as_numbers(predictions, gold, labels)
+    return 100 * float(f1_score(truth, given, zero_division=0))
+
+
+def matthews(predictions: Sequence[str], gold: Sequence[str], labels: tuple[str, str]) -> float:
+    """Matthews correlation, × 100, by scikit-learn."""
+    from sklearn.metrics import matthews_corrcoef
+
+    given, truth = as_numbers(predictions, gold, labels)
+    return 100 * float(matthews_corrcoef(truth, given))
+
+
+def pearson(predictions: Sequence[str], gold: Sequence[float]) -> float:
+    """Pearson correlation of generated grades with the true ones, × 100, by scipy; nan where one side is constant."""
+    from scipy.stats import pearsonr
+
+    return _correlation(pearsonr, predictions, gold)
+
+
+def spearman(predictions: Sequence[str], gold: Sequence[float]) -> float:
+    """Spearman correlation of generated grades with the true ones, × 100, by scipy; nan where one side is constant."""
+    from scipy.stats import spearmanr
+
+    return _correlation(spearmanr, predictions, gold)
+
+
+def _correlation(correlate: Callable[..., Any], predictions: Sequence[str], gold: Sequence[float]) -> float:
+    grades = [read_grade(text) for text in predictions]
+    if len(set(grades)) < 2 or len(set(gold)) < 2:
+        return math.nan
+    return 100 * float(correlate(grades, gold).statistic)
+
+
+def label_report(name: str, ids: Sequence[Any], predictions: Sequence[str], gold: Sequence[Any]) -> Report:
+    """Score predictions of one task of `LABEL_TASKS`; gold holds labels, or grades for STS-B. All three run in step."""
+    task = task_named(name)
+    if not task.labels:
+        return _grade_report(name, ids, predictions, gold)
+    right = [100.0 * hit for hit in _right(predictions, gold)]
+    binary: dict[str, Callable[..., float]] = {"f1": f1, "matthews": matthews}
+    metrics: Metrics = {"accuracy": label_accuracy(predictions, gold)} if "accuracy" in task.figures else {}
+    metrics |= {key: binary[key](predictions, gold, task.labels) for key in task.figures if key in binary}
+    places: dict[Place, list[int]] = {
+        ("per_label", label): [row for row, truth in enumerate(gold) if truth == label] for label in task.labels
+    }
+    metrics["per_label"] = {
+        place[1]: sum(right[row] for row in members) / len(members) for place, members in places.items() if members
+    }
+    no_label = sum(text.strip() not in task.labels for text in predictions)
+
+    def figures() -> dict[Place, Figure]:
+        found = {
+            place: mean_of([right[row] for row in members], members) for place, members in places.items() if members
+        }
+        if "accuracy" in metrics:
+            found[("accuracy",)] = mean_of(right)
+        return found | {
+            (key,): _confusion(key, predictions, gold, task.labels) for key in task.figures if key in binary
+        }
+
+    return Report(
+        task=name,
+        n=len(gold),
+        metrics=metrics,
+        skipped={
+            f"per_label/{label}": "no scored item has this label" for (_, label), rows in places.items() if not rows
+        },
+        settings={"no_label": no_label},
+        ids=ids,
+        items={"accuracy": right},
+        figures=figures,
+    )
+
+
+def _confusion(key: str, predictions: Sequence[str], gold: Sequence[str], labels: tuple[str, ...]) -> Figure:
+    given, truth = as_numbers(predictions, gold, (labels[0], labels[1]))
+    cells = [[float(2 * right + guess == cell) for cell in range(4)] for guess, right in zip(given, truth, strict=True)]
+    return Figure(None, cells, {"f1": _f1_of, "matthews": _matthews_of}[key])
+
+
+def _f1_of(cells: Any) -> Any:
+    """F1 from counts of true negatives, false positives, false negatives, true positives, shape (..., 4)."""
+    import numpy as np
+
+    wrong = cells[..., 1] + cells[..., 2]
+    return 100 * 2 * cells[..., 3] / np.maximum(2 * cells[..., 3] + wrong, 1e-300)
+
+
+def _matthews_of(cells: Any) -> Any:
+    """Matthews correlation from the same counts; 0 where a row or a column is empty, as scikit-learn has it."""
+    import numpy as np
+
+    negative, false_positive, false_negative, positive = (cells[..., place] for place in range(4))
+    product = (positive + false_positive) * (positive + false_negative)
+    product = product * (negative + false_positive) * (negative + false_negative)
+    return (
+        100 * (positive * negative - false_positive * false_negative) / np.sqrt(np.where(product == 0, np.inf, product))
+    )
+
+
+def _grade_report(name: str, ids: Sequence[Any], predictions: Sequence[str], gold: Sequence[float]) -> Report:
+    values = {"pearson": pearson(predictions, gold), "spearman": spearman(predictions, gold)}
+    constant = "all predictions, or all true grades, are the same"
+    return Report(
+        task=name,
+        n=len(gold),
+        metrics={key: value for key, value in values.items() if not math.isnan(value)},
+        skipped={key: constant for key, value in values.items() if math.isnan(value)},
+        settings={"no_label": sum(read_grade(text) == NO_GRADE for text in predictions)},
+        ids=ids,
+        items={
+            "squared_error": [(read_grade(text) - right) ** 2 for text, right in zip(predictions, gold, strict=True)]
+        },
+        figures=lambda: {} if math.isnan(values["pearson"]) else {("pearson",): _products(predictions, gold)},
+    )
+
+
+def _products(predictions: Sequence[str], gold: Sequence[float]) -> Figure:
+    grades = [read_grade(text) for text in predictions]
+    return Figure(None, [(1.0, x, y, x * x, y * y, x * y) for x, y in zip(grades, gold, strict=True)], _pearson_of)
+
+
+def _pearson_of(sums: Any) -> Any:
+    import numpy as np
+
+    n, x, y, xx, yy, xy = (sums[..., place] for place in range(6))
+    spread = (n * xx - x * x) * (n * yy - y * y)
+    return 100 * (n * xy - x * y) / np.sqrt(np.where(spread <= 0, np.nan, spread))

@@ -1,0 +1,96 @@
+"""METEOR 1.5, by the program that pycocoevalcap brings, on several processes at once.
+
+Source: Denkowski and Lavie (2014); coco-caption, meteor.py. The program turns each caption into a line of statistics,
+and lines of statistics into scores, so the captions are dealt out to several processes and one of them scores all lines:
+the figure is that of one process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from vlhyper.errors import JobError
+from vlhyper.metrics.programs import Program, Programs, cores, package_folder
+
+JAR = "meteor-1.5.jar"
+ARGUMENTS = ("-", "-", "-stdio", "-l", "en", "-norm")
+# A process reads its paraphrase table for seconds, which fewer captions than this do not pay for.
+WORTH_A_PROCESS = 2000
+SEPARATOR = " ||| "
+
+
+@dataclass(frozen=True)
+class MeteorResult:
+    """METEOR of a corpus and of its captions, 0 to 1, and the 23 statistics of each caption, which add up over captions."""
+
+    score: float
+    scores: list[float]
+    statistics: list[list[float]]
+
+
+def meteor(
+    captions: Sequence[str],
+    references: Sequence[Sequence[str]],
+    programs: Programs | None = None,
+    done: Callable[[int], None] = lambda _: None,
+) -> MeteorResult:
+    """METEOR of PTB-tokenised captions against their references, both in step.
+
+    done: is called with a number of captions as they are finished. Raises Unavailable where no Java is found.
+    """
+    if programs is None:
+        with Programs() as own:
+            return meteor(captions, references, own, done)
+    lines = [_score_line(caption, texts) for caption, texts in zip(captions, references, strict=True)]
+    shards = min(cores(), 1 + len(lines) // WORTH_A_PROCESS)
+    bounds = [len(lines) * shard // shards for shard in range(shards + 1)]
+    started = [_start(programs) for _ in range(shards)]
+    with ThreadPoolExecutor(shards) as pool:
+        parts = [lines[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+        jobs = [pool.submit(_ask, one, part, len(part), done) for one, part in zip(started, parts, strict=True)]
+        statistics = [line for job in jobs for line in job.result()]
+    answer = _ask(started[0], [SEPARATOR.join(["EVAL", *statistics])], len(lines) + 1)
+    for program in started:
+        program.kill()
+    *scores, score = map(float, answer)
+    return MeteorResult(score, scores, [[float(number) for number in line.split()] for line in statistics])
+
+
+def _score_line(caption: str, references: Sequence[str]) -> str:
+    """The request for one caption, with the caption cleaned as coco-caption does; tokenised text holds no bar triples."""
+    clean = [text.replace("|||", "") for text in references]
+    return SEPARATOR.join(["SCORE", *clean, caption.replace("|||", "").replace("  ", " ")])
+
+
+def _start(programs: Programs) -> Program:
+    return programs.start(programs.java(("-Xmx2G",), [package_folder("meteor") / JAR], "Meteor", ARGUMENTS))
+
+
+def _ask(
+    program: Program, lines: Sequence[str], answers: int, done: Callable[[int], None] = lambda _: None
+) -> list[str]:
+    """Send requests and read the answers while they are still being sent, so that no pipe fills up."""
+    writer = threading.Thread(target=_send, args=(program, lines), daemon=True)
+    writer.start()
+    assert program.process.stdout is not None
+    found: list[str] = []
+    for _ in range(answers):
+        line = program.process.stdout.readline()
+        if not line:
+            raise JobError(f"METEOR ended after {len(found)} of {answers} answers: {program.last_words()}")
+        found.append(line.decode().strip())
+        done(1)
+    writer.join()
+    return found
+
+
+def _send(program: Program, lines: Sequence[str]) -> None:
+    assert program.process.stdin is not None
+    # Where the program has ended the reader says why.
+    with contextlib.suppress(OSError, ValueError):
+        program.process.stdin.write("".join(f"{line}\n" for line in lines).encode())
+        program.process.stdin.flush()

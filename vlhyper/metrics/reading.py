@@ -1,0 +1,165 @@
+"""Reading what users hand to a scorer: every fault is one line that names the file, the record and the cure."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vlhyper.errors import UserError, first_few
+from vlhyper.files import read_json
+
+Source = str | os.PathLike[str] | Sequence[Any]
+Key = TypeVar("Key", int, str)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Pause the garbage collector: it would walk millions of fresh records again and again and find nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def load_json(path: str | os.PathLike[str]) -> Any:
+    """The value of a JSON file. Raises UserError that names the file."""
+    try:
+        with no_collection():
+            return read_json(path)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON that can be read: {error}") from None
+
+
+def name_of(source: object) -> str:
+    """How errors call the source: its path, or `predictions` for a list given from Python."""
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else "predictions"
+
+
+def records_of(source: Source, shape: str) -> list[Any]:
+    """The list of records in a file, or the list itself. `shape` shows a right file in the error."""
+    value = load_json(source) if isinstance(source, str | os.PathLike) else source
+    if not isinstance(value, list | tuple):
+        raise UserError(f"{name_of(source)}: holds {kind(value)} where a list of records is needed: {shape}")
+    return list(value)
+
+
+def kind(value: Any) -> str:
+    """A JSON value's kind in words."""
+    names = {dict: "an object", list: "a list", str: "a text", bool: "true/false", int: "a number", float: "a number"}
+    return "null" if value is None else names.get(type(value), type(value).__name__)
+
+
+def shown(value: Any, most: int = 60) -> str:
+    """A value short enough for an error line."""
+    text = repr(value) if isinstance(value, str | int | float | bool) or value is None else kind(value)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def field_of(record: Any, key: str, where: str) -> Any:
+    """`record[key]`, or an error that names the place and the keys that are there."""
+    if not isinstance(record, Mapping):
+        raise UserError(f"{where}: {kind(record)} where an object with {key!r} is needed")
+    if key not in record:
+        raise UserError(f"{where}: has no {key!r}; its keys are {first_few(record, 6) or 'none'}")
+    return record[key]
+
+
+def text_of(value: Any, key: str, where: str) -> str:
+    """A text that can be written as UTF-8, or an error."""
+    if not isinstance(value, str):
+        raise UserError(f"{where}: {key!r} is {shown(value)}; it must be a text, in quotes")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{where}: {key!r} holds half of a surrogate pair; write the file as UTF-8") from None
+    return value
+
+
+def whole_number(value: Any, key: str, where: str) -> int:
+    """An id that is a number, also when it is written as a text of digits."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        return int(value)
+    raise UserError(f"{where}: {key!r} is {shown(value)}; it must be a whole number")
+
+
+def text_id(value: Any, key: str, where: str) -> str:
+    """An id that is a text; a number would have lost its leading zeros."""
+    if not isinstance(value, str):
+        raise UserError(f"{where}: {key!r} is {shown(value)}; it must be a text, in quotes")
+    return text_of(value, key, where)
+
+
+def keyed_texts(
+    source: Source, id_key: str, text_key: str, as_id: Callable[[Any, str, str], Key], shape: str
+) -> dict[Key, str]:
+    """Predictions as {id: text}. Raises UserError for a record of another shape and for ids that stand twice."""
+    found: dict[Key, str] = {}
+    doubled: list[Key] = []
+    for index, record in enumerate(records_of(source, shape)):
+        where = f"{name_of(source)}: record {index}"
+        identifier = as_id(field_of(record, id_key, where), id_key, where)
+        if identifier in found:
+            doubled.append(identifier)
+        found[identifier] = text_of(field_of(record, text_key, f"{where} ({id_key} {identifier})"), text_key, where)
+    if doubled:
+        unique = list(dict.fromkeys(doubled))
+        raise UserError(
+            f"{name_of(source)}: {len(unique)} ids stand more than once ({id_key} {first_few(unique)}); keep one record each"
+        )
+    return found
+
+
+def match_ids(
+    given: Iterable[Key],
+    known: Sequence[Key],
+    *,
+    source: Source,
+    against: str,
+    partial: bool,
+    known_too: Iterable[Key] = (),
+) -> list[Key]:
+    """The known ids that have a prediction, in the order of `known`.
+
+    Unknown ids are errors, and so are missing ones unless `partial`. `known_too` are ids that may have a prediction and
+    are not asked for.
+    """
+    present = set(given)
+    unknown = present.difference(known).difference(known_too)
+    if unknown:
+        raise UserError(
+            f"{name_of(source)}: {len(unknown)} ids are not in {against} ({first_few(sorted(unknown))}); "
+            "give the predictions of this split, or the annotations of theirs"
+        )
+    scored = [identifier for identifier in known if identifier in present]
+    if len(scored) < len(known) and not partial:
+        missing = [identifier for identifier in known if identifier not in present]
+        raise UserError(
+            f"{name_of(source)}: {len(missing)} of {len(known)} have no prediction ({first_few(missing)}); "
+            "predict them, or score what is there with --partial"
+        )
+    if not scored:
+        raise UserError(f"{name_of(source)}: no prediction to score")
+    return scored
+
+
+def folder_or_file(path: str | os.PathLike[str], pattern: str) -> list[Path]:
+    """The file itself, or the matching files of a folder in the order of their names."""
+    place = Path(path)
+    if not place.is_dir():
+        return [place]
+    files = sorted(place.glob(pattern))
+    if not files:
+        raise UserError(f"{place}: this folder holds no {pattern}")
+    return files

@@ -1,0 +1,104 @@
+"""What a scorer gives back: named figures, the score of every item, and what a bootstrap needs to resample them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vlhyper.files import write_text
+
+Metrics = dict[str, Any]
+Place = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure as a function of sums over items, so that it can be computed anew for any resample of them.
+
+    rows: the items it speaks of, as indices into the report's ids (None: all of them).
+    sums: a list of numbers for each of these items, shape (rows, k).
+    finish: array of summed numbers, shape (..., k), to the figure, shape (...), × 100.
+    """
+
+    rows: Sequence[int] | None
+    sums: Sequence[Sequence[float]]
+    finish: Callable[[Any], Any]
+
+
+def mean_of(scores: Sequence[float], rows: Sequence[int] | None = None) -> Figure:
+    """The plain mean of item scores (× 100 already) as a Figure."""
+    return Figure(rows, [(score, 1.0) for score in scores], _ratio)
+
+
+def _ratio(sums: Any) -> Any:
+    return sums[..., 0] / sums[..., 1]
+
+
+@dataclass
+class Report:
+    """The scores of one system on one task.
+
+    Every score is × 100 and unrounded. `metrics` may be nested one level (`{"answer_type": {"yes/no": 81.2}}`);
+    `skipped` says why a figure is missing; `items` holds one score an id and name, None where a figure does not speak
+    of the item; `clusters` names what items share (their image), the unit of the bootstrap.
+    """
+
+    task: str
+    n: int
+    metrics: Metrics
+    variant: str | None = None
+    total: int | None = None
+    skipped: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    ids: Sequence[Any] = field(default=(), repr=False)
+    items: Mapping[str, Sequence[float | None]] = field(default_factory=dict, repr=False)
+    clusters: Sequence[Any] | None = field(default=None, repr=False)
+    figures: Callable[[], dict[Place, Figure]] = field(default=dict, repr=False)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as one JSON object: task, variant, n, total, settings, metrics, skipped, and what was asked besides."""
+        head = {
+            "task": self.task,
+            "variant": self.variant,
+            "n": self.n,
+            "total": self.n if self.total is None else self.total,
+        }
+        return head | self.settings | {"metrics": self.metrics, "skipped": self.skipped} | self.extra
+
+    def flat(self) -> Iterator[tuple[Place, float]]:
+        """Every figure with the path of names that leads to it."""
+        yield from flatten(self.metrics)
+
+    def item_lines(self) -> Iterator[str]:
+        """One JSON object an item: `{"id": 458752000, "scores": {"overall": 100.0}}`."""
+        names = list(self.items)
+        for identifier, *scores in zip(self.ids, *self.items.values(), strict=True):
+            present = {name: score for name, score in zip(names, scores, strict=True) if score is not None}
+            yield json.dumps({"id": identifier, "scores": present}, ensure_ascii=False)
+
+    def write_items(self, path: str | Path) -> None:
+        """Write the item scores as JSON lines."""
+        write_text(path, "".join(f"{line}\n" for line in self.item_lines()))
+
+
+def flatten(metrics: Mapping[str, Any], before: Place = ()) -> Iterator[tuple[Place, Any]]:
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, (*before, name))
+        else:
+            yield (*before, name), value
+
+
+def nest(figures: Iterable[tuple[Place, Any]]) -> Metrics:
+    """The inverse of `flatten`."""
+    nested: Metrics = {}
+    for (*heads, last), value in figures:
+        inner = nested
+        for head in heads:
+            inner = inner.setdefault(head, {})
+        inner[last] = value
+    return nested

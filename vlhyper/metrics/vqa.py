@@ -1,0 +1,204 @@
+"""VQA accuracy, as the official evaluator gives it and as two widely used ports of it do.
+
+Source: Antol et al., "VQA: Visual Question Answering" (2015), and GT-Vision-Lab/VQA, vqaEval.py (a013f00, Python 2.7).
+An answer counts min(1, n / 3), n the number of people who gave it among the others of the ten, averaged over leaving
+out each of the ten in turn: 0, 30, 60, 90 or 100 for 0, 1, 2, 3 or more people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+
+from vlhyper.errors import UserError, nearest
+from vlhyper.metrics.normalise import PYTHON3, normalise_answer, strip_answer, tidy
+from vlhyper.metrics.reading import Source, keyed_texts, match_ids, name_of, whole_number
+from vlhyper.metrics.report import Figure, Metrics, Place, Report, mean_of, nest
+from vlhyper.metrics.vqa_files import VqaTruth, in_vocabulary, read_truth
+
+ORDER = ("overall", "in_domain", "out_domain", "answer_type", "question_type")
+SHAPE = '[{"question_id": 458752000, "answer": "skateboard"}]'
+
+
+def _official(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
+    raw = [tidy(answer) for answer in answers]
+    if len(set(raw)) > 1:
+        return normalise_answer(prediction), [normalise_answer(answer) for answer in answers]
+    return tidy(prediction), raw
+
+
+def _vl_t5(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
+    human = [strip_answer(answer, PYTHON3) for answer in answers] if len(set(answers)) > 1 else list(answers)
+    return normalise_answer(prediction, PYTHON3), human
+
+
+def _lmms_eval(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
+    return normalise_answer(prediction, PYTHON3), [normalise_answer(answer, PYTHON3) for answer in answers]
+
+
+# official: GT-Vision-Lab/VQA; vl-t5: j-min/VL-T5 (also VL-Adapter, LAVIS); lmms-eval: EvolvingLMMs-Lab, vqav2 as of v0.6.
+VARIANTS: dict[str, Callable[[str, Sequence[str]], tuple[str, list[str]]]] = {
+    "official": _official,
+    "vl-t5": _vl_t5,
+    "lmms-eval": _lmms_eval,
+}
+
+
+def variant_named(name: str) -> Callable[[str, Sequence[str]], tuple[str, list[str]]]:
+    """The comparison of one variant. Raises UserError for an unknown name."""
+    if name not in VARIANTS:
+        raise UserError(f"unknown variant {name!r} of VQA accuracy{nearest(name, VARIANTS)}")
+    return VARIANTS[name]
+
+
+@lru_cache(maxsize=1 << 16)
+def _leave_one_out(matches: tuple[bool, ...]) -> float:
+    """Mean of min(1, n / 3), summed in the order of the answers so that rounding falls as in the official program."""
+    count, total = sum(matches), 0.0
+    for match in matches:
+        total += min(1, float(count - match) / 3)
+    return total / len(matches)
+
+
+def vqa_accuracy(prediction: str, answers: Sequence[str], variant: str = "official") -> float:
+    """VQA accuracy of one prediction, 0 to 100.
+
+    answers: what people answered, usually ten texts. variant: official, vl-t5 or lmms-eval.
+    Raises UserError for an unknown variant, ValueError for no answers.
+
+    >>> vqa_accuracy("2", ["two"] * 3 + ["3"] * 7)
+    90.0
+    """
+    if not answers:
+        raise ValueError("an accuracy needs at least one answer of a person")
+    return _percent(_accuracy(prediction, answers, variant_named(variant)))
+
+
+def _accuracy(prediction: str, answers: Sequence[str], compare: Callable[..., tuple[str, list[str]]]) -> float:
+    given, human = compare(prediction, answers)
+    return _leave_one_out(tuple([answer == given for answer in human])) if given in human else 0.0
+
+
+def _percent(accuracy: float) -> float:
+    # 59.999999999999986 and 60.00000000000001 are both two people of ten; the noise of the sum is taken off an item.
+    return round(100 * accuracy, 12)
+
+
+def _mean(accuracies: Iterable[float]) -> float:
+    """100 × mean, summed plainly from left to right: Python 3.12's `sum` corrects the error the official figures have."""
+    total, count = 0.0, 0
+    for accuracy in accuracies:
+        total += accuracy
+        count += 1
+    return 100 * total / count
+
+
+def vqa_report(
+    truth: VqaTruth, predictions: dict[int, str], scored: Sequence[int], *, task: str = "vqa", variant: str = "official"
+) -> Report:
+    """Score the questions `scored` (ids of `truth`) with one variant: overall, by answer and question type, by domain."""
+    compare = variant_named(variant)
+    row_of = {identifier: row for row, identifier in enumerate(truth.ids)}
+    rows = [row_of[identifier] for identifier in scored]
+    accuracies = [_accuracy(predictions[truth.ids[row]], truth.answers[row], compare) for row in rows]
+    places = _places(truth, rows)
+    metrics = nest((place, _mean(accuracies[index] for index in members)) for place, members in places.items())
+    percents = [_percent(accuracy) for accuracy in accuracies]
+    return Report(
+        task=task,
+        variant=variant,
+        n=len(rows),
+        total=len(truth.ids),
+        metrics=metrics,
+        skipped=_skipped(metrics),
+        ids=scored,
+        items={"overall": percents},
+        clusters=[truth.images[row] for row in rows],
+        figures=lambda: _figures(percents, places),
+    )
+
+
+def _places(truth: VqaTruth, rows: Sequence[int]) -> dict[Place, list[int]]:
+    """Which scored items each figure is the mean of, as indices into `rows`."""
+    places: dict[Place, list[int]] = {("overall",): list(range(len(rows)))}
+    for index, row in enumerate(rows):
+        answer_type, question_type = truth.answer_types[row], truth.question_types[row]
+        if answer_type is not None:
+            places.setdefault(("answer_type", answer_type), []).append(index)
+        if question_type is not None:
+            places.setdefault(("question_type", question_type), []).append(index)
+        if truth.in_domain is not None:
+            places.setdefault(("in_domain",) if truth.in_domain[row] else ("out_domain",), []).append(index)
+    # Answer types first: question types number dozens.
+    return dict(sorted(places.items(), key=lambda entry: ORDER.index(entry[0][0])))
+
+
+def _figures(percents: Sequence[float], places: dict[Place, list[int]]) -> dict[Place, Figure]:
+    return {place: mean_of([percents[row] for row in members], members) for place, members in places.items()}
+
+
+def _skipped(metrics: Metrics) -> dict[str, str]:
+    why = "the annotations name no such type"
+    skipped = {name: why for name in ("answer_type", "question_type") if name not in metrics}
+    if "in_domain" not in metrics and "out_domain" not in metrics:
+        why = "the annotations have no 'is_topk_optimal'; an answer vocabulary tells it too (--vocabulary)"
+    else:
+        why = "no scored question belongs to it"
+    return skipped | {name: why for name in ("in_domain", "out_domain") if name not in metrics}
+
+
+def read_predictions(source: Source) -> dict[int, str]:
+    """A VQA results file, or the same as a list, as {question id: answer}. Raises UserError for any other shape."""
+    return keyed_texts(source, "question_id", "answer", whole_number, SHAPE)
+
+
+def score_vqa(
+    predictions: Source,
+    *,
+    annotations: str,
+    questions: str | None = None,
+    variant: str = "official",
+    vocabulary: str | None = None,
+    partial: bool = False,
+) -> Report:
+    """Score VQA predictions against an official annotations file or VL-T5's Karpathy file (both by path)."""
+    variant_named(variant)
+    truth = read_truth(annotations, questions)
+    return _score(predictions, truth, name_of(annotations), variant, vocabulary, partial, "vqa")
+
+
+def score_okvqa(
+    predictions: Source,
+    *,
+    annotations: str,
+    questions: str | None = None,
+    variant: str = "official",
+    answers: str = "stemmed",
+    half: str | None = None,
+    vocabulary: str | None = None,
+    partial: bool = False,
+) -> Report:
+    """Score OK-VQA predictions. answers: stemmed (as published, what the official evaluator reads) or raw.
+
+    half: None for all questions, first or second for a half of the file (the first has the middle one).
+    """
+    variant_named(variant)
+    keys = {"stemmed": "answer", "raw": "raw_answer"}
+    if answers not in keys:
+        raise UserError(f"unknown kind of OK-VQA answers {answers!r}{nearest(answers, keys)}")
+    truth = read_truth(annotations, questions, answer_key=keys[answers]).half(half)
+    report = _score(predictions, truth, name_of(annotations), variant, vocabulary, partial, "okvqa")
+    report.settings = {"answers": answers, "half": half or "whole"}
+    return report
+
+
+def _score(
+    predictions: Source, truth: VqaTruth, against: str, variant: str, vocabulary: str | None, partial: bool, task: str
+) -> Report:
+    given = read_predictions(predictions)
+    scored = match_ids(
+        given, truth.ids, source=predictions, against=against, partial=partial, known_too=truth.other_half
+    )
+    if vocabulary is not None:
+        truth = in_vocabulary(truth, vocabulary)
+    return vqa_report(truth, given, scored, task=task, variant=variant)

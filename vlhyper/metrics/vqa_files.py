@@ -1,0 +1,156 @@
+"""Annotation files of VQA v2 and OK-VQA, official and VL-T5's, read into columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vlhyper.errors import UserError, first_few, nearest
+from vlhyper.metrics.normalise import normalise_answer
+from vlhyper.metrics.reading import field_of, kind, load_json, shown, text_of, whole_number
+
+
+@dataclass(frozen=True)
+class VqaTruth:
+    """What people answered, one entry a question in each column, in the order of the file.
+
+    answers: about ten texts a question. in_domain: whether the best answer of people is a frequent one, where known.
+    other_half: ids that exist and are not asked for.
+    """
+
+    ids: Sequence[int]
+    images: Sequence[Any]
+    answers: Sequence[list[str]]
+    question_types: Sequence[str | None]
+    answer_types: Sequence[str | None]
+    in_domain: Sequence[bool] | None = None
+    other_half: Sequence[int] = ()
+
+    def half(self, which: str | None) -> VqaTruth:
+        """The first or the second half of the questions; None keeps them all."""
+        if which is None:
+            return self
+        middle = (len(self.ids) + 1) // 2
+        parts = {"first": slice(None, middle), "second": slice(middle, None)}
+        if which not in parts:
+            raise UserError(f"unknown half {which!r}{nearest(which, parts)}")
+        part = parts[which]
+        chosen = set(self.ids[part])
+        return VqaTruth(
+            ids=self.ids[part],
+            images=self.images[part],
+            answers=self.answers[part],
+            question_types=self.question_types[part],
+            answer_types=self.answer_types[part],
+            in_domain=None if self.in_domain is None else self.in_domain[part],
+            other_half=[identifier for identifier in self.ids if identifier not in chosen],
+        )
+
+
+def read_truth(annotations: str, questions: str | None = None, answer_key: str = "answer") -> VqaTruth:
+    """The annotations of VQA v2 or OK-VQA, or VL-T5's Karpathy file. Raises UserError that names the record.
+
+    questions: the official questions file; it is checked that every annotated question stands in it.
+    """
+    value = load_json(annotations)
+    if isinstance(value, Mapping) and isinstance(value.get("annotations"), list):
+        truth = _columns(value["annotations"], annotations, "image_id", answer_key)
+    elif isinstance(value, list):
+        truth = _columns(value, annotations, "img_id", answer_key)
+    else:
+        raise UserError(f"{annotations}: {_wrong_file(value)}; give VQA annotations or VL-T5's karpathy_test.json")
+    if questions is not None:
+        _check_questions(truth, annotations, questions)
+    return truth
+
+
+def _wrong_file(value: Any) -> str:
+    if isinstance(value, Mapping) and "questions" in value:
+        return "this is a questions file and holds no answers"
+    return f"holds {kind(value)} without a list 'annotations'"
+
+
+def _columns(records: Sequence[Any], path: str, image_key: str, answer_key: str) -> VqaTruth:
+    if not records:
+        raise UserError(f"{path}: holds no question")
+    ids: list[int] = []
+    answers = []
+    for index, record in enumerate(records):
+        where = f"{path}: record {index}"
+        ids.append(whole_number(field_of(record, "question_id", where), "question_id", where))
+        answers.append(_answers(record, answer_key, f"{path}: question {ids[-1]}"))
+    doubled = [identifier for identifier, count in Counter(ids).items() if count > 1]
+    if doubled:
+        raise UserError(f"{path}: {len(doubled)} questions stand more than once ({first_few(doubled)})")
+    flags = [record.get("is_topk_optimal") for record in records]
+    return VqaTruth(
+        ids=ids,
+        images=[record.get(image_key, identifier) for record, identifier in zip(records, ids, strict=True)],
+        answers=answers,
+        question_types=[record.get("question_type") for record in records],
+        answer_types=[record.get("answer_type") for record in records],
+        in_domain=[bool(flag) for flag in flags] if all(flag is not None for flag in flags) else None,
+    )
+
+
+def _answers(record: Mapping[str, Any], key: str, where: str) -> list[str]:
+    if "answers" not in record:
+        raise UserError(f"{where}: has no 'answers' of people; VQA accuracy needs them (LXMERT's files lack them)")
+    answers = record["answers"]
+    if not isinstance(answers, list) or not answers:
+        raise UserError(f"{where}: 'answers' is {shown(answers)}; it must be a list of about ten answers")
+    try:
+        texts = [answer if type(answer) is str else answer[key] for answer in answers]
+    except (KeyError, TypeError):
+        raise UserError(f"{where}: an answer has no {key!r}{_other_key(key)}") from None
+    return [text if type(text) is str else text_of(text, key, where) for text in texts]
+
+
+def _other_key(key: str) -> str:
+    return "; score with --answers stemmed" if key == "raw_answer" else ""
+
+
+def _check_questions(truth: VqaTruth, annotations: str, questions: str) -> None:
+    asked = set(question_ids(questions))
+    strange = [identifier for identifier in truth.ids if identifier not in asked]
+    if strange:
+        raise UserError(
+            f"{annotations}: {len(strange)} questions are not in {questions} ({first_few(strange)}); "
+            "give the two files of one split"
+        )
+
+
+def question_ids(questions: str) -> list[int]:
+    """The ids of an official questions file (or of VL-T5's list), in its order."""
+    value = load_json(questions)
+    records = value.get("questions") if isinstance(value, Mapping) else value
+    if not isinstance(records, list):
+        raise UserError(f"{questions}: holds no list 'questions'; give an official VQA questions file")
+    places = [f"{questions}: question {index}" for index in range(len(records))]
+    return [
+        whole_number(field_of(record, "question_id", where), "question_id", where)
+        for record, where in zip(records, places, strict=True)
+    ]
+
+
+def in_vocabulary(truth: VqaTruth, vocabulary: str) -> VqaTruth:
+    """`in_domain` anew: whether the answer that most people gave (any of them at a tie) is in an answer vocabulary.
+
+    vocabulary: a JSON file, a list of answers or an object whose keys they are (`trainval_ans2label.json`).
+    """
+    value = load_json(vocabulary)
+    if not isinstance(value, list | Mapping) or not all(isinstance(answer, str) for answer in value):
+        raise UserError(
+            f"{vocabulary}: holds {kind(value)}; an answer vocabulary is a list of texts or {{answer: number}}"
+        )
+    frequent = {normalise_answer(answer) for answer in value}
+    return replace(truth, in_domain=[not frequent.isdisjoint(best_answers(answers)) for answers in truth.answers])
+
+
+def best_answers(answers: Sequence[str]) -> list[str]:
+    """The normalised answers that most people gave; several at a tie."""
+    counts = Counter(map(normalise_answer, answers))
+    most = max(counts.values())
+    return [answer for answer, count in counts.items() if count == most]
