@@ -76,7 +76,7 @@ def join_shards(shards: Sequence[Path], out: Path) -> None:
         # Relative, so that the folder can be moved; HDF5 looks beside the logical file.
         layout[start : start + segment.count] = h5py.VirtualSource(segment.path.name, "features", shape, features.dtype)
         start += segment.count
-    with replacing(out) as part, h5py.File(part, "w", libver=VERSIONS, locking=False) as file:
+    with replacing(out) as part, h5py.File(part, "w", libver=VERSIONS) as file:
         file.create_virtual_dataset("features", layout)
         write_index(file, features.ids, np.concatenate([checksums(shard) for shard in shards]), features.meta)
     write_skipped(out, [skip for shard in shards for skip in read_skipped(shard)])

@@ -35,8 +35,7 @@ def open_hdf5(path: Path) -> h5py.File:
     import hdf5plugin  # noqa: F401
 
     try:
-        # Readers take no lock: many network file systems have none, and a finished file never changes in place.
-        return h5py.File(path, "r", locking=False)
+        return h5py.File(path, "r")
     except FileNotFoundError:
         raise UserError(f"{path}: no such feature file; make it with `vlhyper extract IMAGES --out {path}`") from None
     except OSError as error:

@@ -202,7 +202,7 @@ class FeatureWriter:
 
     def _complete(self) -> None:
         rows = len(self.state.ids)
-        with h5py.File(self.part, "r+", libver=VERSIONS, locking=False) as file:
+        with h5py.File(self.part, "r+", libver=VERSIONS) as file:
             for name, (shape, _) in self.arrays.items():
                 file[name].id.set_extent((rows, *shape))
             write_index(file, self.state.ids, self.state.crc32, self.meta)
@@ -256,7 +256,7 @@ def write_index(
 
 def _lay_out(path: Path, count: int, arrays: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]) -> dict[str, int]:
     """An HDF5 file with all rows allocated and none written (sparse on the disk); returns the first row's place."""
-    with h5py.File(path, "w", libver=VERSIONS, locking=False) as file:
+    with h5py.File(path, "w", libver=VERSIONS) as file:
         # HDF5 can't lay out nothing; one row more than none is taken away again at the end.
         return {name: _allocate(file, name, max(count, 1), shape, dtype) for name, (shape, dtype) in arrays.items()}
 
