@@ -148,13 +148,15 @@ class Manifest(Strict):
             return []
         written = [path for paths in split.files.values() for path in paths]
         return [
-            f"{Path(self.root, path)} is missing{self._where_from(path)}"
+            f"{Path(self.root, path)} is missing{self._where_from(path, split)}"
             for path in written
             if not expand(Path(self.root, path))
         ]
 
-    def _where_from(self, path: str) -> str:
+    def _where_from(self, path: str, split: Split) -> str:
         known = self.sources.get(path)
+        if known is None and split.hub is not None:
+            return f"; the hub's {split.hub.id} has it"
         if known is None:
             return f"; {self.homepage} tells where to get it" if self.homepage else ""
         inside = f" ({known.inside} in it)" if known.inside else ""

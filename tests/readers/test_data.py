@@ -1,0 +1,79 @@
+"""The shipped manifests: whole, in agreement with the tasks, with the paper's counts."""
+
+from pathlib import Path
+
+import pytest
+
+from vlhyper.readers import load_manifest
+from vlhyper.tasks import TASKS
+
+DATA = Path(__file__).resolve().parents[2] / "data"
+MANIFESTS = sorted(DATA.rglob("*.yaml"))
+TASK_OF = {
+    "vqa_v2": "vqa",
+    "vqa_karpathy": "vqa",
+    "vg_qa_vl_t5": "vg_qa",
+    "gqa_vl_t5": "gqa",
+    "coco_karpathy": "caption",
+    "coco_captions": "caption",
+    "snli_ve": "snli-ve",
+}
+COUNTS = {
+    "vqa_karpathy": {"train": 605102, "val": 26729, "test": 26280},
+    "vqa_v2": {"train": 443757, "val": 214354, "karpathy_train": 605102, "karpathy_val": 26729, "karpathy_test": 26280},
+    "coco_karpathy": {"train": 113287, "val": 5000, "test": 5000},
+    "okvqa": {"train": 9009, "validation": 2523, "test": 2523, "whole": 5046},
+    "snli_ve": {"train": 529527, "dev": 17858, "test": 17901},
+    "glue_rte": {"train": 2490, "validation": 138, "test": 139},
+    "glue_sst2": {"train": 66349, "validation": 1000, "test": 872},
+    "glue_mnli": {"train": 391702, "validation": 1000, "test": 9815, "test_mismatched": 9832},
+    "imdb": {"train": 25000, "validation": 12500, "test": 12500},
+    "paws": {"train": 49401, "validation": 8000, "test": 8000},
+}
+
+
+def task_of(path: Path) -> str:
+    name = path.stem.removeprefix("glue_")
+    return TASK_OF.get(path.stem, name)
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: str(path.relative_to(DATA)))
+def test_a_manifest_is_whole(path):
+    manifest = load_manifest(path)
+    assert manifest.about and manifest.licence and manifest.homepage.startswith("https://")
+    assert manifest.name == ("hub_" if path.parent.name == "hub" else "") + path.stem
+    written = {file for split in manifest.splits.values() for files in split.files.values() for file in files}
+    assert set(manifest.sources) <= written, "a source of a file that no split names"
+    for name in manifest.splits:
+        assert manifest.source(name).all_paths
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: str(path.relative_to(DATA)))
+def test_a_manifest_has_the_texts_its_task_reads(path):
+    task = TASKS[task_of(path)]
+    manifest = load_manifest(path)
+    assert set(task.columns) <= set(manifest.texts)
+    assert set((manifest.labels or {}).values()) <= set(task.labels)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_the_papers_counts(name):
+    manifest = load_manifest(DATA / f"{name}.yaml")
+    assert {split: manifest.splits[split].count for split in COUNTS[name]} == COUNTS[name]
+
+
+def test_every_task_has_a_data_set():
+    assert {task_of(path) for path in MANIFESTS} == set(TASKS)
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: str(path.relative_to(DATA)))
+def test_the_halves_of_a_split_add_up(path):
+    manifest = load_manifest(path)
+    parts = {split.part: split for split in manifest.splits.values() if split.part}
+    if "first-half" in parts:
+        first, second = parts["first-half"], parts["second-half"]
+        assert (first.files, first.seed) == (second.files, second.seed)
+        assert second.count - first.count in (0, 1)
+    if "held-out" in parts:
+        held, rest = parts["held-out"], parts["all-but-held-out"]
+        assert (held.files, held.count, held.held_out) == (rest.files, 1000, 1000)

@@ -1,0 +1,126 @@
+import json
+import os
+import pickle
+import time
+from pathlib import Path
+
+import pytest
+
+from vlhyper.errors import UserError
+from vlhyper.readers import load_rows
+from vlhyper.readers.rows import BATCH, cache_folder
+
+FILES = {"questions": "q.json"}
+
+
+def question(number: int) -> dict:
+    return {"question_id": number, "img_id": str(number), "sent": f"{number}?", "label": {"yes": 1}}
+
+
+@pytest.fixture
+def many(put, manifest):
+    put("q.json", [question(number) for number in range(BATCH + 3)])
+    return manifest("vl-t5", FILES)
+
+
+def test_rows_are_mapped_and_keep_the_files_order(many, tmp_path):
+    rows = load_rows(many, "train", tmp_path / "cache")
+    assert rows["id"][:] == [str(number) for number in range(BATCH + 3)]
+    assert [Path(file["filename"]).parent for file in rows.cache_files] == [tmp_path / "cache"]
+
+
+def test_the_second_opening_reads_no_annotation(many, tmp_path, monkeypatch):
+    first = load_rows(many, "train", tmp_path / "cache").to_list()
+    monkeypatch.setattr("vlhyper.readers.rows._write", None)
+    assert load_rows(many, "train", tmp_path / "cache").to_list() == first
+
+
+def test_a_changed_file_is_read_anew(put, manifest, tmp_path):
+    mine = manifest("vl-t5", FILES)
+    path = put("q.json", [question(1)])
+    assert len(load_rows(mine, "train", tmp_path / "cache")) == 1
+    put("q.json", [question(1), question(2)])
+    assert len(load_rows(mine, "train", tmp_path / "cache")) == 2
+    # The same size at another time.
+    put("q.json", [question(1), question(3)])
+    os.utime(path, ns=(time.time_ns(), time.time_ns() + 5))
+    assert load_rows(mine, "train", tmp_path / "cache")["id"][:] == ["1", "3"]
+
+
+def test_a_changed_chunk_of_a_folder_is_read_anew(put, manifest, tmp_path):
+    mine = manifest("gqa", {"questions": "chunks"})
+    record = {"imageId": "1", "question": "?", "answer": "yes"}
+    put("chunks/a_0.json", {"1": record})
+    assert len(load_rows(mine, "train", tmp_path / "cache")) == 1
+    put("chunks/a_1.json", {"2": record})
+    assert len(load_rows(mine, "train", tmp_path / "cache")) == 2
+
+
+def test_other_options_are_other_rows(put, manifest, tmp_path):
+    put("a.jsonl", '{"label": 0}\n')
+    labels = [
+        load_rows(
+            manifest("table", {"table": "a.jsonl"}, fields={"label": "label"}, labels={0: word}), "train", tmp_path
+        )
+        for word in ("no", "yes")
+    ]
+    assert [rows[0]["targets"] for rows in labels] == [["no"], ["yes"]]
+
+
+def test_parts_share_one_reading_and_are_disjoint(many, tmp_path):
+    halves = [
+        load_rows(
+            many.model_copy(update={"splits": {"x": many.splits["train"].model_copy(update={"part": part})}}),
+            "x",
+            tmp_path,
+        )
+        for part in ("first-half", "second-half")
+    ]
+    assert sorted(int(id) for half in halves for id in half["id"][:]) == list(range(BATCH + 3))
+    assert len(list(tmp_path.glob("*.arrow"))) == 1
+
+
+def test_rows_go_to_worker_processes(many, tmp_path):
+    rows = load_rows(many, "train", tmp_path / "cache")
+    assert pickle.loads(pickle.dumps(rows))[5] == rows[5]
+
+
+def test_a_fault_leaves_no_rows_behind(put, manifest, tmp_path):
+    put("q.json", [question(1), {"question_id": 2}])
+    with pytest.raises(UserError):
+        load_rows(manifest("vl-t5", FILES), "train", tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_an_empty_split_is_an_error(put, rows):
+    put("q.json", [])
+    with pytest.raises(UserError, match="mine, split train: the files hold no row for this split"):
+        rows("vl-t5", FILES)
+
+
+def test_doubled_ids_are_named_with_their_number(put, rows):
+    put("q.json", [question(number % (BATCH + 1)) for number in range(BATCH + 5)])
+    with pytest.raises(UserError, match=r"4 ids stand more than once \(0, 1, 2 and 1 more\)"):
+        rows("vl-t5", FILES)
+
+
+def test_half_a_character_is_named(put, rows):
+    put(
+        "a.jsonl",
+        "".join(json.dumps({"id": number, "text": text}) + "\n" for number, text in ((1, "é"), (2, "\ud83d"))),
+    )
+    with pytest.raises(UserError, match="mine, split train: id '2' holds a text with half a character"):
+        rows("table", {"table": "a.jsonl"}, fields={"id": "id", "text": "text"})
+
+
+def test_a_missing_file_says_where_to_get_it(manifest, tmp_path):
+    mine = manifest("vl-t5", FILES, sources={"q.json": {"url": "https://example.org/q.zip"}})
+    with pytest.raises(UserError, match=r"q\.json is missing; get it from https://example\.org/q\.zip"):
+        load_rows(mine, "train", tmp_path)
+
+
+def test_the_users_cache_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "vlhyper/rows"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache/vlhyper/rows"
