@@ -2,83 +2,132 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from typing import Annotated, Any
+import signal
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-File = Annotated[str | None, typer.Option(metavar="FILE")]
+if TYPE_CHECKING:
+    from vlhyper.metrics import Report
+
+
+def file_option(text: str) -> Any:
+    return typer.Option(metavar="FILE", help=text)
 
 
 def command(
     task: Annotated[
         str, typer.Argument(help="vqa, okvqa, gqa, caption, snli-ve, glue:cola … glue:rte, cb, boolq, imdb, paws.")
     ],
-    predictions: Annotated[str, typer.Option(metavar="FILE", help="Predictions in the task's official format.")],
-    annotations: Annotated[str | None, typer.Option(metavar="FILE", help="What people answered.")] = None,
-    questions: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Official questions (for GQA also a folder).")
-    ] = None,
+    predictions: Annotated[str | None, file_option("Predictions in the task's official format.")] = None,
+    annotations: Annotated[str | None, file_option("What people answered or wrote.")] = None,
+    questions: Annotated[str | None, file_option("Official questions (for GQA also a folder of chunks).")] = None,
     split: Annotated[str | None, typer.Option(help="Split of dataset_coco.json; test unless given.")] = None,
     variant: Annotated[str | None, typer.Option(help="VQA accuracy: official, vl-t5 or lmms-eval.")] = None,
     answers: Annotated[str | None, typer.Option(help="OK-VQA answers: stemmed or raw.")] = None,
-    half: Annotated[
-        str | None, typer.Option(help="OK-VQA: score the first or the second half of the questions.")
-    ] = None,
-    vocabulary: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Frequent answers, for in_domain and out_domain.")
-    ] = None,
-    choices: Annotated[
-        str | None, typer.Option(metavar="FILE", help="GQA choices, for validity and plausibility.")
-    ] = None,
+    half: Annotated[str | None, typer.Option(help="OK-VQA: score only the first or second half.")] = None,
+    vocabulary: Annotated[str | None, file_option("VQA: frequent answers, for in_domain and out_domain.")] = None,
+    choices: Annotated[str | None, file_option("GQA: choices, for validity and plausibility.")] = None,
     metrics: Annotated[str | None, typer.Option(help="Captions: some of bleu,meteor,rouge,cider,spice.")] = None,
-    complete: Annotated[
-        bool, typer.Option("--complete", help="Captions: an image without a caption is an error.")
-    ] = False,
-    partial: Annotated[
-        bool, typer.Option("--partial", help="Score what is there; missing predictions are no error.")
-    ] = False,
-    items: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write the score of every item, one JSON object a line.")
+    complete: Annotated[bool, typer.Option("--complete", help="Captions: an image without one is an error.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Score what is there; missing ones are no error.")] = False,
+    confidence: Annotated[bool, typer.Option("--confidence", help="Add 95 % bootstrap intervals.")] = False,
+    against: Annotated[str | None, file_option("A second system's predictions, to compare with.")] = None,
+    items: Annotated[str | None, file_option("Write the score of every item, one JSON object a line.")] = None,
+    submission: Annotated[
+        str | None, file_option("Write a test server's file; without --predictions, check this one.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, unrounded, instead of a table.")] = False,
 ) -> None:
     """Score any system's predictions; needs no model and no torch.
 
     Example: vlhyper score vqa --annotations v2_mscoco_val2014_annotations.json --predictions results.json
-    """
-    from vlhyper.metrics import score
 
-    report = score(
-        task,
-        predictions=predictions,
-        annotations=annotations,
-        questions=questions,
-        split=split,
-        variant=variant,
-        answers=answers,
-        half=half,
-        vocabulary=vocabulary,
-        choices=choices,
-        metrics=metrics,
-        complete=complete or None,
-        partial=partial or None,
-        progress=True if task == "caption" else None,
-    )
+    Test servers: vlhyper score vqa --questions v2_OpenEnded_mscoco_test2015_questions.json --predictions results.json
+    --submission upload.json
+    """
+    from vlhyper.errors import UserError
+
+    with contextlib.suppress(ValueError):
+        # Only a program's main thread may say what a signal does.
+        signal.signal(signal.SIGTERM, _leave)
+    if submission is not None:
+        report = _submit(task, questions or annotations, submission, predictions)
+    elif predictions is None:
+        raise UserError("scoring needs --predictions")
+    else:
+        options: dict[str, Any] = {
+            "variant": variant,
+            "answers": answers,
+            "half": half,
+            "vocabulary": vocabulary,
+            "choices": choices,
+        }
+        options |= {"metrics": metrics, "complete": complete or None, "partial": partial or None}
+        files = {"annotations": annotations, "questions": questions, "split": split}
+        report = _score(task, predictions, files | options, confidence, against)
     if items is not None:
         report.write_items(items)
     if as_json:
         print(json.dumps(report.to_json(), ensure_ascii=False))
     else:
-        show(report)
+        _show(report)
 
 
-def show(report: Any) -> None:
+def _leave(number: int, frame: FrameType | None) -> None:
+    """A plain `kill` ends as an interrupt does: child programs are ended, temporary files removed."""
+    raise SystemExit(128 + number)
+
+
+def _submit(task: str, questions: str | None, submission: str, predictions: str | None) -> Report:
+    from vlhyper.errors import UserError
+    from vlhyper.metrics.submission import submit
+
+    if questions is None:
+        raise UserError("a submission needs --questions, the test questions that every record answers")
+    return submit(task, questions=questions, submission=submission, predictions=predictions)
+
+
+def _score(task: str, predictions: str, options: dict[str, Any], confidence: bool, against: str | None) -> Report:
+    from vlhyper.metrics import score
+
+    if task == "caption":
+        options["progress"] = True
+    return score(task, predictions=predictions, confidence=confidence, against=against, **options)
+
+
+def _show(report: Report) -> None:
     """The report as a table for a person."""
     from vlhyper.console import print_table, say
+    from vlhyper.metrics.report import flatten
 
-    variant = f" ({report.variant})" if report.variant else ""
-    rows = [(" / ".join(place), value) for place, value in report.flat()]
-    print_table(("figure", "score"), rows, f"{report.task}{variant}: {report.n} of {report.to_json()['total']} scored")
+    content = report.to_json()
+    columns, rows = ["figure", "score"], [[" / ".join(place), value] for place, value in report.flat()]
+    additions = [("95 % interval", content.get("confidence")), ("difference (95 % interval)", content.get("against"))]
+    for title, addition in additions:
+        if addition is None:
+            continue
+        columns.append(title)
+        differences = dict(flatten(addition.get("difference", {})))
+        intervals = dict(flatten(addition["intervals"]))
+        for row, (place, _) in zip(rows, report.flat(), strict=True):
+            row.append(_range(differences.get(place), intervals.get(place)))
+    settings = ", ".join(f"{value}" for value in (report.variant, *report.settings.values()) if value is not None)
+    if rows:
+        print_table(
+            columns,
+            rows,
+            f"{report.task}{f' ({settings})' if settings else ''}: {report.n} of {content['total']} scored",
+        )
+    else:
+        say(f"{report.task}: {report.n} records are right and complete")
     for name, why in report.skipped.items():
         say(f"{name} skipped: {why}")
+
+
+def _range(value: float | None, interval: list[float] | None) -> str:
+    middle = "" if value is None else f"{value:+.2f} "
+    return middle + ("" if interval is None else f"[{interval[0]:.2f}, {interval[1]:.2f}]")

@@ -1,8 +1,8 @@
 """The contractions that VQA scoring restores, as the official evaluator's table has them.
 
 Source: GT-Vision-Lab/VQA, vqaEval.py. Its 120 entries follow one rule, so only the restored forms stand here: the
-misspelt form is the word with one apostrophe left out. The forms with a capital I can never match text that was lowered before,
-and "somebody'd" loses its apostrophe instead of gaining one; both are the official table's and are kept.
+misspelt form is the word with one apostrophe left out. The forms with a capital I can never match text that was lowered
+before, and "somebody'd" loses its apostrophe instead of gaining one; both are the official table's and are kept.
 """
 
 from __future__ import annotations

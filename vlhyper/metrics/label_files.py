@@ -57,20 +57,18 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def read_snli_ve(path: str) -> dict[str, str]:
-    """SNLI-VE labels by pairID; pairs without a majority label ("-") are left out, as everywhere."""
+    """SNLI-VE labels by pairID; "-" stands for pairs whose annotators found no majority."""
     labels = task_named("snli-ve").labels
     found: dict[str, str] = {}
     for where, record in read_jsonl(path):
         label = field_of(record, "gold_label", where)
-        if label == NO_MAJORITY:
-            continue
-        if label not in labels:
+        if label not in (*labels, NO_MAJORITY):
             raise UserError(f"{where}: 'gold_label' is {shown(label)}; it must be one of {', '.join(labels)} or '-'")
         identifier = text_id(field_of(record, "pairID", where), "pairID", where)
         if identifier in found:
             raise UserError(f"{where}: pairID {identifier} stands twice")
         found[identifier] = label
-    if not found:
+    if set(found.values()) <= {NO_MAJORITY}:
         raise UserError(f"{path}: holds no labelled pair")
     return found
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from vlhyper.metrics.label_files import SNLI_SHAPE, read_label_predictions, read_labels, read_snli_ve
+from vlhyper.metrics.label_files import NO_MAJORITY, SNLI_SHAPE, read_label_predictions, read_labels, read_snli_ve
 from vlhyper.metrics.labels import label_report
 from vlhyper.metrics.reading import Source, keyed_texts, match_ids, name_of, text_id
 from vlhyper.metrics.report import Report
 
 
 def score_snli_ve(predictions: Source, *, annotations: str, partial: bool = False) -> Report:
-    """Score SNLI-VE predictions against its jsonl file: accuracy, also for each label. Pairs labelled "-" do not count."""
-    gold = read_snli_ve(annotations)
+    """Score SNLI-VE predictions against its jsonl file: accuracy, also by label. Pairs labelled "-" do not count."""
+    labels = read_snli_ve(annotations)
+    gold = {key: label for key, label in labels.items() if label != NO_MAJORITY}
     given = keyed_texts(predictions, "pairID", "prediction", text_id, SNLI_SHAPE)
-    scored = match_ids(given, list(gold), source=predictions, against=name_of(annotations), partial=partial)
+    scored = match_ids(
+        given, list(gold), source=predictions, against=name_of(annotations), partial=partial, known_too=labels
+    )
     report = label_report("snli-ve", scored, [given[key] for key in scored], [gold[key] for key in scored])
     report.total = len(gold)
     # A pair is named after its picture: 4705552913.jpg#2r1n.

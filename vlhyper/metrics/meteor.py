@@ -1,8 +1,8 @@
 """METEOR 1.5, by the program that pycocoevalcap brings, on several processes at once.
 
 Source: Denkowski and Lavie (2014); coco-caption, meteor.py. The program turns each caption into a line of statistics,
-and lines of statistics into scores, so the captions are dealt out to several processes and one of them scores all lines:
-the figure is that of one process.
+and lines of statistics into scores, so the captions are dealt out to several processes and one of them scores all
+lines: the figure is that of one process.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 from vlhyper.errors import JobError
 from vlhyper.metrics.programs import Program, Programs, cores, package_folder
@@ -25,7 +26,7 @@ SEPARATOR = " ||| "
 
 @dataclass(frozen=True)
 class MeteorResult:
-    """METEOR of a corpus and of its captions, 0 to 1, and the 23 statistics of each caption, which add up over captions."""
+    """METEOR of a corpus and of its captions, 0 to 1, and each caption's 23 statistics, which add up over captions."""
 
     score: float
     scores: list[float]
@@ -50,7 +51,7 @@ def meteor(
     bounds = [len(lines) * shard // shards for shard in range(shards + 1)]
     started = [_start(programs) for _ in range(shards)]
     with ThreadPoolExecutor(shards) as pool:
-        parts = [lines[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+        parts = [lines[start:end] for start, end in pairwise(bounds)]
         jobs = [pool.submit(_ask, one, part, len(part), done) for one, part in zip(started, parts, strict=True)]
         statistics = [line for job in jobs for line in job.result()]
     answer = _ask(started[0], [SEPARATOR.join(["EVAL", *statistics])], len(lines) + 1)
@@ -61,7 +62,7 @@ def meteor(
 
 
 def _score_line(caption: str, references: Sequence[str]) -> str:
-    """The request for one caption, with the caption cleaned as coco-caption does; tokenised text holds no bar triples."""
+    """The request for one caption, cleaned as coco-caption does; tokenised text holds no bar triples."""
     clean = [text.replace("|||", "") for text in references]
     return SEPARATOR.join(["SCORE", *clean, caption.replace("|||", "").replace("  ", " ")])
 

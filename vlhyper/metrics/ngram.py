@@ -56,7 +56,7 @@ def rouge_l(captions: Sequence[str], references: Sequence[Sequence[str]]) -> Ngr
 
 
 def cider(captions: Sequence[str], references: Sequence[Sequence[str]]) -> NgramResult:
-    """CIDEr (coco-caption's, CIDEr-D) of PTB-tokenised captions; document frequencies are those of the references given."""
+    """CIDEr (coco-caption's, CIDEr-D) of PTB-tokenised captions, with the document frequencies of these references."""
     from pycocoevalcap.cider.cider import Cider
 
     if not any(text.strip() for texts in references for text in texts):

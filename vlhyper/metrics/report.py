@@ -60,7 +60,7 @@ class Report:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The report as one JSON object: task, variant, n, total, settings, metrics, skipped, and what was asked besides."""
+        """The report as one object for JSON: what was scored and how, metrics, skipped, and what was asked besides."""
         head = {
             "task": self.task,
             "variant": self.variant,

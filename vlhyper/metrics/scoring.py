@@ -10,8 +10,9 @@ from importlib import import_module
 from typing import Any
 
 from vlhyper.errors import UserError, nearest
+from vlhyper.metrics import bootstrap
 from vlhyper.metrics.labels import LABEL_TASKS
-from vlhyper.metrics.reading import Source
+from vlhyper.metrics.reading import Source, name_of
 from vlhyper.metrics.report import Report
 
 # A scorer is imported when it is asked for: none waits for another's libraries.
@@ -47,32 +48,41 @@ def score(
     questions: str | os.PathLike[str] | None = None,
     annotations: str | os.PathLike[str] | None = None,
     split: str | None = None,
+    confidence: bool = False,
+    against: Source | None = None,
     **options: Any,
 ) -> Report:
     """Score predictions (a path, or a list of records in the task's official format) against a task's own files.
 
-    options are the scorer's own (variant, answers, half, vocabulary, choices, metrics, complete, partial, progress); None
-    stands for not given. Raises UserError for an unknown task, for an option or file the task does not take, and for
-    whatever is wrong with a file.
+    confidence: add 95 % bootstrap intervals. against: a second system's predictions, to be compared on the same items.
+    options are the scorer's own (variant, answers, half, vocabulary, choices, metrics, complete, partial, progress);
+    None stands for not given. Raises UserError for an unknown task, for an option or file the task does not take, and
+    for whatever is wrong with a file.
     """
     scorer = scorer_of(task)
-    files = {
-        name: None if path is None else os.fspath(path)
-        for name, path in (("questions", questions), ("annotations", annotations))
-    }
-    given = {name: value for name, value in (files | {"split": split} | options).items() if value is not None}
-    taken = {
-        name: parameter
-        for name, parameter in inspect.signature(scorer).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
-    for name in given:
+    given: dict[str, Any] = {"questions": questions, "annotations": annotations, "split": split, **options}
+    chosen = _chosen(task, scorer, given)
+    report = scorer(predictions, **chosen)
+    if confidence:
+        report.extra["confidence"] = bootstrap.confidence(report)
+    if against is not None:
+        other = scorer(against, **chosen)
+        report.extra["against"] = {"predictions": name_of(against)} | bootstrap.compare(report, other)
+    return report
+
+
+def _chosen(task: str, scorer: Callable[..., Report], given: dict[str, Any]) -> dict[str, Any]:
+    """The files and options that were given, after the scorer was found to take and to need just these."""
+    parameters = inspect.signature(scorer).parameters.values()
+    taken = {parameter.name: parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    for name in chosen:
         if name not in taken:
-            raise UserError(f"scoring {task} takes no {option(name)}{nearest(name, taken)}")
+            raise UserError(f"scoring {task} takes no {option(name)}; it takes {', '.join(map(option, taken))}")
     for name, parameter in taken.items():
-        if parameter.default is parameter.empty and name not in given:
+        if parameter.default is parameter.empty and name not in chosen:
             raise UserError(f"scoring {task} needs {option(name)}")
-    return scorer(predictions, **given)
+    return {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in chosen.items()}
 
 
 def option(name: str) -> str:

@@ -34,8 +34,8 @@ Tuples = Mapping[str, float]
 class SpiceResult:
     """SPICE of a corpus and of its captions, 0 to 1, and precision, recall and F of each by category.
 
-    categories: for each caption {"All": {"pr", "re", "f"}, "Object": ..., "Relation": ..., "Attribute": ..., "Color": ...,
-    "Size": ..., "Cardinality": ...}; nan where neither caption nor references hold anything of the kind.
+    categories: for each caption {"All": {"pr", "re", "f"}, "Object": ..., and Relation, Attribute, Color, Size and
+    Cardinality}; nan where neither caption nor references hold anything of the kind.
     """
 
     score: float

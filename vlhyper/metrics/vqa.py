@@ -36,7 +36,7 @@ def _lmms_eval(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]
     return normalise_answer(prediction, PYTHON3), [normalise_answer(answer, PYTHON3) for answer in answers]
 
 
-# official: GT-Vision-Lab/VQA; vl-t5: j-min/VL-T5 (also VL-Adapter, LAVIS); lmms-eval: EvolvingLMMs-Lab, vqav2 as of v0.6.
+# official: GT-Vision-Lab/VQA; vl-t5: j-min/VL-T5 (also VL-Adapter, LAVIS); lmms-eval: its task vqav2 as of v0.6.
 VARIANTS: dict[str, Callable[[str, Sequence[str]], tuple[str, list[str]]]] = {
     "official": _official,
     "vl-t5": _vl_t5,
@@ -85,7 +85,7 @@ def _percent(accuracy: float) -> float:
 
 
 def _mean(accuracies: Iterable[float]) -> float:
-    """100 × mean, summed plainly from left to right: Python 3.12's `sum` corrects the error the official figures have."""
+    """100 × mean, summed plainly from left to right: Python 3.12's `sum` mends the error the official figures have."""
     total, count = 0.0, 0
     for accuracy in accuracies:
         total += accuracy
@@ -96,7 +96,7 @@ def _mean(accuracies: Iterable[float]) -> float:
 def vqa_report(
     truth: VqaTruth, predictions: dict[int, str], scored: Sequence[int], *, task: str = "vqa", variant: str = "official"
 ) -> Report:
-    """Score the questions `scored` (ids of `truth`) with one variant: overall, by answer and question type, by domain."""
+    """Score the questions `scored` (ids of `truth`) with one variant: overall, by type, by domain."""
     compare = variant_named(variant)
     row_of = {identifier: row for row, identifier in enumerate(truth.ids)}
     rows = [row_of[identifier] for identifier in scored]
