@@ -42,6 +42,7 @@ CONFIG = {
 }
 WORDS = ("<pad>", "a", "an", "at", "the", ".", *SHAPES, *COLORS, *SIZES, *dict.fromkeys(" ".join(PLACES).split()))
 UNNAMED_SHARE = 0.35
+UNNAMED_DISTANCE = 75
 VIEWS = 4
 
 
@@ -68,7 +69,7 @@ def unnamed_paint(rng: Random) -> tuple[int, int, int]:
     """A colour well away from every named one: pink, grey, brown, turquoise and what lies between."""
     while True:
         paint = (rng.randint(0, 255), rng.randint(0, 255), rng.randint(0, 255))
-        if sum(paint) < 540 and all(math.dist(paint, rgb) > 75 for rgb in RGB.values()):
+        if sum(paint) < 540 and all(math.dist(paint, rgb) > UNNAMED_DISTANCE for rgb in RGB.values()):
             return paint
 
 
