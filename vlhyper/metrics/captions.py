@@ -15,7 +15,7 @@ from typing import Any
 
 from vlhyper.console import progress as progress_bar
 from vlhyper.errors import JobError, UserError, first_few, nearest
-from vlhyper.metrics import ngram
+from vlhyper.metrics import ngram, spice
 from vlhyper.metrics.caption_files import read_predictions, read_references
 from vlhyper.metrics.corpus import bleu_of, meteor_of
 from vlhyper.metrics.meteor import meteor
@@ -23,7 +23,6 @@ from vlhyper.metrics.programs import Programs
 from vlhyper.metrics.ptb import ptb_tokenize
 from vlhyper.metrics.reading import Source, name_of
 from vlhyper.metrics.report import Figure, Place, Report, mean_of
-from vlhyper.metrics.spice import spice
 
 # What each scorer gives, in the order of COCOEvalCap.
 SCORERS = {
@@ -125,6 +124,9 @@ def caption_report(
             report.skipped |= dict.fromkeys(SCORERS[name], outcome)
             continue
         scores, per_image, resampled = outcome
+        if name == "spice":
+            # COCOEvalCap averages SPICE, and no other figure, in the order of the ids.
+            scores["SPICE"] = spice.mean([score for _, score in sorted(zip(ids, per_image["SPICE"], strict=True))])
         for key, value in scores.items():
             if math.isnan(value):
                 report.skipped[key] = (

@@ -92,14 +92,15 @@ def spice(
         raise JobError(f"SPICE gave {len(found)} scores for {len(rows)} captions")
     categories = [{name: _numbers(values) for name, values in found[row].items()} for row in range(len(rows))]
     scores = [category["All"]["f"] for category in categories]
-    return SpiceResult(_mean(scores), scores, categories)
+    return SpiceResult(mean(scores), scores, categories)
 
 
 def _numbers(values: Mapping[str, float | None]) -> Tuples:
     return {name: math.nan if value is None else float(value) for name, value in values.items()}
 
 
-def _mean(scores: Sequence[float]) -> float:
+def mean(scores: Sequence[float]) -> float:
+    """The mean as coco-caption takes it; the order of the scores decides its last digit."""
     import numpy as np
 
     return float(np.mean(np.array(scores)))

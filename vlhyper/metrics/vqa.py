@@ -180,7 +180,7 @@ def score_okvqa(
 ) -> Report:
     """Score OK-VQA predictions. answers: stemmed (as published, what the official evaluator reads) or raw.
 
-    half: None for all questions, first or second for a half of the file (the first has the middle one).
+    half: None for all questions, first or second for a half of them (see `halves.py`).
     """
     variant_named(variant)
     keys = {"stemmed": "answer", "raw": "raw_answer"}

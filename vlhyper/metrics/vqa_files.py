@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vlhyper.errors import UserError, first_few, nearest
+from vlhyper.errors import UserError, first_few
+from vlhyper.metrics.halves import half_of
 from vlhyper.metrics.normalise import normalise_answer
 from vlhyper.metrics.reading import field_of, kind, load_json, shown, text_of, whole_number
 
@@ -29,23 +30,19 @@ class VqaTruth:
     other_half: Sequence[int] = ()
 
     def half(self, which: str | None) -> VqaTruth:
-        """The first or the second half of the questions; None keeps them all."""
+        """The first or second half of the questions, as few-shot runs have them; None keeps them all."""
         if which is None:
             return self
-        middle = (len(self.ids) + 1) // 2
-        parts = {"first": slice(None, middle), "second": slice(middle, None)}
-        if which not in parts:
-            raise UserError(f"unknown half {which!r}{nearest(which, parts)}")
-        part = parts[which]
-        chosen = set(self.ids[part])
+        rows = half_of(self.ids, which)
+        chosen = set(rows)
         return VqaTruth(
-            ids=self.ids[part],
-            images=self.images[part],
-            answers=self.answers[part],
-            question_types=self.question_types[part],
-            answer_types=self.answer_types[part],
-            in_domain=None if self.in_domain is None else self.in_domain[part],
-            other_half=[identifier for identifier in self.ids if identifier not in chosen],
+            ids=[self.ids[row] for row in rows],
+            images=[self.images[row] for row in rows],
+            answers=[self.answers[row] for row in rows],
+            question_types=[self.question_types[row] for row in rows],
+            answer_types=[self.answer_types[row] for row in rows],
+            in_domain=None if self.in_domain is None else [self.in_domain[row] for row in rows],
+            other_half=[identifier for row, identifier in enumerate(self.ids) if row not in chosen],
         )
 
 
