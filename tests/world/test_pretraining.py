@@ -1,9 +1,9 @@
 """What the small models are trained on, and that the shipped ones can do what is claimed of them."""
 
+import colorsys
 import json
 from random import Random
 
-import numpy as np
 import open_clip
 import pytest
 import torch
@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, T5ForConditionalGeneration
 
 from vlhyper.world import build, tiny
-from vlhyper.world.pretrain_clip import UNNAMED_DISTANCE, encode, repainted, unnamed_paint, views
+from vlhyper.world.pretrain_clip import encode, twins, unnamed_paint, views
 from vlhyper.world.pretrain_t5 import Batches, new_model, parameter_groups, text_accuracy
 from vlhyper.world.probes import grid, probe
-from vlhyper.world.scene import RGB, UNSEEN_PAIRS, draw_scene
+from vlhyper.world.scene import RGB, SHAPES, UNSEEN_PAIRS, draw_scene
 from vlhyper.world.texts import SENTINELS, Writer, hide_spans
 from vlhyper.world.tokenizer import build_tokenizer
 
@@ -59,14 +59,27 @@ def test_no_pretraining_text_names_an_unseen_pair():
 
 def test_no_pretraining_picture_shows_or_tells_an_unseen_pair():
     rng = Random(0)
-    for _ in range(300):
-        scene = repainted(draw_scene(rng, "hard"), rng)
+    for scene in (twin for _ in range(150) for twin in twins(draw_scene(rng, "hard"), rng)):
         assert not any(thing.pair in UNSEEN_PAIRS for thing in scene)
         assert not any(name in sentence for name in UNSEEN_NAMES for sentence in views(scene, rng))
-        encode(views(scene, rng))
-    paints = np.array([unnamed_paint(rng) for _ in range(200)])
-    distances = np.linalg.norm(paints[:, None] - np.array(list(RGB.values())), axis=-1)
-    assert distances.min() > UNNAMED_DISTANCE
+        assert encode(views(scene, rng)).shape[0] == 4
+
+
+def test_paints_without_a_name_are_none_of_the_six_colors():
+    rng = Random(0)
+    named = [colorsys.rgb_to_hsv(*rgb)[0] for rgb in RGB.values()]
+    for _ in range(300):
+        hue, saturation, _ = colorsys.rgb_to_hsv(*unnamed_paint(rng))
+        assert saturation < 0.2 or min(min(abs(hue - other), 1 - abs(hue - other)) for other in named) > 20 / 360
+
+
+def test_twins_differ_in_every_shape_and_in_nothing_else_that_is_told():
+    scene = draw_scene(Random(4), "hard")
+    four = twins(scene, Random(5))
+    for thing, *same in zip(scene, *four, strict=True):
+        assert {twin.shape for twin in same} == set(SHAPES)
+        assert all(twin.color in (thing.color, "") for twin in same)
+        assert {(twin.size, twin.place) for twin in same} == {(thing.size, thing.place)}
 
 
 def test_hidden_spans_put_back_give_the_text():

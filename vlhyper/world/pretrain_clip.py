@@ -4,14 +4,16 @@
 
 A CLIP ResNet of one block a stage and width 16 (grid of 7×7 cells, 512 wide) learns to match pictures and sentences
 against the other pairs of its batch; the text encoder is used up in it and only the picture's half, without the
-attention pooling, is kept. Pairs of colour and shape in UNSEEN_PAIRS never occur. Some things are painted in colours
-that have no name in this world and are described without one: otherwise the network learns shapes only together with
-the colours they came in, and a new pair is a puzzle to it.
+attention pooling, is kept. Pairs of colour and shape in UNSEEN_PAIRS never occur. Two things make it see shapes, which
+it would else hardly need, as colours and places tell most pictures apart: every picture has three twins in its batch
+that differ from it in shapes only; and some things are painted in colours that have no name in this world and are
+described without one, so that a shape is not known only in the colours it came in.
 """
 
 from __future__ import annotations
 
 import argparse
+import colorsys
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -32,7 +34,7 @@ from vlhyper.world.draw import SIDE
 from vlhyper.world.language import phrase
 from vlhyper.world.pictures import pixels
 from vlhyper.world.probes import probe
-from vlhyper.world.scene import COLORS, PLACES, RGB, SHAPES, SIZES, Scene, Thing, draw_scene
+from vlhyper.world.scene import COLORS, PLACES, SHAPES, SIZES, UNSEEN_PAIRS, Scene, Thing, draw_scene
 
 EMBEDDED, LAYERS, WIDTH = 128, [1, 1, 1, 1], 16
 CONFIG = {
@@ -42,7 +44,8 @@ CONFIG = {
 }
 WORDS = ("<pad>", "a", "an", "at", "the", ".", *SHAPES, *COLORS, *SIZES, *dict.fromkeys(" ".join(PLACES).split()))
 UNNAMED_SHARE = 0.35
-UNNAMED_DISTANCE = 75
+# Hues in degrees, between those of green and blue and those of purple and red.
+TURQUOISE, PINK = (168, 192), (312, 336)
 VIEWS = 4
 
 
@@ -66,15 +69,30 @@ class TextEncoder(nn.Module):
 
 
 def unnamed_paint(rng: Random) -> tuple[int, int, int]:
-    """A colour well away from every named one: pink, grey, brown, turquoise and what lies between."""
-    while True:
-        paint = (rng.randint(0, 255), rng.randint(0, 255), rng.randint(0, 255))
-        if sum(paint) < 540 and all(math.dist(paint, rgb) > UNNAMED_DISTANCE for rgb in RGB.values()):
-            return paint
+    """A turquoise, a pink or a grey: nobody would call it by one of the six names."""
+    hues = rng.choice((TURQUOISE, PINK, None))
+    if hues is None:
+        color = colorsys.hsv_to_rgb(rng.random(), rng.uniform(0, 0.1), rng.uniform(0.05, 0.6))
+    else:
+        color = colorsys.hsv_to_rgb(rng.uniform(*hues) / 360, rng.uniform(0.5, 1), rng.uniform(0.4, 0.9))
+    red, green, blue = (round(255 * part) for part in color)
+    return red, green, blue
 
 
-def repainted(scene: Scene, rng: Random) -> Scene:
-    return tuple(replace(t, color="", rgb=unnamed_paint(rng)) if rng.random() < UNNAMED_SHARE else t for t in scene)
+def twins(scene: Scene, rng: Random) -> list[Scene]:
+    """Four scenes alike but for the shapes: no thing has the same shape in two of them."""
+    orders = [rng.sample(SHAPES, len(SHAPES)) for _ in scene]
+    return [
+        tuple(_painted(replace(thing, shape=order[twin]), rng) for thing, order in zip(scene, orders, strict=True))
+        for twin in range(len(SHAPES))
+    ]
+
+
+def _painted(thing: Thing, rng: Random) -> Thing:
+    """The thing, or (always where its pair is an unseen one) the thing in a colour without a name."""
+    if thing.pair in UNSEEN_PAIRS or rng.random() < UNNAMED_SHARE:
+        return replace(thing, color="", rgb=unnamed_paint(rng))
+    return thing
 
 
 def views(scene: Scene, rng: Random) -> list[str]:
@@ -102,7 +120,8 @@ def encode(sentences: Sequence[str]) -> Tensor:
 def batches(rng: Random, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless pairs of pictures (size, 3, 224, 224) and sentences (4·size, length), view by view."""
     while True:
-        scenes = [repainted(draw_scene(rng, rng.choice(("easy", "hard"))), rng) for _ in range(size)]
+        originals = (draw_scene(rng, rng.choice(("easy", "hard"))) for _ in range(size // len(SHAPES)))
+        scenes = [twin for original in originals for twin in twins(original, rng)]
         said = [views(scene, rng) for scene in scenes]
         yield pixels(scenes, rng), encode([view[k] for k in range(VIEWS) for view in said])
 
@@ -167,7 +186,7 @@ def save(visual: ModifiedResNet, out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="written with .json and .safetensors")
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=900)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1.5e-3)

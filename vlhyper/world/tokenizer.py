@@ -19,12 +19,12 @@ PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"
 
 # Words of ordinary questions that the world happens not to use; a model that meets them should not be struck dumb.
 COMMON = """
-    , . ? ! : ; - ' ( ) vqa gqa okvqa snli ve caption question premise hypothesis sentence context
-    picture image photo text yeah what which who where when why how is are was does do did can has have
-    not no yes and or of in on the a an this that these it its there here to from with between next same different most many much more less than both all any some
-    zero one two three four five six seven eight nine ten 0 1 2 3 4 5 6 7 8 9 10 shows show showing contains object
-    objects shape shapes color colors size sizes place side left right above below under over behind front beside
-    big tiny violet black white gray brown pink disc box thing things
+    , . ? ! : ; - ' ( ) vqa gqa okvqa snli ve caption question premise hypothesis sentence context picture image
+    photo text yeah what which who where when why how is are was does do did can has have not no yes and or of in on
+    the a an this that these it its there here to from with between next same different most many much more less
+    than both all any some zero one two three four five six seven eight nine ten 0 1 2 3 4 5 6 7 8 9 10 shows show
+    showing contains object objects shape shapes color colors size sizes place side left right above below under
+    over behind front beside big tiny violet black white gray brown pink disc box thing things
 """
 
 
