@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from vlhyper.errors import JobError, UserError
 
-
-class Precision(str, Enum):
-    bf16 = "bf16"
-    fp16 = "fp16"
-    fp32 = "fp32"
-
-
-class Store(str, Enum):
-    float16 = "float16"
-    float32 = "float32"
+Precision = Literal["bf16", "fp16", "fp32"]
+Store = Literal["float16", "float32"]
 
 
 def extract(
@@ -36,8 +27,8 @@ def extract(
     list_: Annotated[
         Path | None, typer.Option("--list", help="Only the images whose ids stand in this file, one a line.")
     ] = None,
-    precision: Annotated[Precision, typer.Option(help="Numbers the encoder computes with.")] = Precision.fp32,
-    store: Annotated[Store, typer.Option(help="Numbers in the file.")] = Store.float16,
+    precision: Annotated[Precision, typer.Option(help="Numbers the encoder computes with.")] = "fp32",
+    store: Annotated[Store, typer.Option(help="Numbers in the file.")] = "float16",
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images a step; by default 32, on a GPU 128.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that decode; by default one a core, less one.")
@@ -67,10 +58,10 @@ def extract(
     from feature_extraction.ranks import extract_share
 
     found = find_images(images, list_)
-    loaded = load_encoder(encoder, weights, precision.value, trust_weights)
+    loaded = load_encoder(encoder, weights, precision, trust_weights)
     images_a_step = batch_size or default_batch_size(loaded.device)
     decoders = default_workers() if workers is None else workers
-    skipped = extract_share(loaded, found, out, store.value, images_a_step, decoders)
+    skipped = extract_share(loaded, found, out, store, images_a_step, decoders)
     if skipped and strict:
         raise typer.Exit(1)
 

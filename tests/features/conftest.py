@@ -6,16 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from feature_cases import META
 
 from vlhyper.features import FeatureWriter
 
-META = {
-    "encoder": "RN101",
-    "weights_sha256": "ab" * 32,
-    "preprocessing": {"size": [224, 224], "resize": "squash"},
-    "created_with": {"torch": "2.9"},
-    "precision": "fp32",
-}
 Make = Callable[..., np.ndarray]
 
 

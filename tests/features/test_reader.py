@@ -35,7 +35,9 @@ def test_uncompressed_rows_are_read_past_hdf5_and_equal_what_hdf5_reads(tmp_path
     make(tmp_path / "f.h5", [str(number) for number in range(300)])
     with h5py.File(tmp_path / "f.h5") as file:
         assert plain_offsets(file["features"]) is not None
-        np.testing.assert_array_equal(open_features(tmp_path / "f.h5").read(file["ids"].asstr()[:]), file["features"][:])
+        np.testing.assert_array_equal(
+            open_features(tmp_path / "f.h5").read(file["ids"].asstr()[:]), file["features"][:]
+        )
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ FORMAT = "vlhyper-grid/1"
 ROWS = ("features", "boxes", "sizes")
 IDENTITY = ("encoder", "weights_sha256", "preprocessing")
 JSON_ATTRIBUTES = ("preprocessing", "created_with")
+# Per data set the shape of a row and its numbers.
+Shapes = dict[str, tuple[tuple[int, ...], str]]
 META = (*IDENTITY, "created_with", "precision")
 
 

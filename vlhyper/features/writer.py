@@ -99,7 +99,7 @@ class FeatureWriter:
         When this returns the rows are on the disk and will outlive a kill.
         """
         features = rows["features"]
-        broken = ~np.isfinite(features).reshape(len(ids), -1).all(axis=1)
+        broken = ~np.isfinite(features).all(axis=(1, 2))
         if broken.any():
             image = ids[int(broken.argmax())]
             raise JobError(
@@ -142,9 +142,10 @@ class FeatureWriter:
             self.journal.remove()
 
     def _plan(self, planned: Sequence[str]) -> dict[str, Any]:
+        digest = hashlib.sha256("\n".join(planned).encode()).hexdigest()
         return {
             "images": len(planned),
-            "ids": hashlib.sha256("\n".join(planned).encode()).hexdigest(),
+            "ids": " … ".join([*planned[:1], *planned[-1:], f"sha256 {digest}"]),
             "arrays": {name: [list(shape), str(dtype)] for name, (shape, dtype) in self.arrays.items()},
             **attributes(self.meta),
         }

@@ -1,0 +1,272 @@
+"""The job: what is skipped, resumed, added, refused, and shared between processes."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from encoder_cases import CONFIG, noise
+
+from vlhyper.cli import run
+from vlhyper.errors import UserError
+from vlhyper.features import open_features
+
+
+def content(path: Path):
+    with h5py.File(path) as file:
+        return file["ids"].asstr()[:].tolist(), file["features"][:].tobytes(), dict(file.attrs)
+
+
+def test_skipped_images_are_said_listed_and_an_error_only_where_asked(tiny, folder, tmp_path, capsys):
+    tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0)
+    lines = [json.loads(line) for line in (tmp_path / "f.skipped.jsonl").read_text().splitlines()]
+    assert lines == [
+        {"image": str(folder / "03b.jpg"), "why": "not an image of a known format"},
+        {"image": str(folder / "07b.jpg"), "why": "the file is empty"},
+    ]
+    assert f"skipped {folder / '07b.jpg'}: the file is empty" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as end:
+        run_to_exit(tiny, folder, "--out", tmp_path / "strict.h5", "--workers", 0, "--strict")
+    assert end.value.code == 1
+    assert open_features(tmp_path / "strict.h5").ids == [f"{number:02}" for number in range(11)]
+
+
+def run_to_exit(tiny, *arguments):
+    """As a shell sees it: standalone mode turns typer's Exit into a code."""
+    from vlhyper.cli import build_app
+
+    build_app()(
+        ["extract", *map(str, arguments), "--encoder", str(tiny.config), "--weights", str(tiny.weights)],
+        standalone_mode=True,
+    )
+
+
+def test_the_provenance_is_in_the_attributes(tiny, folder, tmp_path):
+    tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0)
+    meta = open_features(tmp_path / "f.h5").meta
+    assert meta["encoder"] == "tiny" and len(meta["weights_sha256"]) == 64 and meta["precision"] == "fp32"
+    assert meta["preprocessing"]["size"] == [64, 64] and meta["preprocessing"]["interpolation"] == "bicubic"
+    assert set(meta["created_with"]) >= {"torch", "open_clip_torch", "pillow", "vlhyper"}
+
+
+def test_run_again_there_is_nothing_to_do(tiny, folder, tmp_path, capsys):
+    tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0)
+    before = (tmp_path / "f.h5").stat()
+    tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0)
+    assert "nothing to do" in capsys.readouterr().err
+    assert (tmp_path / "f.h5").stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_new_images_are_added_behind_and_skips_stay_listed(tiny, folder, tmp_path):
+    tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0)
+    old = open_features(tmp_path / "f.h5")
+    rows = old.read(old.ids)
+    more = tmp_path / "more"
+    more.mkdir()
+    noise(99).save(more / "00a.png")
+    tiny.extract(more, "--out", tmp_path / "f.h5", "--workers", 0)
+    new = open_features(tmp_path / "f.h5")
+    assert new.ids == [*old.ids, "00a"]
+    np.testing.assert_array_equal(new.read(old.ids), rows)
+    assert len((tmp_path / "f.skipped.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_repaired_image_is_tried_when_the_list_is_deleted(tiny, folder, tmp_path):
+    tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0)
+    noise(7).save(folder / "07b.jpg")
+    (tmp_path / "f.skipped.jsonl").unlink()
+    tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0)
+    assert open_features(tmp_path / "f.h5").ids[-1] == "07b"
+
+
+@pytest.mark.parametrize(("option", "named"), [("--precision=bf16", "precision"), ("--store=float32", "store")])
+def test_what_was_made_in_another_way_is_not_added_to(tiny, folder, tmp_path, option, named):
+    tiny.extract(folder / "00.png", "--out", tmp_path / "f.h5", "--workers", 0)
+    with pytest.raises(UserError, match=rf"f\.h5 and this run are not of one kind: {named} is"):
+        tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0, option)
+
+
+def test_equal_stems_in_different_folders_are_refused_with_both_shown(tiny, folder, tmp_path):
+    (tmp_path / "b").mkdir()
+    noise(1).save(tmp_path / "b" / "00.jpg")
+    with pytest.raises(UserError, match=r"images/00\.png and .*b/00\.jpg have the same stem"):
+        tiny.extract(folder, tmp_path / "b", "--out", tmp_path / "f.h5")
+
+
+def test_a_list_chooses_by_id_or_file_name_and_names_what_is_missing(tiny, folder, tmp_path):
+    (tmp_path / "ids.txt").write_text("05\n\n00.png\n")
+    tiny.extract(folder, "--out", tmp_path / "f.h5", "--list", tmp_path / "ids.txt", "--workers", 0)
+    assert open_features(tmp_path / "f.h5").ids == ["00", "05"]
+    (tmp_path / "ids.txt").write_text("05\nnowhere\n")
+    with pytest.raises(UserError, match=r"ids\.txt: no image for nowhere \(1 of 2 ids\)"):
+        tiny.extract(folder, "--out", tmp_path / "g.h5", "--list", tmp_path / "ids.txt")
+
+
+def test_folders_are_searched_below_and_other_files_left_out(tiny, folder, tmp_path, capsys):
+    (folder / "deep").mkdir()
+    noise(50).save(folder / "deep" / "x.JPG", format="JPEG")
+    (folder / "notes.txt").write_text("no image")
+    (folder / "loop").symlink_to(folder)
+    tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0)
+    assert open_features(tmp_path / "f.h5").ids[-1] == "x"
+    assert "1 files have no image suffix and are left out (.txt × 1)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["missing", "empty"])
+def test_no_images_is_an_error(tiny, tmp_path, what):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=f"{what}: no "):
+        tiny.extract(tmp_path / what, "--out", tmp_path / "f.h5")
+
+
+def rank(tiny, folder, out, number, world, monkeypatch):
+    monkeypatch.setenv("RANK", str(number))
+    monkeypatch.setenv("WORLD_SIZE", str(world))
+    tiny.extract(folder, "--out", out, "--workers", 0, "--batch-size", 4)
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("world", [2, 16])
+def test_ranks_write_shards_that_are_one_logical_file(tiny, folder, tmp_path, monkeypatch, world):
+    tiny.extract(folder, "--out", tmp_path / "one.h5", "--workers", 0, "--batch-size", 4)
+    for number in reversed(range(world)):
+        assert not (tmp_path / "f.h5").exists()
+        rank(tiny, folder, tmp_path / "f.h5", number, world, monkeypatch)
+    one, many = open_features(tmp_path / "one.h5"), open_features(tmp_path / "f.h5")
+    assert (one.ids, one.meta) == (many.ids, many.meta)
+    np.testing.assert_allclose(many.read(one.ids), one.read(one.ids), rtol=0, atol=1e-2)
+    with h5py.File(tmp_path / "f.h5") as file:
+        assert file["features"].is_virtual
+        np.testing.assert_array_equal(file["features"][:], many.read(many.ids))
+    assert (tmp_path / "f.skipped.jsonl").read_text() == (tmp_path / "one.skipped.jsonl").read_text()
+
+
+def test_a_logical_file_moves_with_its_shards_and_merges_into_a_real_one(tiny, folder, tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    for number in range(2):
+        rank(tiny, folder, tmp_path / "a" / "f.h5", number, 2, monkeypatch)
+    (tmp_path / "a").rename(tmp_path / "b")
+    moved = open_features(tmp_path / "b" / "f.h5")
+    shards = sorted((tmp_path / "b").glob("f.shard-*.h5"))
+    run(["merge", *map(str, shards), "--out", str(tmp_path / "b" / "f.h5")])
+    merged = open_features(tmp_path / "b" / "f.h5")
+    assert merged.ids == moved.ids
+    np.testing.assert_array_equal(merged.read(moved.ids), moved.read(moved.ids))
+    for shard in shards:
+        shard.unlink()
+    assert len(open_features(tmp_path / "b" / "f.h5").read(moved.ids)) == 11
+    assert len((tmp_path / "b" / "f.skipped.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_lost_shard_is_named(tiny, folder, tmp_path, monkeypatch):
+    for number in range(2):
+        rank(tiny, folder, tmp_path / "f.h5", number, 2, monkeypatch)
+    (tmp_path / "f.shard-1-of-2.h5").unlink()
+    with pytest.raises(UserError, match=r"f\.h5: its part .*f\.shard-1-of-2\.h5 is missing"):
+        open_features(tmp_path / "f.h5")
+
+
+# Imports once, then forks: so that many runs can be killed in little time, each an ordinary run to the outside.
+RUNNER = """
+import os, signal, sys, time
+from vlhyper.cli import run
+from feature_extraction import cli, encoder, extract, listing, ranks
+import open_clip
+moments = [float(moment) for moment in sys.argv[1].split(",")]
+for moment in moments:
+    child = os.fork()
+    if child == 0:
+        run(sys.argv[2:])
+        os._exit(0)
+    if moment:
+        time.sleep(moment)
+        os.kill(child, signal.SIGKILL)
+    print(child, os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+def test_kill_nine_at_random_moments_then_the_next_run_completes_it(tiny, folder, tmp_path):
+    for number in range(11, 120):
+        noise(number).save(folder / f"{number:03}.png")
+    tiny.extract(folder, "--out", tmp_path / "whole.h5", "--workers", 0, "--batch-size", 4)
+    (tmp_path / "runner.py").write_text(RUNNER)
+    dice = random.Random(1)
+    moments = ",".join(str(dice.uniform(0.2, 2.5)) for _ in range(5))
+    command = ["extract", folder, "--out", tmp_path / "f.h5", "--workers", 1, "--batch-size", 4]
+    command += ["--encoder", tiny.config, "--weights", tiny.weights]
+    ended = subprocess.run(
+        [sys.executable, tmp_path / "runner.py", f"{moments},0", *map(str, command)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    statuses = [int(line.split()[1]) for line in ended.stdout.splitlines()]
+    assert len(statuses) == 6 and statuses[-1] == 0, ended.stderr
+    assert signal.SIGKILL in statuses
+    assert content(tmp_path / "f.h5") == content(tmp_path / "whole.h5")
+    assert (tmp_path / "f.skipped.jsonl").read_text() == (tmp_path / "whole.skipped.jsonl").read_text()
+    assert not list(tmp_path.glob("f.h5.*"))
+    assert_no_orphans(int(line.split()[0]) for line in ended.stdout.splitlines())
+
+
+def assert_no_orphans(parents):
+    """Decoding processes of killed runs end by themselves."""
+    marks = [f"parent_pid={parent}," for parent in parents]
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        lines = [
+            path.read_bytes().decode(errors="replace")
+            for path in Path("/proc").glob("[0-9]*/cmdline")
+            if readable(path)
+        ]
+        left = [line for line in lines if any(mark in line for mark in marks) and "spawn_main" in line]
+        if not left:
+            return
+        time.sleep(0.2)
+    raise AssertionError(left)
+
+
+def readable(path):
+    try:
+        path.read_bytes()
+    except OSError:
+        return False
+    return True
+
+
+def test_the_program_runs_by_itself(tiny, folder, tmp_path):
+    arguments = [folder / "00.png", "--out", tmp_path / "f.h5", "--encoder", tiny.config, "--weights", tiny.weights]
+    command = [sys.executable, "-m", "feature_extraction", *map(str, arguments)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert len(open_features(tmp_path / "f.h5")) == 1
+
+
+def test_real_photographs_of_several_sizes(tiny, shared, tmp_path):
+    tiny.extract(shared / "coco" / "val2014", "--out", tmp_path / "f.h5", "--workers", 0)
+    found = open_features(tmp_path / "f.h5")
+    assert len(found) == 43 and "000000000042" in found
+    assert np.isfinite(found.read(found.ids)).all()
+
+
+def test_the_size_in_the_config_is_the_size_decoded(tiny, folder, tmp_path):
+    config = {**CONFIG, "vision_cfg": {**CONFIG["vision_cfg"], "image_size": 96}}
+    (tmp_path / "big.json").write_text(
+        json.dumps({"model_cfg": config, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}})
+    )
+    out = tmp_path / "f.h5"
+    run(
+        ["extract", str(folder / "00.png"), "--out", str(out), "--workers", "0"]
+        + ["--encoder", str(tmp_path / "big.json"), "--weights", str(tiny.weights)]
+    )
+    found = open_features(out)
+    assert found.tokens == 9 and found.meta["encoder"] == "big"
+    assert found.meta["preprocessing"]["mean"] == [0.5, 0.5, 0.5]

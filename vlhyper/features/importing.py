@@ -1,0 +1,148 @@
+"""Other projects' feature files as one of ours, every value checked against what was read.
+
+Both layouts hold a group per image, named by its id, with `features` (tokens, width) and perhaps `boxes` (tokens, 4),
+`img_w` and `img_h`. VL-T5 has all groups in one .h5 file, VL-Adapter a folder of .h5 files with one group each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from vlhyper import __version__
+from vlhyper.console import progress, say
+from vlhyper.errors import JobError, UserError
+from vlhyper.features.inspection import broken_rows
+from vlhyper.features.layout import Shapes
+from vlhyper.features.reader import FeatureSet, open_features
+from vlhyper.features.rows import open_hdf5
+from vlhyper.features.writer import FeatureWriter, Skip
+
+BLOCK = 64
+# A group of a file: where an image's features are.
+Place = tuple[Path, str]
+Record = dict[str, np.ndarray]
+
+
+def import_features(source: Path, out: Path, encoder: str | None = None, store: str = "float16") -> FeatureSet:
+    """Write `out` from a VL-Adapter folder or a VL-T5 file; an interrupted import goes on when it is run again.
+
+    encoder: what made the features; the files do not say, only VL-Adapter's folder names do. Images whose file or group
+    is torn are listed as skipped. Raises UserError where nothing can be imported, JobError where `out` is not what was
+    read.
+    """
+    if out.exists():
+        raise UserError(f"{out}: is there already; choose another --out, or delete it first")
+    places = find_places(source)
+    shapes = _shapes(places, store)
+    planned = [name for _, name in places]
+    with (
+        FeatureWriter(out, planned, shapes, _provenance(source, encoder)) as writer,
+        progress("import", len(planned), "images", start=writer.done) as bar,
+    ):
+        for start in range(writer.done, len(places), BLOCK):
+            block = places[start : start + BLOCK]
+            _settle(writer, list(zip(block, _records(block, shapes), strict=True)))
+            bar(len(block))
+    imported = open_features(out)
+    # Their checksums are of the values as they were read, so this holds the finished file against the source.
+    if broken := broken_rows(imported):
+        raise JobError(f"{out}: {len(broken)} rows differ from {source} ({broken[0]}); check the disk and import again")
+    return imported
+
+
+def find_places(source: Path) -> list[Place]:
+    """Where the images' features are. Raises UserError for a source without any, and for two files of one stem."""
+    if not source.exists():
+        raise UserError(f"{source}: no such file or folder")
+    if not source.is_dir():
+        with open_hdf5(source) as file:
+            places = [(source, name) for name in file if file.get(name, getclass=True) is h5py.Group]
+    else:
+        places = [(path, path.stem) for path in sorted(source.rglob("*.h5"))]
+    if not places:
+        raise UserError(
+            f"{source}: no features of VL-Adapter (a folder of .h5 files) or VL-T5 (.h5 with a group an image)"
+        )
+    first: dict[str, Path] = {}
+    for path, name in places:
+        if first.setdefault(name, path) != path:
+            raise UserError(f"{first[name]} and {path} have the same stem, which is the id; import their folders apart")
+    return places
+
+
+def _records(places: Sequence[Place], shapes: Shapes | None) -> Iterator[Record | str]:
+    """What is at each place, or why it can't be read; files are opened once for neighbouring places."""
+    for path, group in groupby(places, key=lambda place: place[0]):
+        names = [name for _, name in group]
+        try:
+            with open_hdf5(path) as file:
+                yield from [_record(file, name, shapes) for name in names]
+        except UserError:
+            yield from ["not a whole HDF5 file"] * len(names)
+
+
+def _record(file: h5py.File, name: str, shapes: Shapes | None) -> Record | str:
+    try:
+        record = _arrays(file[name])
+    # h5py raises what it likes for damaged structures.
+    except (KeyError, OSError, RuntimeError, ValueError, TypeError) as error:
+        return f"can't be read ({' '.join(str(error).split())})"
+    for key, (shape, _) in (shapes or {}).items():
+        if key not in record or record[key].shape != shape:
+            found = record[key].shape if key in record else "missing"
+            return f"{key} is {found}, in the first image {shape}"
+    return record if np.isfinite(record["features"]).all() else "holds an infinity or NaN"
+
+
+def _arrays(group: h5py.Group) -> Record:
+    found = {"features": group["features"][()]}
+    if found["features"].ndim != 2:
+        raise ValueError(f"features of shape {found['features'].shape} are not (tokens, width)")
+    if "boxes" in group:
+        found["boxes"] = group["boxes"][()]
+    if "img_w" in group and "img_h" in group:
+        found["sizes"] = np.array([group["img_w"][()], group["img_h"][()]])
+    return found
+
+
+def _shapes(places: Sequence[Place], store: str) -> Shapes:
+    """The shapes of the first image that can be read; the others must have the same."""
+    why = ""
+    for record in _records(places, None):
+        if isinstance(record, str):
+            why = why or record
+        else:
+            return {key: (value.shape, store if key == "features" else "float32") for key, value in record.items()}
+    raise UserError(f"{places[0][0]}: none of the {len(places)} images has features; the first {why}")
+
+
+def _settle(writer: FeatureWriter, block: Sequence[tuple[Place, Record | str]]) -> None:
+    good = [(name, record) for (_, name), record in block if not isinstance(record, str)]
+    skipped = [Skip(f"{path}:{name}", record) for (path, name), record in block if isinstance(record, str)]
+    for skip in skipped:
+        say(f"skipped {skip.image}: {skip.why}")
+    rows = {
+        key: np.array([record[key] for _, record in good], dtype).reshape(len(good), *shape)
+        for key, (shape, dtype) in writer.arrays.items()
+    }
+    writer.settle([name for name, _ in good], rows, skipped)
+
+
+def _provenance(source: Path, encoder: str | None) -> Mapping[str, Any]:
+    """What is known of features that say nothing of themselves."""
+    in_name = re.search(r"data_clip_(\w+)_att", str(source.absolute()))
+    layout = "VL-Adapter" if source.is_dir() else "VL-T5"
+    return {
+        "encoder": encoder or (in_name.group(1) if in_name else "unknown"),
+        "weights_sha256": "unknown",
+        "preprocessing": {"imported_from": layout},
+        "created_with": {"vlhyper": __version__, "h5py": h5py.__version__},
+        "precision": "unknown",
+    }
