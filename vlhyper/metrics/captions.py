@@ -11,14 +11,15 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
+from vlhyper.console import Bar
 from vlhyper.console import progress as progress_bar
 from vlhyper.errors import JobError, UserError, first_few, nearest
-from vlhyper.metrics import ngram, spice
+from vlhyper.metrics import meteor, ngram, spice
 from vlhyper.metrics.caption_files import read_predictions, read_references
 from vlhyper.metrics.corpus import bleu_of, meteor_of
-from vlhyper.metrics.meteor import meteor
 from vlhyper.metrics.programs import Programs
 from vlhyper.metrics.ptb import ptb_tokenize
 from vlhyper.metrics.reading import Source, name_of
@@ -32,7 +33,6 @@ SCORERS = {
     "cider": ("CIDEr",),
     "spice": ("SPICE",),
 }
-Result = tuple[dict[str, float], dict[str, list[float]], dict[Place, Figure]]
 References = Sequence[Sequence[str]]
 
 
@@ -104,85 +104,106 @@ def caption_report(
     ids: Sequence[Any], captions: Sequence[str], references: References, scorers: Sequence[str], show: bool = False
 ) -> Report:
     """Tokenise, run the scorers side by side, gather what they give. Raises JobError where nothing can be tokenised."""
-    bar = (
-        progress_bar("scoring captions", len(captions) * len(scorers))
-        if show
-        else nullcontext(lambda done=1, note="": None)
-    )
-    # The pool is left last: what leaving `programs` ends lets its threads return.
-    with bar as advance, ThreadPoolExecutor(len(scorers) + 1) as pool, Programs() as programs:
+    units = len(captions) * len(scorers)
+    # The programs are left before the pool: what that ends lets the pool's threads return.
+    with (
+        progress_bar("scoring captions", units) if show else nullcontext(_no_bar) as bar,
+        ThreadPoolExecutor(len(scorers) + 1) as pool,
+        Programs() as programs,
+    ):
         tokens = ptb_tokenize([*captions, *(text for texts in references for text in texts)], programs)
-        hypotheses = [tokens[caption] for caption in captions]
-        truths = [[tokens[text] for text in texts] for texts in references]
-        jobs = {name: pool.submit(_run, name, hypotheses, truths, programs, advance) for name in scorers}
+        task = _Task(
+            ids=ids,
+            captions=[tokens[caption] for caption in captions],
+            references=[[tokens[text] for text in texts] for texts in references],
+            programs=programs,
+            bar=bar,
+        )
+        jobs = {name: pool.submit(_outcome, name, task) for name in scorers}
         outcomes = {name: job.result() for name, job in jobs.items()}
-    report = Report(task="caption", n=len(ids), metrics={}, ids=ids, items={}, clusters=None)
+    return _gather(ids, outcomes)
+
+
+def _no_bar(done: int = 1, note: str = "") -> None:
+    """Stands for a bar where none is shown."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Tokenised captions and references, and what a scorer needs to run."""
+
+    ids: Sequence[Any]
+    captions: list[str]
+    references: list[list[str]]
+    programs: Programs
+    bar: Bar
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """What a scorer gives: figures of the corpus and of its captions, 0 to 1, and how to resample each."""
+
+    corpus: dict[str, float]
+    captions: dict[str, list[float]]
+    resampled: dict[str, Figure]
+
+
+def _outcome(name: str, task: _Task) -> _Scores | str:
+    """One scorer's figures, or why it did not run."""
+    try:
+        return RUNS.get(name, functools.partial(_run_ngram, name))(task)
+    except JobError as error:
+        if task.programs.closed:
+            raise
+        return str(error)
+
+
+def _gather(ids: Sequence[Any], outcomes: dict[str, _Scores | str]) -> Report:
+    report = Report(task="caption", n=len(ids), metrics={}, ids=ids)
     figures: dict[Place, Figure] = {}
     items: dict[str, Sequence[float | None]] = {}
     for name, outcome in outcomes.items():
         if isinstance(outcome, str):
             report.skipped |= dict.fromkeys(SCORERS[name], outcome)
             continue
-        scores, per_image, resampled = outcome
-        if name == "spice":
-            # COCOEvalCap averages SPICE, and no other figure, in the order of the ids.
-            scores["SPICE"] = spice.mean([score for _, score in sorted(zip(ids, per_image["SPICE"], strict=True))])
-        for key, value in scores.items():
+        for key, value in outcome.corpus.items():
+            items[key] = [None if math.isnan(score) else 100 * score for score in outcome.captions[key]]
             if math.isnan(value):
-                report.skipped[key] = (
-                    "an image has nothing to compare in its caption nor in its references; the mean has no value"
-                )
+                report.skipped[key] = "an image has nothing to compare, neither in caption nor references: no mean"
             else:
                 report.metrics[key] = 100 * value
-        items |= {
-            key: [None if math.isnan(score) else 100 * score for score in values] for key, values in per_image.items()
-        }
-        figures |= {place: figure for place, figure in resampled.items() if place[0] in report.metrics}
+                figures[(key,)] = outcome.resampled[key]
     report.items = items
     report.figures = lambda: figures
     return report
 
 
-def _run(
-    name: str, captions: Sequence[str], references: References, programs: Programs, advance: Callable[..., None]
-) -> Result | str:
-    """One scorer's figures, or why it did not run."""
-    try:
-        if name == "meteor":
-            return _meteor(captions, references, programs, advance)
-        result = (
-            _spice(captions, references, programs) if name == "spice" else _ngram(name, captions, references, programs)
-        )
-    except JobError as error:
-        if programs.closed:
-            raise
-        return str(error)
-    advance(len(captions), note=f"{', '.join(result[0])} done")
-    return result
+def _run_ngram(name: str, task: _Task) -> _Scores:
+    found = ngram.in_process(name, task.captions, task.references, task.programs)
+    task.bar(len(task.captions), note=f"{name} done")
+    if name == "bleu":
+        resampled = {
+            key: Figure(None, found.statistics, functools.partial(bleu_of, order=int(key[-1]))) for key in found.scores
+        }
+    else:
+        resampled = {key: mean_of([100 * score for score in scores]) for key, scores in found.items.items()}
+    return _Scores(found.scores, found.items, resampled)
 
 
-def _meteor(
-    captions: Sequence[str], references: References, programs: Programs, advance: Callable[..., None]
-) -> Result:
-    found = meteor(captions, references, programs, advance)
-    return {"METEOR": found.score}, {"METEOR": found.scores}, {("METEOR",): Figure(None, found.statistics, meteor_of)}
-
-
-def _spice(captions: Sequence[str], references: References, programs: Programs) -> Result:
-    found = spice(captions, references, programs)
-    return (
-        {"SPICE": found.score},
-        {"SPICE": found.scores},
-        {("SPICE",): mean_of([100 * score for score in found.scores])},
+def _run_meteor(task: _Task) -> _Scores:
+    found = meteor.meteor(task.captions, task.references, task.programs, task.bar)
+    return _Scores(
+        {"METEOR": found.score}, {"METEOR": found.scores}, {"METEOR": Figure(None, found.statistics, meteor_of)}
     )
 
 
-def _ngram(name: str, captions: Sequence[str], references: References, programs: Programs) -> Result:
-    found = ngram.in_process(name, captions, references, programs)
-    figures: dict[Place, Figure] = {}
-    for key, scores in found.items.items():
-        if name == "bleu":
-            figures[(key,)] = Figure(None, found.statistics, functools.partial(bleu_of, order=int(key[-1])))
-        else:
-            figures[(key,)] = mean_of([100 * score for score in scores])
-    return found.scores, found.items, figures
+def _run_spice(task: _Task) -> _Scores:
+    found = spice.spice(task.captions, task.references, task.programs)
+    task.bar(len(task.captions), note="spice done")
+    # COCOEvalCap averages SPICE, and no other figure, in the order of the ids.
+    ordered = [found.scores[row] for row in sorted(range(len(task.ids)), key=lambda row: task.ids[row])]
+    resampled = {"SPICE": mean_of([100 * score for score in found.scores])}
+    return _Scores({"SPICE": spice.mean(ordered)}, {"SPICE": found.scores}, resampled)
+
+
+RUNS: dict[str, Callable[[_Task], _Scores]] = {"meteor": _run_meteor, "spice": _run_spice}

@@ -1,7 +1,7 @@
 """Files for test servers: every question once, in the server's format, checked before a try of the day is spent.
 
 VQA's test server (EvalAI) takes [{"question_id": 458752000, "answer": "skateboard"}], one record for every question of
-the test file; GQA's [{"questionId": "201307251", "prediction": "no"}]; COCO's [{"image_id": 391895, "caption": "a dog"}].
+the test file; GQA's [{"questionId": "201307251", "prediction": "no"}]; COCO's [{"image_id": 391895, "caption": ""}].
 """
 
 from __future__ import annotations
