@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import T5Config, T5ForConditionalGeneration
 
@@ -33,6 +34,8 @@ def _pretrained(name: str) -> T5ForConditionalGeneration:
             f"backbone {name!r} can't be loaded: {where} ({str(error).splitlines()[0]}); give a local folder with "
             "config.json and model.safetensors, or download it once with network access"
         ) from None
+    except SafetensorError as error:
+        raise UserError(f"backbone {name!r}: its safetensors file is not whole ({error}); copy it again") from None
 
 
 def _random(fields: Mapping[str, Any]) -> T5ForConditionalGeneration:
@@ -42,7 +45,8 @@ def _random(fields: Mapping[str, Any]) -> T5ForConditionalGeneration:
     if not config.scale_decoder_outputs:
         # v1.1 checkpoints have a head of their own; transformers 5 unties it only when it loads one.
         t5.all_tied_weights_keys.pop("lm_head.weight", None)
-        t5.lm_head.weight = nn.Parameter(t5.lm_head.weight.detach().clone())
+        # Outputs are not scaled before this head, so its entries are small enough for logits of size 1.
+        t5.lm_head.weight = nn.Parameter(torch.randn_like(t5.lm_head.weight) * config.d_model**-0.5)
     return t5
 
 
@@ -62,7 +66,8 @@ def key_value_deviation(t5: T5ForConditionalGeneration) -> tuple[float, float]:
     """
     keys, values = [], []
     for stack in (t5.encoder, t5.decoder):
-        for block in stack.block:
+        blocks: Any = stack.block
+        for block in blocks:
             pairs = [(block.layer[0].SelfAttention, block.layer[0].layer_norm.weight)]
             if stack.is_decoder:
                 pairs.append((block.layer[1].EncDecAttention, t5.encoder.final_layer_norm.weight))

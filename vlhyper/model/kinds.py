@@ -11,7 +11,7 @@ from vlhyper.model.shapes import T5Shape
 class Block(NamedTuple):
     """A block type b_j."""
 
-    index: int  # its row in the table of block embeddings
+    row: int  # its row in the table of block embeddings
     kind: str  # what enters there: prefix or adapter
     stack: str  # encoder or decoder
 

@@ -7,15 +7,20 @@ D model width · H·P joint width of the heads · L layers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from vlhyper.model.adapters import Adapter, LatentAdapter
 from vlhyper.model.kinds import ADAPTER_BLOCKS, BLOCKS, PREFIX_BLOCKS, Place, places
-from vlhyper.model.places import Adapter, Prefix, Weights
+from vlhyper.model.places import Prefix, Weights
 from vlhyper.model.sizes import HyperSizes
+
+# Adapter weights of a step up to this many numbers (256 MiB) are made for all places together and kept until backward,
+# which is faster; more of them are made at each place and once more in backward, which is leaner.
+KEPT = 2**26
 
 
 class Conditions(NamedTuple):
@@ -124,13 +129,17 @@ class HyperNetwork(nn.Module):
         sizes = self.sizes
         hidden = _first_layer(self.adapter_places, embedded, layer, block)
         mean = hidden.mean(dim=2) @ self.projector_out
-        # One product for all places: a small one at each place would read the large matrices every time.
-        down = (mean @ self.down).unflatten(-1, (sizes.bottleneck, sizes.shape.d_model)).unbind()
-        up = (mean @ self.up).unflatten(-1, (sizes.shape.d_model, sizes.bottleneck)).unbind()
-        return {
-            place: Adapter(*parts)
-            for place, *parts in zip(self.adapter_places, down, up, self.scale.unbind(), strict=True)
-        }
+        if torch.is_grad_enabled() and 2 * mean[..., 0].numel() * self.down.shape[1] > KEPT:
+            made: Iterable[Weights] = (
+                LatentAdapter(latent, self.down, self.up, scale)
+                for latent, scale in zip(mean.unbind(), self.scale.unbind(), strict=True)
+            )
+        else:
+            # One product for all places: a small one at each place would read the large matrices every time.
+            down = (mean @ self.down).unflatten(-1, (sizes.bottleneck, sizes.shape.d_model)).unbind()
+            up = (mean @ self.up).unflatten(-1, (sizes.shape.d_model, sizes.bottleneck)).unbind()
+            made = map(Adapter, down, up, self.scale.unbind())
+        return dict(zip(self.adapter_places, made, strict=True))
 
 
 def _normal(*size: int, deviation: float) -> nn.Parameter:
@@ -140,7 +149,7 @@ def _normal(*size: int, deviation: float) -> nn.Parameter:
 def _first_layer(at: Sequence[Place], embedded: Tensor, layer: Tensor, block: Tensor) -> Tensor:
     """relu(z W_z + l_i W_l + b_j W_b) for Q places: (R, N, m), (L, N, m), (5, N, m) -> (Q, R, N, m)."""
     layers = [place.layer for place in at]
-    blocks = [BLOCKS[place.block].index for place in at]
+    blocks = [BLOCKS[place.block].row for place in at]
     return (embedded + (layer[layers] + block[blocks])[:, None]).relu()
 
 

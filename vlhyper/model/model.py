@@ -5,18 +5,21 @@ Letters: B rows · S source tokens · T target tokens · N cells of the image gr
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import T5ForConditionalGeneration
 
 from vlhyper.errors import UserError, first_few
-from vlhyper.files import read_json, replacing, write_json
+from vlhyper.files import existing_file, read_json, replacing, write_json
 from vlhyper.model.backbone import build_backbone, key_value_deviation, layer_norms
 from vlhyper.model.makers import Conditions, HyperMaker, VisualMapping
 from vlhyper.model.methods import method
@@ -73,7 +76,7 @@ class VLHyperPELT(nn.Module):
         Returns:
             () loss in nats.
         """
-        self.places.set(self.maker(Conditions(task, grid)))
+        self._steer(input_ids, task, grid)
         logits = self.t5(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -92,8 +95,26 @@ class VLHyperPELT(nn.Module):
 
         Weights are made once per call; all steps and beams use them.
         """
+        self._steer(input_ids, task, grid)
+        searcher: Any = self.t5  # transformers types generate for a protocol of its own
+        return searcher.generate(input_ids=input_ids, attention_mask=attention_mask, **options)
+
+    def _steer(self, input_ids: Tensor, task: Tensor, grid: Tensor | None) -> None:
+        """Make the weights of this batch and put them in their places."""
+        rows = len(input_ids)
+        if task.ndim and len(task) != rows:
+            raise ValueError(f"{len(task)} task numbers for {rows} rows; give one for each row, or a single one")
+        wanted = (rows, self.inputs.tokens, self.inputs.width)
+        if grid is not None and grid.shape != wanted:
+            raise ValueError(f"image features are {tuple(grid.shape)}, this batch and model take {wanted}")
+        # The last batch's weights go first, so that two sets never stand in memory together.
+        self.places.set({})
         self.places.set(self.maker(Conditions(task, grid)))
-        return self.t5.generate(input_ids=input_ids, attention_mask=attention_mask, **options)
+
+    def checkpoint_gradients(self) -> None:
+        """Keep only the inputs of T5's blocks in training and run each block again in backward: leaner, slower."""
+        # The reentrant kind gives no gradient to weights that a block reads from elsewhere than its arguments.
+        self.t5.gradient_checkpointing_enable({"use_reentrant": False})
 
     def task_number(self, name: str) -> int:
         """The row of a task's embedding. Raises UserError for a task the model was not made for."""
@@ -145,16 +166,17 @@ class VLHyperPELT(nn.Module):
         folder = Path(run)
         if not folder.is_dir():
             folder = _download(str(run))
-        config = read_json(folder / CONFIG)
-        spec = ModelSpec(**{**config["model"], **({"backbone": backbone} if backbone else {})})
-        model = cls.build(spec, Inputs(**config["inputs"]))
-        model.load_state(load_file(folder / WEIGHTS), str(folder / WEIGHTS))
+        spec, inputs = _read_config(folder / CONFIG)
+        if backbone:
+            spec = spec.model_copy(update={"backbone": backbone})
+        # Before the backbone, which takes long: a torn file is found at once.
+        state = _read_weights(folder / WEIGHTS)
+        model = cls.build(spec, inputs)
+        model.load_state(state, str(folder / WEIGHTS))
         return model.eval()
 
     def push_to_hub(self, repo: str, private: bool = False) -> str:
         """Upload the trained weights and their config to the hub; returns the address of the commit."""
-        import tempfile
-
         from huggingface_hub import HfApi
 
         api = HfApi()
@@ -164,9 +186,29 @@ class VLHyperPELT(nn.Module):
             return str(api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Add trained weights"))
 
 
+def _read_config(path: Path) -> tuple[ModelSpec, Inputs]:
+    """What `save_pretrained` wrote. Raises UserError that names the file and the entry."""
+    config = read_json(path)
+    if not isinstance(config, dict) or not {"model", "inputs"} <= config.keys():
+        raise UserError(f"{path}: not the configuration of a trained model (needs the entries model and inputs)")
+    try:
+        return ModelSpec.model_validate(config["model"]), Inputs.model_validate(config["inputs"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "an entry"
+        raise UserError(f"{path}: {where}: {first['msg']}; take the file as training wrote it") from None
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(existing_file(path, "the trained weights"))
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a whole safetensors file ({error}); copy it again or take a checkpoint") from None
+
+
 def _download(repo: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(repo, allow_patterns=[WEIGHTS, CONFIG]))

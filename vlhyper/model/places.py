@@ -1,17 +1,17 @@
-"""Places: where generated weights enter a frozen T5, and the two pure functions that apply them there.
+"""Places: where generated weights enter a frozen T5, and the attention that applies prefixes there.
 
 Letters: B rows of the batch · R rows that have weights of their own (1 = all rows share them, or B) · H heads ·
-P width of a head · S queries · K ordinary keys · N prefix length · d_I width of a hyper-embedding · D model width ·
-r adapter bottleneck. While beams are searched the batch has R·beams rows, the beams of a row side by side.
+P width of a head · S queries · K ordinary keys · N prefix length · d_I width of a hyper-embedding. While beams are
+searched the batch has R·beams rows, the beams of a row side by side.
 
 The T5 model file is not touched: the attention function is registered with transformers under the name `vlhyper`,
-and the parallel adapter is a forward hook of the feed-forward.
+and the parallel adapter (adapters.py) is a forward hook of the feed-forward.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from transformers import AttentionInterface, T5ForConditionalGeneration
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
+from vlhyper.model.adapters import Adapter, LatentAdapter
 from vlhyper.model.kinds import BLOCKS, Place
 
 
@@ -30,23 +31,16 @@ class Prefix(NamedTuple):
     value: Tensor  # W_V, (d_I, H·P)
 
 
-class Adapter(NamedTuple):
-    """A parallel adapter beside a feed-forward."""
-
-    down: Tensor  # W_down, (R, r, D)
-    up: Tensor  # W_up, (R, D, r)
-    scale: Tensor  # λ, ()
-
-
-Weights = Prefix | Adapter
+Weights = Prefix | Adapter | LatentAdapter
 
 
 def latent_attention(
     query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, prefixes: Sequence[Prefix], dropout: float = 0.0
 ) -> Tensor:
-    """softmax([q (I W_K)^T for every prefix ; q k^T + bias]) [I W_V for every prefix ; v], without making I W_K or I W_V.
+    """softmax([q (I W_K)^T for every prefix ; q k^T + bias]) [I W_V for every prefix ; v]; I W_K, I W_V are never made.
 
-    For head h: q_h (I W_Kh)^T = (q_h W_Kh^T) I^T and a (I W_Vh) = (a I) W_Vh. Prefix positions take no bias and no mask.
+    For head h: q_h (I W_Kh)^T = (q_h W_Kh^T) I^T and a (I W_Vh) = (a I) W_Vh. Prefix positions take no
+    bias and no mask.
 
     Args:
         query: (B, H, S, P), already scaled.
@@ -102,20 +96,6 @@ def _per_row(x: Tensor, matrices: Tensor) -> Tensor:
     return (x.reshape(matrices.shape[0], -1, x.shape[-1]) @ matrices).view(*x.shape[:3], -1)
 
 
-def parallel_adapter(x: Tensor, adapter: Adapter) -> Tensor:
-    """λ W_up relu(W_down x).
-
-    Args:
-        x: (B, S, D), the layer-normed input of the feed-forward; B is a multiple of the adapter's R.
-
-    Returns:
-        (B, S, D).
-    """
-    rows = x.reshape(adapter.down.shape[0], -1, x.shape[-1])
-    hidden = (rows @ adapter.down.transpose(1, 2)).relu() * adapter.scale
-    return (hidden @ adapter.up.transpose(1, 2)).view(x.shape)
-
-
 class Places:
     """The places of one T5. `set` puts weights in; they stay until the next `set`.
 
@@ -125,7 +105,7 @@ class Places:
     def __init__(self, t5: T5ForConditionalGeneration) -> None:
         """Prepare every place of `t5`. A place without weights computes exactly what T5 computes there."""
         self._weights: dict[nn.Module, Sequence[Weights]] = {}
-        self._modules = {place: module for place, module in _modules(t5)}
+        self._modules = dict(_modules(t5))
         for place, module in self._modules.items():
             if BLOCKS[place.block].kind == "adapter":
                 module.register_forward_hook(self._add_adapters)
@@ -138,21 +118,23 @@ class Places:
         """Replace all weights. Places that are left out have none."""
         self._weights = {self._modules[place]: list(parts) for place, parts in weights.items()}
 
-    def at(self, module: nn.Module) -> Sequence[Weights]:
+    def at(self, module: nn.Module) -> Sequence[Any]:
         return self._weights.get(module, ())
 
     def _add_adapters(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         for adapter in self.at(module):
-            output = output + parallel_adapter(inputs[0], adapter)
+            output = output + adapter(inputs[0])
         return output
 
 
-def _modules(t5: T5ForConditionalGeneration) -> list[tuple[Place, nn.Module]]:
-    found: list[tuple[Place, nn.Module]] = []
-    for layer, block in enumerate(t5.encoder.block):
+def _modules(t5: T5ForConditionalGeneration) -> list[tuple[Place, Any]]:
+    found: list[tuple[Place, Any]] = []
+    encoder: Any = t5.encoder.block
+    decoder: Any = t5.decoder.block
+    for layer, block in enumerate(encoder):
         found.append((Place("encoder_self", layer), block.layer[0].SelfAttention))
         found.append((Place("encoder_ff", layer), block.layer[-1].DenseReluDense))
-    for layer, block in enumerate(t5.decoder.block):
+    for layer, block in enumerate(decoder):
         found.append((Place("decoder_self", layer), block.layer[0].SelfAttention))
         found.append((Place("decoder_cross", layer), block.layer[1].EncDecAttention))
         found.append((Place("decoder_ff", layer), block.layer[-1].DenseReluDense))
@@ -160,7 +142,7 @@ def _modules(t5: T5ForConditionalGeneration) -> list[tuple[Place, nn.Module]]:
 
 
 def _attention(
-    module: nn.Module,
+    module: Any,
     query: Tensor,
     key: Tensor,
     value: Tensor,

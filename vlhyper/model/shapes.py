@@ -84,14 +84,36 @@ KNOWN: dict[str, T5Shape] = {
     **{f"google/t5-v1_1-{size}": shape for size, shape in _V1_1.items()},
     **{f"google/flan-t5-{size}": shape for size, shape in _V1_1.items()},
 }
+# What a T5Config written by hand may set. transformers takes any other name in silence, a misspelt one too.
+T5_FIELDS = (
+    "vocab_size",
+    "d_model",
+    "d_kv",
+    "d_ff",
+    "num_layers",
+    "num_decoder_layers",
+    "num_heads",
+    "relative_attention_num_buckets",
+    "relative_attention_max_distance",
+    "dropout_rate",
+    "layer_norm_epsilon",
+    "initializer_factor",
+    "feed_forward_proj",
+    "tie_word_embeddings",
+    "pad_token_id",
+    "eos_token_id",
+    "decoder_start_token_id",
+)
 
 
 def shape_of(backbone: str | Mapping[str, Any]) -> T5Shape:
     """The sizes of a backbone named by hub id, by a local folder with a config.json, or given as T5Config fields.
 
-    Raises UserError for a name that is neither known nor a local folder.
+    Raises UserError for a name that is neither known nor a local folder, and for a field that T5Config lacks.
     """
     if not isinstance(backbone, str):
+        if unknown := [field for field in backbone if field not in T5_FIELDS]:
+            raise UserError(f"backbone: T5Config has no field {unknown[0]!r}{nearest(unknown[0], T5_FIELDS)}")
         return from_fields(backbone)
     if backbone in KNOWN:
         return KNOWN[backbone]

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vlhyper.errors import UserError
 from vlhyper.model.methods import method
 from vlhyper.model.shapes import shape_of
 from vlhyper.model.sizes import HyperSizes
@@ -33,14 +34,16 @@ class Inputs(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tasks: tuple[str, ...]
+    tasks: tuple[str, ...] = Field(min_length=1)
     tokens: int | None = None  # cells of the image grid, None without images
     width: int | None = None  # channels of the image grid
 
 
 def sizes(spec: ModelSpec, inputs: Inputs) -> HyperSizes:
-    """The numbers the maker is built from."""
+    """The numbers the maker is built from. Raises UserError for a method on images without their sizes."""
     row, shape = method(spec.method), shape_of(spec.backbone)
+    if row.visual and not (inputs.tokens and inputs.width):
+        raise UserError(f"method {spec.method!r} makes weights from images; say how many cells and channels they have")
     return HyperSizes(
         shape=shape,
         sides=row.sides,

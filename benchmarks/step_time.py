@@ -1,0 +1,180 @@
+"""Time and memory of a training step: the latent form against its plain transcription and against T5 alone.
+
+    python benchmarks/step_time.py                      t5-base shapes, B 16, S 20, T 6, one thread
+    python benchmarks/step_time.py --batch 128 --threads 8 --rounds 3
+
+Random weights, no dropout, forward + backward. Rounds are interleaved, so that a busy machine slows all alike; at one
+thread the process's own CPU time is taken, else wall-clock time. Memory is the peak of a process that runs one form.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import T5ForConditionalGeneration
+
+from vlhyper.console import print_table, tracked
+from vlhyper.model.backbone import build_backbone, layer_norms
+from vlhyper.model.model import VLHyperPELT
+from vlhyper.model.shapes import KNOWN
+from vlhyper.model.spec import Inputs, ModelSpec
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "model"))
+from plain_form import plain_loss
+
+CELLS, CHANNELS = 49, 2048
+Step = Callable[[], Tensor]
+
+
+def backbone(name: str) -> dict[str, object]:
+    """T5Config fields of a known backbone, without dropout: the plain form has none."""
+    shape = KNOWN[name]
+    return {
+        "vocab_size": shape.vocab_size,
+        "d_model": shape.d_model,
+        "d_kv": shape.d_kv,
+        "d_ff": shape.d_ff,
+        "num_heads": shape.num_heads,
+        "num_layers": shape.encoder_layers,
+        "num_decoder_layers": shape.decoder_layers,
+        "feed_forward_proj": "gated-gelu" if shape.gated else "relu",
+        "dropout_rate": 0.0,
+    }
+
+
+def batch(options: argparse.Namespace) -> dict[str, Tensor]:
+    rows, source, target = options.batch, options.source, options.target
+    return {
+        "input_ids": torch.randint(2, 30000, (rows, source)),
+        "attention_mask": torch.ones(rows, source, dtype=torch.long),
+        "labels": torch.randint(2, 30000, (rows, target)),
+        "task": torch.tensor(0),
+        "grid": torch.randn(rows, CELLS, CHANNELS),
+    }
+
+
+def ours(options: argparse.Namespace) -> VLHyperPELT:
+    inputs = Inputs(tasks=("vqa", "vg_qa", "gqa", "caption"), tokens=CELLS, width=CHANNELS)
+    return VLHyperPELT.build(ModelSpec(method="vl_hyperpelt", backbone=backbone(options.backbone)), inputs)
+
+
+def latent(options: argparse.Namespace, data: dict[str, Tensor]) -> Step:
+    model = ours(options)
+    return lambda: model(**data)
+
+
+def plain(options: argparse.Namespace, data: dict[str, Tensor]) -> Step:
+    model = ours(options)
+    return lambda: plain_loss(model, **data)
+
+
+def frozen(options: argparse.Namespace, data: dict[str, Tensor]) -> Step:
+    """T5 with nothing trained but its layer norms."""
+    t5 = norms_trained(options)
+    text = {name: data[name] for name in ("input_ids", "attention_mask", "labels")}
+    return lambda: t5(**text).loss
+
+
+def image_tokens(options: argparse.Namespace, data: dict[str, Tensor]) -> Step:
+    """T5 that reads the mapped grid cells before the text, as CLIP-T5 and VL-Adapter do."""
+    t5 = norms_trained(options)
+    mapping = nn.Linear(CHANNELS, t5.config.d_model)
+    mask = F.pad(data["attention_mask"], (CELLS, 0), value=1)
+
+    def step() -> Tensor:
+        embeds = torch.cat([mapping(data["grid"]), t5.shared(data["input_ids"])], dim=1)
+        return t5(inputs_embeds=embeds, attention_mask=mask, labels=data["labels"]).loss
+
+    return step
+
+
+def norms_trained(options: argparse.Namespace) -> T5ForConditionalGeneration:
+    t5 = build_backbone(backbone(options.backbone))
+    t5.set_attn_implementation("sdpa")
+    for _, weight in layer_norms(t5):
+        weight.requires_grad_(True)
+    return t5
+
+
+FORMS = {"latent": latent, "plain": plain, "T5 alone": frozen, "T5 + image tokens": image_tokens}
+
+
+def seconds(step: Step, clock: Callable[[], float]) -> float:
+    began = clock()
+    step().backward()
+    return clock() - began
+
+
+def times(options: argparse.Namespace) -> dict[str, float]:
+    """Median seconds of a step of every form."""
+    data = batch(options)
+    steps = {name: FORMS[name](options, data) for name in FORMS}
+    clock = time.process_time if options.threads == 1 else time.perf_counter
+    taken: dict[str, list[float]] = {name: [] for name in steps}
+    for turn in tracked(range(options.rounds + 1), "rounds"):
+        for name, step in steps.items():
+            spent = seconds(step, clock)
+            if turn:  # the first round allocates
+                taken[name].append(spent)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def peak(options: argparse.Namespace, name: str) -> tuple[float, float]:
+    """MiB: the peak of a process that takes two steps of one form, and how much of it the steps added."""
+    words = [sys.executable, __file__, "--only", name]
+    for key in ("backbone", "batch", "source", "target", "threads"):
+        words += [f"--{key}", str(getattr(options, key))]
+    before, after = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
+    return float(after), float(after) - float(before)
+
+
+def run_only(options: argparse.Namespace) -> None:
+    step = FORMS[options.only](options, batch(options))
+    before = max_rss()
+    for _ in range(2):
+        step().backward()
+    print(before, max_rss())
+
+
+def max_rss() -> float:
+    """MiB; the system counts KiB on Linux and bytes on macOS."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backbone", default="t5-base", choices=sorted(KNOWN))
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--source", type=int, default=20)
+    parser.add_argument("--target", type=int, default=6)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", choices=sorted(FORMS), help="take two steps of one form and print its memory")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    if options.only:
+        return run_only(options)
+    # First: a child starts with the peak of its parent on its account, and this process is still small.
+    peaks = {name: peak(options, name) for name in tracked(FORMS, "memory")}
+    medians = times(options)
+    shapes = f"B {options.batch}, S {options.source}, T {options.target}"
+    print_table(
+        ("form", "seconds", "× T5 alone", "peak MiB", "of it by steps"),
+        [(name, value, value / medians["T5 alone"], *peaks[name]) for name, value in medians.items()],
+        title=f"{options.backbone}, {shapes}, {options.threads} thread(s)",
+    )
+
+
+if __name__ == "__main__":
+    main()

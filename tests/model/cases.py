@@ -1,0 +1,91 @@
+"""Small models and batches for the tests of the method."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlhyper.model.model import VLHyperPELT
+from vlhyper.model.spec import Inputs, ModelSpec
+
+TASKS = ("vqa", "gqa", "caption")
+CELLS, CHANNELS = 7, 10
+# Every way in which backbones differ: width against heads, layers of the two stacks, feed-forwards, heads of their own.
+BACKBONES: dict[str, dict[str, Any]] = {
+    "original": {"d_model": 16, "d_kv": 4, "num_heads": 4, "num_layers": 2},
+    "wide_heads": {"d_model": 12, "d_kv": 8, "num_heads": 4, "num_layers": 2},
+    "gated_untied": {
+        "d_model": 16,
+        "d_kv": 4,
+        "num_heads": 4,
+        "num_layers": 2,
+        "feed_forward_proj": "gated-gelu",
+        "tie_word_embeddings": False,
+    },
+    "deep_encoder": {"d_model": 16, "d_kv": 4, "num_heads": 4, "num_layers": 3, "num_decoder_layers": 1},
+    "deep_decoder": {"d_model": 16, "d_kv": 4, "num_heads": 4, "num_layers": 1, "num_decoder_layers": 3},
+}
+
+
+def spec(method: str = "vl_hyperpelt", backbone: str = "original", **sizes: int) -> ModelSpec:
+    small = {"embedding_width": 9, "projector_width": 11, "hyper_width": 5, "bottleneck": 3, "prefix_length": 6}
+    fields = {"vocab_size": 40, "d_ff": 24, **BACKBONES[backbone]}
+    return ModelSpec(method=method, backbone=fields, **{**small, **sizes})
+
+
+def inputs(method: str = "vl_hyperpelt", tasks: tuple[str, ...] = TASKS) -> Inputs:
+    return Inputs(tasks=tasks, tokens=CELLS, width=CHANNELS) if method.startswith("vl") else Inputs(tasks=tasks)
+
+
+def model(method: str = "vl_hyperpelt", backbone: str = "original", seed: int = 0, **sizes: int) -> VLHyperPELT:
+    """A model in eval mode whose trained weights have all left their start, so that no term is zero or one."""
+    torch.manual_seed(seed)
+    built = VLHyperPELT.build(spec(method, backbone, **sizes), inputs(method))
+    with torch.no_grad():
+        for name, weight in built.trained():
+            weight += torch.randn_like(weight) * (0.02 if name.endswith(".up") else 0.1)
+        if method.startswith("vl"):
+            built.standardise(torch.randn(CHANNELS), torch.tensor(1.7))
+    return built.eval()
+
+
+def batch(method: str = "vl_hyperpelt", rows: int = 4, task: int | None = None, seed: int = 1) -> dict[str, Tensor]:
+    """Sources and targets of unequal length; `task` None mixes the tasks."""
+    generator = torch.Generator().manual_seed(seed)
+    draw = lambda high, *size: torch.randint(2, high, size, generator=generator)  # noqa: E731
+    sources, targets = draw(8, rows), draw(6, rows)
+    sources[0], targets[-1] = 8, 6
+    labels = draw(40, rows, 6).masked_fill(torch.arange(6) >= targets[:, None], -100)
+    mask = (torch.arange(8) < sources[:, None]).long()
+    made = {
+        "input_ids": draw(40, rows, 8) * mask,
+        "attention_mask": mask,
+        "labels": labels,
+        "task": torch.arange(rows) % len(TASKS) if task is None else torch.tensor(task),
+    }
+    if method.startswith("vl"):
+        made["grid"] = torch.randn(rows, CELLS, CHANNELS, generator=generator) * 2 + 1
+    return made
+
+
+def without_labels(made: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in made.items() if name != "labels"}
+
+
+def without_task(made: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What stock T5 takes of a batch."""
+    return {name: made[name] for name in ("input_ids", "attention_mask", "labels")}
+
+
+def gradients(model: VLHyperPELT, loss: Tensor) -> dict[str, Tensor]:
+    names, weights = zip(*model.trained(), strict=True)
+    return dict(zip(names, torch.autograd.grad(loss, weights), strict=True))
+
+
+def difference(mine: dict[str, Tensor], oracle: dict[str, Tensor]) -> float:
+    """The largest relative difference of a tensor: max |a - b| / max |b|. A zero tensor would prove nothing."""
+    assert mine.keys() == oracle.keys()
+    assert all(value.abs().max() > 0 for value in oracle.values())
+    return max(((mine[name] - value).abs().max() / value.abs().max()).item() for name, value in oracle.items())

@@ -1,0 +1,210 @@
+"""The oracle: design.md sections 2 and 3 written down literally, beside a T5 written down literally.
+
+None of vlhyper.model's code runs here. Only the numbers of a built model are taken, by the names of its parameters:
+every row of the batch gets weights of its own, prefixes are made as keys and values, [z ; l ; b] is put together.
+
+Letters: B rows · S source tokens · T target tokens · H heads · P width of a head · N prefix length · D model width ·
+r adapter bottleneck.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import defaultdict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
+
+BLOCKS = ("encoder_self", "decoder_self", "decoder_cross", "encoder_ff", "decoder_ff")
+
+
+class PlainWeights:
+    """The weights of a batch at every (block, layer), the task's before the image's."""
+
+    def __init__(self, model: nn.Module, rows: int, task: Tensor, grid: Tensor | None) -> None:
+        self.keys: dict[tuple[str, int], list[Tensor]] = defaultdict(list)  # (B, N, H·P)
+        self.values: dict[tuple[str, int], list[Tensor]] = defaultdict(list)  # (B, N, H·P)
+        self.adapters: dict[tuple[str, int], list[tuple[Tensor, ...]]] = defaultdict(list)  # (B, r, D), (B, D, r), ()
+        self.width = model.t5.config.d_model
+        self.layers = {"encoder": len(model.t5.encoder.block), "decoder": len(model.t5.decoder.block)}
+        tensors = dict(model.maker.named_parameters()) | dict(model.maker.named_buffers())
+        if "sources.task.weight" in tensors:
+            self._side(tensors, "task", tensors["sources.task.weight"][task.expand(rows)])
+        if "sources.visual.weight" in tensors:
+            standard = (grid - tensors["sources.visual.mean"]) / tensors["sources.visual.deviation"]
+            self._side(tensors, "visual", standard @ tensors["sources.visual.weight"])
+
+    def _side(self, tensors: dict[str, Tensor], side: str, z: Tensor) -> None:
+        own = {name.split(".")[-1]: t for name, t in tensors.items() if name.startswith(f"sides.{side}.")}
+        for j, block in enumerate(BLOCKS):
+            for i in range(self.layers[block.split("_")[0]]):
+                joined = torch.cat([z, tensors["layer"][i].expand_as(z), tensors["block"][j].expand_as(z)], dim=-1)
+                hyper = (joined @ own["projector_in"]).relu() @ own["projector_out"]
+                if not block.endswith("ff") and "key" in own:
+                    self.keys[block, i].append(hyper @ own["key"])
+                    self.values[block, i].append(hyper @ own["value"])
+                if block.endswith("ff") and "down" in own:
+                    mean = hyper.mean(dim=1)
+                    down = (mean @ own["down"]).reshape(len(z), -1, self.width)
+                    up = (mean @ own["up"]).reshape(len(z), self.width, -1)
+                    scale = own["scale"][i if block == "encoder_ff" else self.layers["encoder"] + i]
+                    self.adapters[block, i].append((down, up, scale))
+
+    def repeated(self, times: int) -> PlainWeights:
+        """The same weights for `times` beams a row, side by side."""
+        if times == 1:
+            return self
+        other = copy.copy(self)
+        for name in ("keys", "values"):
+            made = {at: [t.repeat_interleave(times, 0) for t in parts] for at, parts in getattr(self, name).items()}
+            setattr(other, name, defaultdict(list, made))
+        other.adapters = defaultdict(list)
+        for at, parts in self.adapters.items():
+            other.adapters[at] = [
+                (d.repeat_interleave(times, 0), u.repeat_interleave(times, 0), s) for d, u, s in parts
+            ]
+        return other
+
+
+class PlainT5:
+    """T5's forward over the parameters of a `T5ForConditionalGeneration`, without dropout."""
+
+    def __init__(self, t5: nn.Module) -> None:
+        self.t5, self.config = t5, t5.config
+        self.act = F.relu if self.config.dense_act_fn == "relu" else lambda x: F.gelu(x, approximate="tanh")
+
+    def encode(self, ids: Tensor, mask: Tensor, made: PlainWeights) -> Tensor:
+        """(B, S) token ids and 0/1 mask -> (B, S, D)."""
+        stack = self.t5.encoder
+        x = self.t5.shared.weight[ids]
+        bias = self._position_bias(stack, ids.shape[1], two_way=True) + _closed(mask[:, None, None, :] == 0)
+        for i, block in enumerate(stack.block):
+            attention = block.layer[0]
+            normed = self._norm(x, attention.layer_norm)
+            x = x + self._attend(attention.SelfAttention, normed, normed, bias, made, ("encoder_self", i))
+            x = x + self._feed_forward(block.layer[1], x, made, ("encoder_ff", i))
+        return self._norm(x, stack.final_layer_norm)
+
+    def decode(self, ids: Tensor, states: Tensor, mask: Tensor, made: PlainWeights) -> Tensor:
+        """(B, T) decoder input ids, (B, S, D) encoder states, (B, S) mask -> (B, T, vocabulary) logits."""
+        stack, length = self.t5.decoder, ids.shape[1]
+        x = self.t5.shared.weight[ids]
+        future = torch.ones(length, length).triu(1) == 1
+        bias = self._position_bias(stack, length, two_way=False) + _closed(future)
+        source_bias = _closed(mask[:, None, None, :] == 0)
+        for i, block in enumerate(stack.block):
+            own, cross = block.layer[0], block.layer[1]
+            normed = self._norm(x, own.layer_norm)
+            x = x + self._attend(own.SelfAttention, normed, normed, bias, made, ("decoder_self", i))
+            normed = self._norm(x, cross.layer_norm)
+            x = x + self._attend(cross.EncDecAttention, normed, states, source_bias, made, ("decoder_cross", i))
+            x = x + self._feed_forward(block.layer[2], x, made, ("decoder_ff", i))
+        x = self._norm(x, stack.final_layer_norm)
+        if self.config.scale_decoder_outputs:
+            x = x * self.config.d_model**-0.5
+        return x @ self.t5.lm_head.weight.T
+
+    def _norm(self, x: Tensor, norm: nn.Module) -> Tensor:
+        return x * (x.square().mean(-1, keepdim=True) + self.config.layer_norm_epsilon).rsqrt() * norm.weight
+
+    def _attend(
+        self, a: nn.Module, x: Tensor, source: Tensor, bias: Tensor, made: PlainWeights, at: tuple[str, int]
+    ) -> Tensor:
+        """Keys and values are [task prefix ; visual prefix ; ordinary]; only ordinary ones take the bias and mask."""
+        keys = torch.cat([*made.keys[at], source @ a.k.weight.T], dim=1)
+        values = torch.cat([*made.values[at], source @ a.v.weight.T], dim=1)
+        q, k, v = (self._heads(t) for t in (x @ a.q.weight.T, keys, values))
+        logits = q @ k.transpose(2, 3)
+        prefix = logits.shape[-1] - source.shape[1]
+        logits = logits + F.pad(bias, (prefix, 0))
+        output = logits.float().softmax(-1).to(v.dtype) @ v
+        return output.transpose(1, 2).flatten(2) @ a.o.weight.T
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.config.num_heads, -1)).transpose(1, 2)
+
+    def _feed_forward(self, layer: nn.Module, x: Tensor, made: PlainWeights, at: tuple[str, int]) -> Tensor:
+        """FF(x) + the sum over sides of λ W_up relu(W_down x), x the layer-normed input."""
+        x, ff = self._norm(x, layer.layer_norm), layer.DenseReluDense
+        if self.config.is_gated_act:
+            inner = self.act(x @ ff.wi_0.weight.T) * (x @ ff.wi_1.weight.T)
+        else:
+            inner = self.act(x @ ff.wi.weight.T)
+        y = inner @ ff.wo.weight.T
+        for down, up, scale in made.adapters[at]:
+            y = y + scale * ((x @ down.transpose(1, 2)).relu() @ up.transpose(1, 2))
+        return y
+
+    def _position_bias(self, stack: nn.Module, length: int, two_way: bool) -> Tensor:
+        """(1, H, length, length) relative position bias of the stack's first layer, which all its layers use."""
+        table = stack.block[0].layer[0].SelfAttention.relative_attention_bias.weight
+        rows = [[self._bucket(key - query, two_way) for key in range(length)] for query in range(length)]
+        return table[torch.tensor(rows)].permute(2, 0, 1)[None]
+
+    def _bucket(self, distance: int, two_way: bool) -> int:
+        """T5's bucket of a key `distance` tokens after the query: exact when near, logarithmic when far."""
+        buckets, furthest = self.config.relative_attention_num_buckets, self.config.relative_attention_max_distance
+        first = 0
+        if two_way:
+            buckets //= 2
+            first = buckets if distance > 0 else 0
+        away = abs(distance) if two_way else max(-distance, 0)
+        exact = buckets // 2
+        if away < exact:
+            return first + away
+        far = math.log(away / exact) / math.log(furthest / exact) * (buckets - exact)
+        return first + min(exact + int(far), buckets - 1)
+
+
+def _closed(where: Tensor) -> Tensor:
+    return torch.zeros(where.shape).masked_fill(where, -math.inf)
+
+
+def plain_loss(
+    model: nn.Module,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    labels: Tensor,
+    task: Tensor,
+    grid: Tensor | None = None,
+) -> Tensor:
+    """The mean cross-entropy of the target tokens; -100 marks padding."""
+    made, t5 = PlainWeights(model, len(input_ids), task, grid), PlainT5(model.t5)
+    start = torch.full_like(labels[:, :1], model.t5.config.decoder_start_token_id)
+    decoder_ids = torch.cat([start, labels[:, :-1]], dim=1).clamp(min=0)
+    logits = t5.decode(decoder_ids, t5.encode(input_ids, attention_mask, made), attention_mask, made)
+    losses = -logits.float().log_softmax(-1).gather(-1, labels.clamp(min=0)[..., None])[..., 0]
+    return losses[labels != -100].mean()
+
+
+@torch.no_grad()
+def plain_generate(
+    model: nn.Module,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    task: Tensor,
+    grid: Tensor | None = None,
+    **options: Any,
+) -> Any:
+    """transformers' search over plain forwards: no cache, weights repeated for every beam."""
+    made, t5 = PlainWeights(model, len(input_ids), task, grid), PlainT5(model.t5)
+    states = BaseModelOutput(last_hidden_state=t5.encode(input_ids, attention_mask, made))
+
+    def forward(
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        encoder_outputs: Any = None,
+        **_: Any,
+    ) -> Seq2SeqLMOutput:
+        beams = made.repeated(len(decoder_input_ids) // len(states.last_hidden_state))
+        return Seq2SeqLMOutput(logits=t5.decode(decoder_input_ids, encoder_outputs[0], attention_mask, beams))
+
+    # A shallow copy carries the parameters; only its forward is another.
+    searcher = copy.copy(model.t5)
+    searcher.forward = forward
+    return searcher.generate(encoder_outputs=states, attention_mask=attention_mask, use_cache=False, **options)
