@@ -18,7 +18,8 @@ from vlhyper.errors import UserError, nearest
 from vlhyper.files import read_json, write_json
 from vlhyper.metrics import Report, score
 from vlhyper.model.model import VLHyperPELT
-from vlhyper.tasks import Decoding
+from vlhyper.readers import Manifest
+from vlhyper.tasks import Decoding, Task
 
 Answers = dict[str, str]
 
@@ -58,18 +59,43 @@ def _row(columns: Mapping[str, list[Any]], place: int) -> dict[str, Any]:
     return {name: values[place] for name, values in columns.items()}
 
 
-def score_answers(config: RunConfig, name: str, split: str, answers: Answers, predictions: Path) -> Report | None:
+def score_answers(
+    config: RunConfig, name: str, split: str, answers: Answers, predictions: Path, caption_metrics: str | None = None
+) -> Report | None:
     """Write answers in the task's official format and score them against the split's own files.
 
-    Returns None where no scorer knows the task (VG-QA) or the split has no public answers (VQA test).
+    Args:
+        caption_metrics: of captions, the metrics to compute ("bleu,cider"); all where left out.
+
+    Returns:
+        None where no scorer knows the task (VG-QA) or the split has no public answers (VQA test).
     """
     task, manifest = config.task(name), config.manifest(name)
     write_json(predictions, task.submit(answers))
-    files = {role: str(paths[0]) for role, paths in manifest.source(split).files.items() if paths}
-    truth = {"vqa": "annotations", "okvqa": "annotations", "gqa": "questions"}.get(task.scorer, "annotations")
-    if not task.scorer or truth not in files:
+    truth = truth_files(task, manifest, split)
+    if truth is None:
         return None
-    return score(task.scorer, predictions=predictions, partial=True, **files)
+    if task.scorer == "caption" and caption_metrics:
+        truth["metrics"] = caption_metrics
+    return score(task.scorer, predictions=predictions, partial=True, **truth)
+
+
+def truth_files(task: Task, manifest: Manifest, split: str) -> dict[str, Any] | None:
+    """The files and options with which the task's scorer scores a split; None where there is nothing to score with."""
+    files = {role: str(paths[0]) for role, paths in manifest.source(split).files.items() if paths}
+    if manifest.format == "vl-t5":
+        # One file holds questions and answers; the scorers take it where the official one of the task stands.
+        files = {"questions" if task.scorer == "gqa" else "annotations": files["questions"]}
+    if manifest.format == "table":
+        files = {"annotations": files["table"]} if "table" in files else {}
+    files.pop("karpathy", None)
+    options: dict[str, Any] = {}
+    if manifest.format == "karpathy":
+        options["split"] = manifest.split(split).subset
+    if task.scorer == "okvqa":
+        options["answers"] = manifest.answers
+    needed = "questions" if task.scorer == "gqa" else "annotations"
+    return {**files, **options} if task.scorer and needed in files else None
 
 
 def validate(
@@ -84,7 +110,8 @@ def validate(
         split = config.tasks[name].validation
         assert split is not None
         with tempfile.TemporaryDirectory() as folder:
-            report = score_answers(config, name, split, answers, Path(folder) / "predictions.json")
+            wanted = ",".join(rows.task.figures).lower()
+            report = score_answers(config, name, split, answers, Path(folder) / "predictions.json", wanted)
         if report is not None:
             own = {figure: report.metrics[figure] for figure in rows.task.figures}
             figures.update({f"{name}.{figure}": value for figure, value in own.items()})
@@ -92,20 +119,22 @@ def validate(
     return {**figures, "mean": sum(means) / len(means)} if means else figures
 
 
-def evaluate_run(run: Path, split: str = "test", only: str | None = None) -> dict[str, Report]:
+def evaluate_run(
+    run: Path, split: str = "test", only: str | None = None, caption_metrics: str | None = None
+) -> dict[str, Report]:
     """Answer and score a split with the model of a run folder.
 
-    Writes `predictions/TASK.SPLIT.json` and adds to `scores.json`. A task whose data has no such split is passed over
-    unless it is asked for by name.
+    Writes `predictions/TASK.SPLIT.json` and adds to `scores.json`. A task whose data has no such split, or that no
+    scorer knows, is passed over unless it is asked for by name.
 
     Raises UserError for a folder that holds no trained model, an unknown task, or a split that no task has.
     """
     config = load_run(run)
     if only is not None and only not in config.tasks:
         raise UserError(f"{run}: task {only!r} is not in this run{nearest(only, config.tasks)}")
-    wanted = [only] if only else [name for name in config.tasks if split in config.manifest(name).splits]
+    wanted = [only] if only else [name for name in config.tasks if _has(config, name, split)]
     if not wanted:
-        raise UserError(f"{run}: no task of this run has a split {split!r}")
+        raise UserError(f"{run}: no task of this run that can be scored has a split {split!r}")
     features = find_features(config)
     splits = load_split(config, dict.fromkeys(wanted, split), features)
     state = PartialState()
@@ -117,12 +146,17 @@ def evaluate_run(run: Path, split: str = "test", only: str | None = None) -> dic
     for name, rows in splits.items():
         answers = answer(model, rows, collator, config.decoding(name), config.evaluation_batch)
         if state.is_main_process:
-            report = score_answers(config, name, split, answers, run / "predictions" / f"{name}.{split}.json")
+            path = run / "predictions" / f"{name}.{split}.json"
+            report = score_answers(config, name, split, answers, path, caption_metrics)
             if report is not None:
                 reports[name] = report
     if state.is_main_process:
         add_scores(run / "scores.json", split, reports)
     return reports
+
+
+def _has(config: RunConfig, name: str, split: str) -> bool:
+    return bool(config.task(name).scorer) and split in config.manifest(name).splits
 
 
 def add_scores(path: Path, split: str, reports: Mapping[str, Report]) -> None:

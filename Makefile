@@ -1,0 +1,27 @@
+# `make demo` and `make test` set up everything on a machine that has Python 3.10 or newer; a second run starts at once.
+PYTHON ?= python3
+BIN := .venv/bin
+# The stamp is newer than pyproject.toml as long as what it asks for is installed.
+STAMP := .venv/.installed
+
+.PHONY: demo test check benchmark clean
+
+demo: $(STAMP)
+	$(BIN)/vlhyper demo --out demo
+
+test: check
+	$(BIN)/pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $(STAMP)
+
+clean:
+	rm -rf .venv demo .mypy_cache .ruff_cache .pytest_cache

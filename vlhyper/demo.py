@@ -1,0 +1,152 @@
+"""The whole job on the miniature world: draw, extract, train, evaluate, beside a control that gets the wrong images."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from vlhyper.config import load_config
+from vlhyper.console import print_table, say
+from vlhyper.errors import JobError, UserError
+from vlhyper.evaluate import evaluate_run
+from vlhyper.files import read_json, write_json, write_text
+from vlhyper.gallery import Exhibit, save_gallery
+from vlhyper.metrics import Report
+from vlhyper.train import train
+from vlhyper.world import SIZES, build, tiny
+
+CONFIG = "demo.yaml"
+SPLITS = {"test": "new images", "unseen": "pairs of colour and shape never seen"}
+SYSTEMS = {"model": False, "blind": True}
+CAPTION_METRICS = "bleu,cider"
+
+Scores = dict[str, dict[str, float]]
+
+
+def run_demo(out: Path, seed: int = 0, level: str = "easy") -> dict[str, Any]:
+    """Do the whole job in the folder `out` and return what is also written to `out/demo.json`.
+
+    `{"model": {task: {metric: value}}, "blind": {...}, "unseen": {"model": ..., "blind": ...}, "seconds": {stage: s}}`,
+    scores × 100. The same seed on the same machine and number of threads gives the same scores.
+    Raises UserError for a folder that holds something else.
+    """
+    prepare(out)
+    seconds: dict[str, float] = {}
+    with _stage(seconds, "draw", "draw the miniature world and write its questions and captions"):
+        build(out / "world", seed, SIZES, level)
+    with _stage(seconds, "extract", "extract image features once, with the miniature CLIP"):
+        extract(out)
+    scores: dict[str, dict[str, Scores]] = {split: {} for split in SPLITS}
+    for system, mismatched in SYSTEMS.items():
+        title = "the control, every image with the features of another" if mismatched else "VL-HyperPELT on four tasks"
+        with _stage(seconds, f"train {system}", f"train {title}"):
+            overrides = [
+                f"model.backbone={tiny() / 't5'}",
+                f"features.mismatched={mismatched}",
+                f"training.seed={seed}",
+            ]
+            train(load_config(out / CONFIG, overrides), out / system)
+        with _stage(seconds, f"evaluate {system}", f"answer and score {' and '.join(SPLITS.values())}"):
+            for split in SPLITS:
+                scores[split][system] = _figures(evaluate_run(out / system, split, caption_metrics=CAPTION_METRICS))
+    result = {**scores["test"], "unseen": scores["unseen"], "seconds": seconds}
+    write_json(out / "demo.json", result, indent=2)
+    save_gallery(exhibits(out), out / "demo.png", title="New images: what VL-HyperPELT and its blind control said")
+    show(result)
+    say(
+        f"scores: {out / 'demo.json'} · pictures and answers: {out / 'demo.png'} · runs: {out / 'model'}, {out / 'blind'}"
+    )
+    return result
+
+
+def prepare(out: Path) -> None:
+    """Make the folder anew, config in it. Raises UserError for a folder that is not a demo's."""
+    if out.exists() and any(out.iterdir()) and not (out / CONFIG).is_file():
+        raise UserError(f"{out}: not empty and not the folder of a demo; name another with --out")
+    for name in ("world", *SYSTEMS):
+        shutil.rmtree(out / name, ignore_errors=True)
+    for old in (*out.glob("features*"), *out.glob("demo.*")):
+        old.unlink()
+    write_text(out / CONFIG, (files("vlhyper.world") / CONFIG).read_text(encoding="utf-8"))
+
+
+def extract(out: Path) -> None:
+    """Run the extraction program as a user would. Raises JobError where it fails."""
+    options = ["--encoder", str(tiny() / "clip.json"), "--weights", str(tiny() / "clip.safetensors")]
+    command = [sys.executable, "-m", "vlhyper", "extract", str(out / "world/images"), "--out", str(out / "features.h5")]
+    if subprocess.run([*command, *options], check=False).returncode:
+        raise JobError("extraction failed; what it said stands above")
+
+
+def exhibits(out: Path, count: int = 8) -> list[Exhibit]:
+    """Questions on new images, evenly spread over the test split, with answers of model and control and the truth."""
+    world = out / "world/annotations"
+    questions = read_json(world / "vqa_test_questions.json")["questions"]
+    truths = read_json(world / "vqa_test_annotations.json")["annotations"]
+    truth = {record["question_id"]: record["multiple_choice_answer"] for record in truths}
+    said = {
+        system: {
+            record["question_id"]: record["answer"] for record in read_json(out / system / "predictions/vqa.test.json")
+        }
+        for system in SYSTEMS
+    }
+    captions = {
+        system: {
+            record["image_id"]: record["caption"]
+            for record in read_json(out / system / "predictions/caption.test.json")
+        }
+        for system in SYSTEMS
+    }
+    found = []
+    # A stride that is no multiple of the questions an image has, so that their kinds take turns.
+    for question in questions[:: len(questions) // count + 1]:
+        number, image = question["question_id"], question["image_id"]
+        lines = [
+            f"model: {said['model'][number]}",
+            f"truth: {truth[number]}",
+            f"blind: {said['blind'][number]}",
+            f"caption: {captions['model'][image]}",
+        ]
+        picture = out / "world/images/test" / f"world_{image:06d}.jpg"
+        found.append(Exhibit(picture, question["question"], lines, said["model"][number] == truth[number]))
+    return found
+
+
+def show(result: Mapping[str, Any]) -> None:
+    """Print model and control side by side."""
+    for split, title in SPLITS.items():
+        systems = result if split == "test" else result[split]
+        rows = [
+            (task, metric, value, systems["blind"][task][metric], value - systems["blind"][task][metric])
+            for task, metrics in systems["model"].items()
+            for metric, value in metrics.items()
+        ]
+        print_table(("task", "metric", "VL-HyperPELT", "blind control", "difference"), rows, title=f"{split}: {title}")
+    seconds = result["seconds"]
+    say(
+        " · ".join(f"{stage} {spent:.0f} s" for stage, spent in seconds.items())
+        + f" · {sum(seconds.values()):.0f} s in all"
+    )
+
+
+def _figures(reports: Mapping[str, Report]) -> Scores:
+    """The plain figures of each report; breakdowns are in the run folders' scores.json."""
+    return {
+        task: {metric: value for metric, value in report.metrics.items() if isinstance(value, float)}
+        for task, report in reports.items()
+    }
+
+
+@contextmanager
+def _stage(seconds: dict[str, float], name: str, title: str) -> Iterator[None]:
+    say(f"\n── {title}")
+    began = time.monotonic()
+    yield
+    seconds[name] = round(time.monotonic() - began, 1)

@@ -1,0 +1,47 @@
+"""Pictures with what a model said about them, as one PNG."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlhyper.files import replacing
+
+WIDTH = 34  # characters of a line under a picture
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A picture and the lines under it; `right` colours them (None: no judgement)."""
+
+    image: Path
+    title: str
+    lines: Sequence[str]
+    right: bool | None = None
+
+
+def save_gallery(exhibits: Sequence[Exhibit], path: Path, columns: int = 4, title: str = "") -> None:
+    """Write the exhibits, row by row, as one PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    rows = -(-len(exhibits) // columns)
+    figure = Figure(figsize=(3.2 * columns, 4.4 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    for axis in axes:
+        axis.axis("off")
+    for axis, exhibit in zip(figure.axes, exhibits, strict=False):
+        with Image.open(exhibit.image) as image:
+            axis.imshow(image.convert("RGB"))
+        colour = {True: "#1a7f37", False: "#b42318", None: "#333333"}[exhibit.right]
+        axis.set_title(textwrap.fill(exhibit.title, WIDTH), fontsize=10, loc="left", weight="bold")
+        text = "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="    ") for line in exhibit.lines)
+        axis.text(0, -0.04, text, transform=axis.transAxes, va="top", fontsize=9, color=colour, family="monospace")
+    if title:
+        figure.suptitle(title)
+    with replacing(path) as part:
+        figure.savefig(part, dpi=110, format="png")
