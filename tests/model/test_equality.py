@@ -42,7 +42,7 @@ def test_every_method_equals_the_plain_form(method, task):
 
 
 def test_the_measured_difference_is_float_noise():
-    # Measured 1.5e-6; a wrong term that is small would hide under the 1e-4.
+    # Measured at most 3.2e-6 over all backbones; a wrong term that is small would hide under the 1e-4.
     assert difference(cases.model(), cases.batch()) <= 1e-5
 
 
@@ -83,9 +83,9 @@ def test_bfloat16_autocast_errs_no_more_than_the_plain_form_does(adapters):
         return torch.stack([(g - exact[n]).norm() / exact[n].norm() for n, g in cases.gradients(model, value).items()])
 
     ours, plain = error(lambda: model(**batch)), error(lambda: plain_loss(model, **batch))
-    # bfloat16 keeps 8 bits; over this small model gradients differ by some percent in either form.
-    assert ours.mean() <= 1.5 * plain.mean()
-    assert ours.max() <= 0.15
+    # bfloat16 keeps 8 bits. Measured over these tensors: mean 0.068 and largest 0.18, plain form 0.074 and 0.19.
+    assert ours.mean() <= 1.3 * plain.mean()
+    assert ours.max() <= 1.3 * plain.max()
 
 
 def test_a_given_denominator_divides_the_summed_loss():

@@ -114,7 +114,9 @@ class VLHyperPELT(nn.Module):
     def checkpoint_gradients(self) -> None:
         """Keep only the inputs of T5's blocks in training and run each block again in backward: leaner, slower."""
         # The reentrant kind gives no gradient to weights that a block reads from elsewhere than its arguments.
-        self.t5.gradient_checkpointing_enable({"use_reentrant": False})
+        # (transformers 5.23 gave the method a new name and warns of the old one.)
+        old, new = "gradient_checkpointing_enable", "activation_checkpointing_enable"
+        getattr(self.t5, new if hasattr(self.t5, new) else old)({"use_reentrant": False})
 
     def task_number(self, name: str) -> int:
         """The row of a task's embedding. Raises UserError for a task the model was not made for."""

@@ -1,0 +1,67 @@
+"""Generation against the same search over the oracle's forwards."""
+
+from __future__ import annotations
+
+import cases
+import pytest
+import torch
+from plain_form import plain_generate
+
+GREEDY = {"num_beams": 1}
+BEAMS = {"num_beams": 3, "num_return_sequences": 2, "length_penalty": 0.7}
+
+
+def generate(model, batch, search, oracle=False):
+    options = {**search, "max_new_tokens": 7, "do_sample": False}
+    detailed = {"return_dict_in_generate": True, "output_scores": True}
+    answer = plain_generate if oracle else type(model).generate
+    return answer(model, **cases.without_labels(batch), **options, **detailed)
+
+
+@pytest.mark.parametrize("task", [None, 1], ids=["mixed_tasks", "one_task"])
+@pytest.mark.parametrize("search", [GREEDY, BEAMS], ids=["greedy", "beams"])
+@pytest.mark.parametrize("method", ["vl_hyperpelt", "hyperpelt"])
+def test_sequences_and_scores_equal_the_plain_form(method, search, task):
+    model, batch = cases.model(method), cases.batch(method, task=task)
+    ours, oracle = generate(model, batch, search), generate(model, batch, search, oracle=True)
+    assert torch.equal(ours.sequences, oracle.sequences)
+    assert len(ours.scores) == len(oracle.scores)
+    for mine, other in zip(ours.scores, oracle.scores, strict=True):
+        assert torch.allclose(mine, other, rtol=1e-4, atol=1e-4)
+    if search is BEAMS:
+        assert torch.allclose(ours.sequences_scores, oracle.sequences_scores, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", ["wide_heads", "gated_untied", "deep_encoder", "deep_decoder"])
+def test_beams_on_other_backbones_equal_the_plain_form(backbone):
+    model, batch = cases.model(backbone=backbone), cases.batch()
+    ours, oracle = generate(model, batch, BEAMS), generate(model, batch, BEAMS, oracle=True)
+    assert torch.equal(ours.sequences, oracle.sequences)
+    assert torch.allclose(ours.sequences_scores, oracle.sequences_scores, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("search", [GREEDY, BEAMS], ids=["greedy", "beams"])
+def test_weights_are_made_once_a_call(search):
+    model, made = cases.model(), []
+    model.maker.register_forward_hook(lambda *_: made.append(1))
+    generate(model, cases.batch(), search)
+    assert len(made) == 1
+
+
+def test_other_images_make_other_weights():
+    model, batch = cases.model(), cases.batch()
+    with torch.no_grad():
+        shown = model(**batch)
+        swapped = model(**{**batch, "grid": batch["grid"].roll(1, 0)})
+    assert (shown - swapped).abs() > 1e-3
+
+
+def test_a_row_is_answered_the_same_in_any_company():
+    model, batch = cases.model(), cases.batch()
+    together = generate(model, batch, BEAMS)
+    for row in range(4):
+        alone = generate(model, {name: value[row : row + 1] for name, value in batch.items()}, BEAMS)
+        mine = together.sequences[2 * row : 2 * row + 2, : alone.sequences.shape[1]]
+        assert torch.equal(alone.sequences, mine)
+        scores = together.sequences_scores[2 * row : 2 * row + 2]
+        assert torch.allclose(alone.sequences_scores, scores, rtol=1e-4, atol=1e-5)
