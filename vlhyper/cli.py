@@ -49,6 +49,11 @@ def run(arguments: Sequence[str]) -> None:
 
 def main() -> None:
     """Entry point: exit code 0, 1 (the job failed) or 2 (usage or input)."""
+    # Errors are one line of ours: what libraries log on the way to one (retries without a network) would bury it.
+    for name in ("TRANSFORMERS_VERBOSITY", "HF_HUB_VERBOSITY", "DATASETS_VERBOSITY"):
+        os.environ.setdefault(name, "error")
+    # Data workers fork after the tokenizer has run; its own threads would be lost there.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     command = typer.main.get_command(build_app())

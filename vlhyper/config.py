@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +36,7 @@ class TaskConfig(Strict):
     root: str | None = Field(None, description="folder of the data set's files, in place of the manifest's")
     train: str = Field("train", description="split to train on")
     validation: str | None = Field("val", description="split to validate on; null for none")
+    test: str = Field("test", description="split to evaluate on")
     beams: int | None = Field(None, gt=0, description="beams of the final evaluation; the task's own where left out")
     max_new_tokens: int | None = Field(None, gt=0)
 
@@ -111,6 +113,11 @@ class RunConfig(Strict):
         entry = self.tasks[name]
         return load_manifest(entry.data, root=entry.root)
 
+    def split(self, name: str, split: str) -> str | None:
+        """The manifest's name for a task's `train`, `val` or `test` split; any other name is the manifest's own."""
+        entry = self.tasks[name]
+        return {"train": entry.train, "val": entry.validation, "test": entry.test}.get(split, split)
+
     def decoding(self, name: str) -> Decoding:
         """How answers of a task are generated in the final evaluation."""
         entry, own = self.tasks[name], self.task(name).decoding
@@ -183,18 +190,15 @@ def _override(values: dict[str, Any], override: str) -> None:
 def _absolute(values: dict[str, Any], base: Path) -> dict[str, Any]:
     """Paths in a config are relative to its folder; a hub id is no path and stays as it is."""
 
-    def existing(name: Any) -> Any:
-        return str((base / name).resolve()) if isinstance(name, str) and (base / name).is_dir() else name
-
-    def under_base(name: Any) -> Any:
-        return str(base / name) if isinstance(name, str) else name
+    def folder(name: Any) -> Any:
+        return _under(base, name) if isinstance(name, str) and (base / name).is_dir() else name
 
     result = dict(values)
     if isinstance(model := result.get("model"), dict):
-        folders = {key: existing(model[key]) for key in ("backbone", "tokenizer") if key in model}
+        folders = {key: folder(model[key]) for key in ("backbone", "tokenizer") if key in model}
         result["model"] = {**model, **folders}
     if isinstance(features := result.get("features"), dict) and isinstance(features.get("files"), list):
-        result["features"] = {**features, "files": [under_base(name) for name in features["files"]]}
+        result["features"] = {**features, "files": [_under(base, name) for name in features["files"]]}
     if isinstance(tasks := result.get("tasks"), dict):
         result["tasks"] = {name: _absolute_task(entry, base) for name, entry in tasks.items()}
     return result
@@ -205,15 +209,16 @@ def _absolute_task(entry: Any, base: Path) -> Any:
         return entry
     entry = dict(entry)
     data = entry.get("data")
-    if isinstance(data, str):
-        entry["data"] = str(base / data)
-    elif isinstance(data, dict):
-        entry["data"] = {**data, "root": _under(base, data.get("root", "."))}
-    if isinstance(entry.get("root"), str):
+    entry["data"] = (
+        {**data, "root": _under(base, data.get("root", "."))} if isinstance(data, dict) else _under(base, data)
+    )
+    if "root" in entry:
         entry["root"] = _under(base, entry["root"])
     return entry
 
 
-def _under(base: Path, root: str) -> str:
+def _under(base: Path, path: Any) -> Any:
     # A root that opens with the folder of all data sets is resolved where the manifest is read.
-    return root if root.startswith(f"${DATA_FOLDER}") else str(base / root)
+    if not isinstance(path, str) or path.startswith(f"${DATA_FOLDER}"):
+        return path
+    return os.path.normpath(base / path)

@@ -60,9 +60,7 @@ def run_demo(out: Path, seed: int = 0, level: str = "easy") -> dict[str, Any]:
     write_json(out / "demo.json", result, indent=2)
     save_gallery(exhibits(out), out / "demo.png", title="New images: what VL-HyperPELT and its blind control said")
     show(result)
-    say(
-        f"scores: {out / 'demo.json'} · pictures and answers: {out / 'demo.png'} · runs: {out / 'model'}, {out / 'blind'}"
-    )
+    say(f"scores: {out / 'demo.json'} · pictures with answers: {out / 'demo.png'}")
     return result
 
 

@@ -136,7 +136,7 @@ def evaluate_run(
     if not wanted:
         raise UserError(f"{run}: no task of this run that can be scored has a split {split!r}")
     features = find_features(config)
-    splits = load_split(config, dict.fromkeys(wanted, split), features)
+    splits = load_split(config, {name: config.split(name, split) or split for name in wanted}, features)
     state = PartialState()
     model = VLHyperPELT.from_pretrained(run).to(state.device)
     training = config.training
@@ -147,7 +147,7 @@ def evaluate_run(
         answers = answer(model, rows, collator, config.decoding(name), config.evaluation_batch)
         if state.is_main_process:
             path = run / "predictions" / f"{name}.{split}.json"
-            report = score_answers(config, name, split, answers, path, caption_metrics)
+            report = score_answers(config, name, config.split(name, split) or split, answers, path, caption_metrics)
             if report is not None:
                 reports[name] = report
     if state.is_main_process:
@@ -156,7 +156,7 @@ def evaluate_run(
 
 
 def _has(config: RunConfig, name: str, split: str) -> bool:
-    return bool(config.task(name).scorer) and split in config.manifest(name).splits
+    return bool(config.task(name).scorer) and config.split(name, split) in config.manifest(name).splits
 
 
 def add_scores(path: Path, split: str, reports: Mapping[str, Report]) -> None:
