@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -179,16 +180,17 @@ import os, signal, sys, time
 from vlhyper.cli import run
 from feature_extraction import cli, encoder, extract, listing, ranks
 import open_clip
-moments = [float(moment) for moment in sys.argv[1].split(",")]
-for moment in moments:
-    child = os.fork()
-    if child == 0:
-        run(sys.argv[2:])
-        os._exit(0)
-    if moment:
-        time.sleep(moment)
-        os.kill(child, signal.SIGKILL)
-    print(child, os.waitpid(child, 0)[1], flush=True)
+if __name__ == "__main__":
+    moments = [float(moment) for moment in sys.argv[1].split(",")]
+    for moment in moments:
+        child = os.fork()
+        if child == 0:
+            run(sys.argv[2:])
+            os._exit(0)
+        if moment:
+            time.sleep(moment)
+            os.kill(child, signal.SIGKILL)
+        print(child, os.waitpid(child, 0)[1], flush=True)
 """
 
 
@@ -222,24 +224,19 @@ def assert_no_orphans(parents):
     marks = [f"parent_pid={parent}," for parent in parents]
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        lines = [
-            path.read_bytes().decode(errors="replace")
-            for path in Path("/proc").glob("[0-9]*/cmdline")
-            if readable(path)
-        ]
-        left = [line for line in lines if any(mark in line for mark in marks) and "spawn_main" in line]
+        lines = [command_line(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
+        left = [line for line in lines if any(mark in line for mark in marks)]
         if not left:
             return
         time.sleep(0.2)
     raise AssertionError(left)
 
 
-def readable(path):
+def command_line(path: Path) -> str:
     try:
-        path.read_bytes()
+        return path.read_bytes().decode(errors="replace")
     except OSError:
-        return False
-    return True
+        return ""
 
 
 def test_the_program_runs_by_itself(tiny, folder, tmp_path):
@@ -259,14 +256,9 @@ def test_real_photographs_of_several_sizes(tiny, shared, tmp_path):
 
 def test_the_size_in_the_config_is_the_size_decoded(tiny, folder, tmp_path):
     config = {**CONFIG, "vision_cfg": {**CONFIG["vision_cfg"], "image_size": 96}}
-    (tmp_path / "big.json").write_text(
-        json.dumps({"model_cfg": config, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}})
-    )
-    out = tmp_path / "f.h5"
-    run(
-        ["extract", str(folder / "00.png"), "--out", str(out), "--workers", "0"]
-        + ["--encoder", str(tmp_path / "big.json"), "--weights", str(tiny.weights)]
-    )
-    found = open_features(out)
+    wanted = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    (tmp_path / "big.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": wanted}))
+    replace(tiny, config=tmp_path / "big.json").extract(folder / "00.png", "--out", tmp_path / "f.h5", "--workers", 0)
+    found = open_features(tmp_path / "f.h5")
     assert found.tokens == 9 and found.meta["encoder"] == "big"
     assert found.meta["preprocessing"]["mean"] == [0.5, 0.5, 0.5]

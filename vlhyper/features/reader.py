@@ -177,7 +177,9 @@ def _segments(path: Path, features: h5py.Dataset) -> list[Segment]:
     parts = []
     for source in features.virtual_sources():
         begin, end = source.vspace.get_select_bounds()
-        first = source.src_space.get_select_bounds()[0][0]
+        # A shard taken whole has no bounds of its own until HDF5 opens it.
+        whole = source.src_space.get_select_type() == h5py.h5s.SEL_ALL
+        first = 0 if whole else source.src_space.get_select_bounds()[0][0]
         shard = path.parent / source.file_name
         if not shard.is_file():
             raise UserError(f"{path}: its part {shard} is missing; put it back beside the file, or extract again")

@@ -1,0 +1,157 @@
+"""Every kind of image that goes wrong in practice, by the rules of `feature_extraction.images`."""
+
+import io
+
+import numpy as np
+import pytest
+from encoder_cases import noise
+from PIL import Image
+
+from feature_extraction import images
+from feature_extraction.images import decode, read_rgb
+
+SIZE = (8, 8)
+
+
+def solid(path):
+    """The one colour of an image, as decoded."""
+    pixels, (why,) = decode([path], SIZE, "bicubic")
+    assert why is None, why
+    assert (pixels[0] == pixels[0, 0, 0]).all()
+    return tuple(pixels[0, 0, 0].tolist())
+
+
+def why(path):
+    pixels, (reason,) = decode([path], SIZE, "bicubic")
+    assert not pixels.any()
+    return reason
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("L", 100, (100, 100, 100)),
+        ("1", 1, (255, 255, 255)),
+        ("RGBA", (255, 0, 0, 0), (255, 255, 255)),
+        ("RGBA", (255, 0, 0, 255), (255, 0, 0)),
+        ("RGBA", (255, 0, 0, 51), (255, 204, 204)),
+        ("LA", (0, 0), (255, 255, 255)),
+        ("I;16", 65535, (255, 255, 255)),
+        ("I;16", 32768, (128, 128, 128)),
+        ("I;16", 256, (1, 1, 1)),
+    ],
+)
+def test_colours_of_png(tmp_path, mode, colour, expected):
+    Image.new(mode, (20, 10), colour).save(tmp_path / "i.png")
+    assert solid(tmp_path / "i.png") == expected
+
+
+def test_cmyk_jpeg(tmp_path):
+    Image.new("CMYK", (32, 32), (255, 0, 0, 0)).save(tmp_path / "i.jpg", quality=100)
+    red, green, blue = solid(tmp_path / "i.jpg")
+    assert red < 5 and green > 250 and blue > 250
+
+
+def test_palette_with_and_without_transparency(tmp_path):
+    image = Image.new("P", (20, 20), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    image.save(tmp_path / "i.png")
+    assert solid(tmp_path / "i.png") == (10, 20, 30)
+    image.save(tmp_path / "t.png", transparency=1)
+    assert solid(tmp_path / "t.png") == (255, 255, 255)
+
+
+def test_16_bit_colour_is_scaled(tmp_path):
+    # Pillow writes no 16-bit colour, so the file is put together by hand: one row of two pixels, 0xFFFF and 0x8000.
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    row = b"\0" + struct.pack(">6H", *[0x8000] * 6)
+    header = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
+    (tmp_path / "i.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    assert solid(tmp_path / "i.png") == (128, 128, 128)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_the_first_frame_of_an_animation_counts(tmp_path, suffix):
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ((0, 0, 255), (255, 0, 0))]
+    lossless = {"lossless": True} if suffix == "webp" else {}
+    frames[0].save(tmp_path / f"i.{suffix}", save_all=True, append_images=frames[1:], duration=50, **lossless)
+    assert solid(tmp_path / f"i.{suffix}") == (0, 0, 255)
+
+
+def test_exif_rotation_is_not_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    noise(1, 30, 10).save(tmp_path / "i.jpg", exif=exif)
+    assert read_rgb(tmp_path / "i.jpg").size == (30, 10)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1)])
+def test_thin_images_are_squashed_like_others(tmp_path, size):
+    Image.new("RGB", size, (9, 8, 7)).save(tmp_path / "i.png")
+    assert solid(tmp_path / "i.png") == (9, 8, 7)
+
+
+def test_the_squash_is_pillows_bicubic_without_a_crop(tmp_path):
+    image = noise(3, 97, 41)
+    image.save(tmp_path / "i.png")
+    pixels, _ = decode([tmp_path / "i.png"], (16, 24), "bicubic")
+    np.testing.assert_array_equal(pixels[0], np.asarray(image.resize((24, 16), Image.Resampling.BICUBIC)))
+
+
+def test_a_truncated_image_is_no_image(tmp_path):
+    whole = io.BytesIO()
+    noise(1, 200, 200).save(whole, "JPEG")
+    (tmp_path / "i.jpg").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    assert "truncated" in why(tmp_path / "i.jpg")
+
+
+@pytest.mark.parametrize("name", ["i.jpg", "i.png", "i.gif", "i.tif", "i.webp"])
+def test_text_with_the_suffix_of_an_image(tmp_path, name):
+    (tmp_path / name).write_text("<html>404</html>")
+    assert why(tmp_path / name) == "not an image of a known format"
+
+
+def test_zero_bytes(tmp_path):
+    (tmp_path / "i.jpg").touch()
+    assert why(tmp_path / "i.jpg") == "the file is empty"
+
+
+def test_a_broken_link(tmp_path):
+    (tmp_path / "i.jpg").symlink_to(tmp_path / "gone.jpg")
+    assert why(tmp_path / "i.jpg") == f"broken link to {tmp_path / 'gone.jpg'}"
+
+
+def test_a_decompression_bomb_is_refused_by_its_header(tmp_path):
+    Image.new("1", (12_000, 12_000)).save(tmp_path / "i.png")
+    assert (tmp_path / "i.png").stat().st_size < 50_000
+    assert why(tmp_path / "i.png") == "12000 x 12000 pixels are more than 89478485: a decompression bomb"
+
+
+def test_postscript_is_never_run(tmp_path):
+    (tmp_path / "i.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EOF\n")
+    assert why(tmp_path / "i.jpg") == "not an image of a known format"
+
+
+def test_floating_point_has_no_range(tmp_path):
+    Image.new("F", (4, 4), 0.5).save(tmp_path / "i.tif")
+    assert "floating-point" in why(tmp_path / "i.tif")
+
+
+def test_one_bad_image_leaves_its_neighbours_alone(tmp_path):
+    noise(1).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n garbage")
+    noise(2).save(tmp_path / "c.png")
+    pixels, whys = decode([tmp_path / f"{name}.png" for name in "abc"], SIZE, "bicubic")
+    assert [reason is None for reason in whys] == [True, False, True]
+    assert pixels[0].any() and not pixels[1].any() and pixels[2].any()
+
+
+def test_the_rules_are_written_into_the_file():
+    for word in ("16-bit", "alpha", "first frame", "EXIF"):
+        assert word in images.RULES

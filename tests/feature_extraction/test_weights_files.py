@@ -1,0 +1,154 @@
+"""What may be given as weights, in which naming, and what is refused."""
+
+import pickle
+import warnings
+
+import pytest
+import torch
+from encoder_cases import CONFIG, random_tower
+from safetensors.torch import save_file
+
+from feature_extraction import weights
+from feature_extraction.encoder import load_encoder
+from vlhyper.errors import UserError
+
+
+@pytest.fixture
+def grid(tiny):
+    pixels = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8, generator=torch.manual_seed(0)).numpy()
+    expected = load_encoder(str(tiny.config), str(tiny.weights))(pixels)
+
+    def same(path, **options):
+        return torch.equal(load_encoder(str(tiny.config), str(path), **options)(pixels), expected)
+
+    return same
+
+
+def half(state):
+    return {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+
+
+@pytest.mark.parametrize(
+    "arrange",
+    [
+        lambda state: state,
+        lambda state: {
+            "epoch": 3,
+            "name": "run",
+            "state_dict": {f"module.{key}": value for key, value in state.items()},
+        },
+        lambda state: {**state, "text_projection": torch.zeros(3, 3), "logit_scale": torch.tensor(1.0)},
+        lambda state: {**state, "input_resolution": torch.tensor(64), "vocab_size": torch.tensor(9)},
+        lambda state: {key.removeprefix("visual."): value for key, value in state.items()},
+        lambda state: {key: value for key, value in state.items() if "num_batches_tracked" not in key},
+    ],
+    ids=["plain", "open_clip training", "with text", "openai", "tower alone", "no counters"],
+)
+def test_state_dicts_in_every_naming_give_the_same_grid(tiny, tmp_path, grid, arrange):
+    torch.save(arrange(tiny.state), tmp_path / "w.pt")
+    assert grid(tmp_path / "w.pt")
+
+
+def test_half_precision_weights_are_computed_with_in_full(tiny, tmp_path):
+    torch.save(half(tiny.state), tmp_path / "w.pt")
+    tensors = weights.read_tower(tmp_path / "w.pt", "", trust=False)
+    assert tensors["conv1.weight"].dtype == torch.float32
+
+
+def test_other_weights_have_another_digest(tiny, tmp_path):
+    torch.save(tiny.state, tmp_path / "w.pt")
+    digests = {load_encoder(str(tiny.config), str(path)).weights_sha256 for path in (tmp_path / "w.pt", tiny.weights)}
+    assert len(digests) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda state: state.pop("visual.layer3.0.conv2.weight"), r"they lack layer3\.0\.conv2\.weight"),
+        (lambda state: state.update({"visual.layer9.weight": torch.zeros(1)}), r"they have besides layer9\.weight"),
+        (
+            lambda state: state.update({"visual.conv1.weight": torch.zeros(9, 3, 3, 3)}),
+            r"in another shape conv1\.weight",
+        ),
+    ],
+)
+def test_weights_of_another_encoder_are_refused_by_name(tiny, tmp_path, change, said):
+    state = dict(tiny.state)
+    change(state)
+    save_file({key: value.contiguous() for key, value in state.items()}, tmp_path / "w.safetensors")
+    with pytest.raises(UserError, match=rf"w\.safetensors: these are no weights of tiny: .*{said}"):
+        load_encoder(str(tiny.config), str(tmp_path / "w.safetensors"))
+
+
+class Trap:
+    def __reduce__(self):
+        return (eval, ("1/0",))
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
+def test_a_file_that_would_run_code_or_is_broken_is_refused(tiny, tmp_path, name):
+    with (tmp_path / name).open("wb") as file:
+        pickle.dump({"visual.conv1.weight": Trap()}, file)
+    with pytest.raises(UserError, match=rf"{name}: neither safetensors nor a state dict that loads without"):
+        load_encoder(str(tiny.config), str(tmp_path / name))
+
+
+@pytest.fixture
+def archive(tiny, tmp_path):
+    class Whole(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.visual = random_tower(CONFIG)
+            self.visual.attnpool = torch.nn.Identity()
+
+        def forward(self, images):
+            return self.visual(images)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.trace(Whole().eval(), torch.zeros(1, 3, 64, 64)), tmp_path / "w.pt")
+    return tmp_path / "w.pt"
+
+
+def test_a_torchscript_archive_needs_the_published_digest_or_the_users_word(archive, grid, monkeypatch):
+    with pytest.raises(UserError, match=r"w\.pt: a TorchScript archive is a program.*--trust-weights"):
+        grid(archive)
+    assert grid(archive, trust=True)
+    digest = weights.sha256(archive)
+    monkeypatch.setattr(weights, "published_digests", lambda: {digest})
+    assert grid(archive)
+
+
+def test_the_published_digests_are_those_of_openai_clip():
+    digests = weights.published_digests()
+    assert len(digests) == 9 and all(len(digest) == 64 for digest in digests)
+    assert "8fa8567bab74a42d41c5915025a8e4538c3bdbe8804a470a72f30b0d94fab599" in digests
+
+
+def test_nothing_is_fetched_offline_and_the_cure_is_said(tmp_path, monkeypatch):
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(weights, "download_pretrained", None, raising=False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(UserError, match=r"weights 'openai' of RN101 can't be fetched .*--weights FILE"):
+        load_encoder("RN101", "openai")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "named", "said"),
+    [
+        ("RN102", "openai", r"--encoder RN102: no encoder of open_clip.*did you mean 'RN101'"),
+        ("RN101", "opnai", r"--weights opnai: no such file, and no published weights of RN101 \(these are: openai"),
+        ("missing.json", "openai", r"missing\.json: no such file"),
+    ],
+)
+def test_unknown_names_are_said_with_what_is_near(encoder, named, said):
+    with pytest.raises(UserError, match=said):
+        load_encoder(encoder, named)
+
+
+def test_a_json_without_a_model_is_named(tmp_path):
+    (tmp_path / "c.json").write_text("{}")
+    with pytest.raises(UserError, match=r"c\.json: no open_clip model config"):
+        load_encoder(str(tmp_path / "c.json"), "x")
