@@ -46,11 +46,10 @@ WORDS = ("<pad>", "a", "an", "at", "the", ".", *SHAPES, *COLORS, *SIZES, *dict.f
 UNNAMED_SHARE = 0.35
 # Hues in degrees, between those of green and blue and those of purple and red.
 TURQUOISE, PINK = (168, 192), (312, 336)
-VIEWS = 4
 
 
 class TextEncoder(nn.Module):
-    """Words (rows, length) → unit vectors (rows, 128)."""
+    """Words (rows, length) → vectors (rows, 128)."""
 
     def __init__(self, width: int = 128) -> None:
         super().__init__()
@@ -65,7 +64,7 @@ class TextEncoder(nn.Module):
         padding = words.eq(0)
         hidden = self.layers(self.words(words) + self.positions[: words.shape[1]], src_key_padding_mask=padding)
         summed = hidden.masked_fill(padding[..., None], 0).sum(1) / (~padding).sum(1, keepdim=True)
-        return F.normalize(self.out(summed), dim=-1)
+        return self.out(summed)
 
 
 def unnamed_paint(rng: Random) -> tuple[int, int, int]:
@@ -117,18 +116,21 @@ def encode(sentences: Sequence[str]) -> Tensor:
     return nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
 
-def batches(rng: Random, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless pairs of pictures (size, 3, 224, 224) and sentences (4·size, length), view by view."""
+def batches(rng: Random, size: int) -> Iterator[tuple[Tensor, list[Tensor]]]:
+    """Endless pairs of pictures (size, 3, 224, 224) and the sentences of each view (size, length of the view)."""
     while True:
         originals = (draw_scene(rng, rng.choice(("easy", "hard"))) for _ in range(size // len(SHAPES)))
         scenes = [twin for original in originals for twin in twins(original, rng)]
         said = [views(scene, rng) for scene in scenes]
-        yield pixels(scenes, rng), encode([view[k] for k in range(VIEWS) for view in said])
+        yield pixels(scenes, rng), [encode(view) for view in zip(*said, strict=True)]
 
 
 def contrastive_loss(pictures: Tensor, sentences: Tensor, scale: Tensor) -> tuple[Tensor, float]:
-    """Both directions of CLIP's loss, mean over the views, and the share of pictures that find their full view."""
-    logits = scale * torch.einsum("id,kjd->kij", pictures, sentences.view(VIEWS, *pictures.shape))
+    """Both directions of CLIP's loss, mean over the views, and the share of pictures that find their full view.
+
+    `pictures` (n, 128) and `sentences` (views, n, 128) are unit vectors.
+    """
+    logits = scale * torch.einsum("id,kjd->kij", pictures, sentences)
     own = torch.arange(len(pictures))
     losses = [F.cross_entropy(view, own) + F.cross_entropy(view.T, own) for view in logits]
     return torch.stack(losses).mean() / 2, (logits[-1].argmax(1) == own).float().mean().item()
@@ -155,8 +157,9 @@ def train(out: Path, steps: int, seed: int, batch_size: int, rate: float, precis
             for group in optimizer.param_groups:
                 group["lr"] = rate_at(step, steps, rate)
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-                seen = visual(pictures)
-            loss, hit = contrastive_loss(F.normalize(seen.float(), dim=-1), text(sentences), scale.exp().clamp(max=100))
+                seen, said = visual(pictures), torch.stack([text(view) for view in sentences])
+            matched = F.normalize(seen.float(), dim=-1), F.normalize(said.float(), dim=-1)
+            loss, hit = contrastive_loss(*matched, scale.exp().clamp(max=100))
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 import torch
 from open_clip.modified_resnet import ModifiedResNet
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
@@ -46,7 +46,7 @@ def probe(visual: ModifiedResNet, seed: int = 0, scenes: int = 1500) -> dict[str
     }
     found: dict[str, dict[str, float]] = {name: {} for name in tests}
     for attribute in ATTRIBUTES:
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
+        classifier = make_pipeline(StandardScaler(), RidgeClassifier(alpha=100.0))
         classifier.fit(fitted, [getattr(thing, attribute) for thing in labels])
         for name, (rows, things) in tests.items():
             found[name][attribute] = round(classifier.score(rows, [getattr(t, attribute) for t in things]), 3)

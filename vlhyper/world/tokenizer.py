@@ -28,7 +28,7 @@ COMMON = """
 """
 
 
-def texts(scenes: int = 1500) -> Iterator[str]:
+def texts(scenes: int = 600) -> Iterator[str]:
     """A little of everything the world can say."""
     rng = Random(0)
     for number in range(scenes):
