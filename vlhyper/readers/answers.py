@@ -14,14 +14,13 @@ SOFT_SCORES = {1: 0.3, 2: 0.6, 3: 0.9}
 
 def soft_scores(answers: Iterable[str]) -> tuple[list[str], list[float]]:
     """Different answers, the commonest first, with 0.3, 0.6, 0.9 or 1 for one, two, three or more people."""
-    counts = Counter(answer for answer in answers if answer.strip())
-    common = counts.most_common()
+    common = [(answer, count) for answer, count in Counter(answers).most_common() if answer.strip()]
     return [answer for answer, _ in common], [SOFT_SCORES.get(count, 1.0) for _, count in common]
 
 
 def human_answers(record: Any, key: str = "answers", part: str = "answer") -> tuple[list[str], list[float]]:
     """Soft scores of `record[key]`: a list of texts, or of objects that hold the text under `part`."""
-    return soft_scores(entry if isinstance(entry, str) else text(entry, part) for entry in items(record, key))
+    return soft_scores([entry if isinstance(entry, str) else text(entry, part) for entry in items(record, key)])
 
 
 def scored_labels(labels: Any) -> tuple[list[str], list[float]]:

@@ -20,10 +20,10 @@ def read_gqa(source: Source) -> Iterator[Row]:
             yield from read_rows(chunk, json_members(chunk), _shape)
 
 
-def _shape(member: tuple[str, Any]) -> Iterator[Row]:
+def _shape(member: tuple[str, Any]) -> list[Row]:
     id, record = member
     targets = [text(record, "answer")] if isinstance(record, dict) and "answer" in record else []
-    yield make_row(id, ident(record, "imageId"), targets, question=text(record, "question"))
+    return [make_row(id, ident(record, "imageId"), targets, question=text(record, "question"))]
 
 
 def _chunks(folder: Path) -> list[Path]:

@@ -102,7 +102,9 @@ def _encoded(batch: list[Row], schema: pa.Schema, where: str) -> pa.RecordBatch:
     import pyarrow as pa
 
     try:
-        return pa.RecordBatch.from_pylist(batch, schema)
+        # Column by column: RecordBatch.from_pylist takes five times as long.
+        columns = [pa.array([row[field.name] for row in batch], field.type) for field in schema]
+        return pa.record_batch(columns, schema=schema)
     except UnicodeEncodeError as error:
         # JSON can spell half a surrogate pair, which no UTF-8 file can hold.
         row = next(row for row in batch if _broken(row))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,12 +42,9 @@ def json_items(path: Path, key: str = "") -> Iterator[Any]:
     import ijson
 
     with _open_json(path, "{" if key else "[", f"an object with the list {key!r}" if key else "a list") as file:
-        some = False
         records = ijson.items(_Shallow(file, path), f"{key}.item" if key else "item", use_float=True)
-        for _, record in _guarded(path, records):
-            some = True
-            yield record
-    if key and not some and key not in (keys := _top_level_keys(path)):
+        count = yield from _guarded(path, records)
+    if key and not count and key not in (keys := _top_level_keys(path)):
         raise UserError(f"{path}: has no {key!r}; its keys are {first_few(keys, 6) or 'none'}; is it another file?")
 
 
@@ -56,8 +53,7 @@ def json_members(path: Path) -> Iterator[tuple[str, Any]]:
     import ijson
 
     with _open_json(path, "{", "an object with one member a record") as file:
-        for _, member in _guarded(path, ijson.kvitems(_Shallow(file, path), "", use_float=True)):
-            yield member
+        yield from _guarded(path, ijson.kvitems(_Shallow(file, path), "", use_float=True))
 
 
 def _top_level_keys(path: Path) -> list[str]:
@@ -107,15 +103,16 @@ def _skip_bom(file: BinaryIO) -> None:
         file.seek(0)
 
 
-def _guarded(path: Path, records: Iterator[Any]) -> Iterator[tuple[int, Any]]:
-    """Count the records from 1; a fault of the JSON itself becomes a UserError that says after which record."""
+def _guarded(path: Path, records: Iterator[Any]) -> Generator[Any, None, int]:
+    """The records, and at the end how many; a fault of the JSON becomes a UserError that says after which record."""
     import ijson
 
     count = 0
     try:
         for record in records:
             count += 1
-            yield count, record
+            yield record
+        return count
     except ijson.IncompleteJSONError as error:
         # yajl reports a file that ends too early and a wrong character in it by the same class.
         said = re.split(r"\s*\n", str(error).strip())[0]

@@ -20,6 +20,6 @@ def read_vl_t5(source: Source) -> Iterator[Row]:
         yield from read_rows(path, json_items(path), _shape)
 
 
-def _shape(record: Any) -> Iterator[Row]:
+def _shape(record: Any) -> list[Row]:
     id, image, question = ident(record, "question_id"), ident(record, "img_id"), text(record, "sent")
-    yield make_row(id, image, *scored_labels(record.get("label", {})), question=question)
+    return [make_row(id, image, *scored_labels(record.get("label", {})), question=question)]

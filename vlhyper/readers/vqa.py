@@ -31,8 +31,9 @@ def read_vqa(source: Source) -> Iterator[Row]:
 
 
 def _questions(source: Source) -> Iterator[Row]:
-    def shape(record: Any) -> Iterator[Row]:
-        yield make_row(ident(record, "question_id"), ident(record, "image_id"), [], question=text(record, "question"))
+    def shape(record: Any) -> list[Row]:
+        id, image = ident(record, "question_id"), ident(record, "image_id")
+        return [make_row(id, image, [], question=text(record, "question"))]
 
     for path in source.paths("questions"):
         yield from read_rows(path, json_items(path, "questions"), shape)
@@ -41,8 +42,8 @@ def _questions(source: Source) -> Iterator[Row]:
 def _annotations(source: Source) -> Iterator[Row]:
     part = ANSWER_KEYS[source.options.get("answers", "stemmed")]
 
-    def shape(record: Any) -> Iterator[Row]:
-        yield make_row(ident(record, "question_id"), "", *human_answers(record, "answers", part))
+    def shape(record: Any) -> list[Row]:
+        return [make_row(ident(record, "question_id"), "", *human_answers(record, "answers", part))]
 
     for path in source.paths("annotations"):
         yield from read_rows(path, json_items(path, "annotations"), shape)
@@ -57,10 +58,10 @@ def _joined(source: Source) -> Iterator[Row]:
             questions[question["id"]] = question
         if annotation is not None:
             annotations[annotation["id"]] = annotation
-        for id in {row["id"] for row in (question, annotation) if row is not None}:
-            if id in questions and id in annotations:
-                found = annotations.pop(id)
-                yield {**questions.pop(id), "targets": found["targets"], "weights": found["weights"]}
+        for row in (question, annotation):
+            if row is not None and row["id"] in questions and row["id"] in annotations:
+                found = annotations.pop(row["id"])
+                yield {**questions.pop(row["id"]), "targets": found["targets"], "weights": found["weights"]}
     _complain_of_the_rest(questions, source.paths("questions"), "questions without annotations", "annotations")
     _complain_of_the_rest(annotations, source.paths("annotations"), "annotations without questions", "questions")
 
