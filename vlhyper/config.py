@@ -69,7 +69,7 @@ class TrainingConfig(Strict):
     max_source_tokens: int = Field(64, gt=0)
     max_target_tokens: int = Field(40, gt=0)
     workers: int = Field(0, ge=0, description="processes that read features and tokenise while the model runs")
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**31)
     log_every: int = Field(100, gt=0, description="steps between two lines of log.jsonl")
     checkpoint_every: int = Field(1000, gt=0, description="steps between two checkpoints to resume from")
 
@@ -161,6 +161,8 @@ def save_config(config: RunConfig, path: Path) -> None:
 def differences(old: RunConfig, new: RunConfig) -> list[str]:
     """`key: old, now new` for each value in which two configs differ."""
     before, after = dict(_flat(old.model_dump())), dict(_flat(new.model_dump()))
+    # A task's number is its place among the tasks.
+    before["order of tasks"], after["order of tasks"] = list(old.tasks), list(new.tasks)
     keys = dict.fromkeys([*before, *after])
     return [f"{key}: {before.get(key)}, now {after.get(key)}" for key in keys if before.get(key) != after.get(key)]
 
@@ -208,17 +210,21 @@ def _absolute_task(entry: Any, base: Path) -> Any:
     if not isinstance(entry, dict):
         return entry
     entry = dict(entry)
-    data = entry.get("data")
-    entry["data"] = (
-        {**data, "root": _under(base, data.get("root", "."))} if isinstance(data, dict) else _under(base, data)
-    )
+    if isinstance(data := entry.get("data"), dict):
+        entry["data"] = {**data, "root": _root(base, data.get("root", "."))}
+    elif isinstance(data, str):
+        entry["data"] = _under(base, data)
     if "root" in entry:
-        entry["root"] = _under(base, entry["root"])
+        entry["root"] = _root(base, entry["root"])
     return entry
 
 
-def _under(base: Path, path: Any) -> Any:
+def _root(base: Path, path: Any) -> Any:
     # A root that opens with the folder of all data sets is resolved where the manifest is read.
-    if not isinstance(path, str) or path.startswith(f"${DATA_FOLDER}"):
+    return path if isinstance(path, str) and path.startswith(f"${DATA_FOLDER}") else _under(base, path)
+
+
+def _under(base: Path, path: Any) -> Any:
+    if not isinstance(path, str):
         return path
-    return os.path.normpath(base / path)
+    return os.path.normpath(base / Path(os.path.expandvars(path)).expanduser())
