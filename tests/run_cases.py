@@ -1,0 +1,80 @@
+"""A run on a miniature world that takes a second, and how tests start the program and read what it wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlhyper.config import RunConfig, load_config
+
+RUN = {
+    "model": {"backbone": "t5", "embedding_width": 8, "projector_width": 12, "hyper_width": 6, "bottleneck": 4},
+    "tasks": {
+        "vqa": {"data": "vqa.yaml"},
+        "vg_qa": {"data": "vg_qa.yaml", "validation": None},
+        "gqa": {"data": "gqa.yaml"},
+        "caption": {"data": "caption.yaml", "beams": 2, "max_new_tokens": 6},
+    },
+    "features": {"files": ["features.h5"]},
+    "training": {"steps": 6, "batch": 8, "log_every": 1, "checkpoint_every": 100},
+    "validation": {"every": 0},
+    "evaluation_batch": 16,
+}
+# One thread: the sums of a step then come out the same in every process.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A folder with a world, its features, a small random T5 (`t5`, with dropout `t5_dropout`), and `run.yaml`."""
+
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "run.yaml"
+
+    def config(self, *overrides: str) -> RunConfig:
+        return load_config(self.path, overrides)
+
+
+def start(*arguments: object, launcher: tuple[str, ...] = ("-m", "vlhyper")) -> subprocess.Popen[str]:
+    """The program as a user starts it, its output captured."""
+    command = [sys.executable, *launcher, *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env={**os.environ, **ENVIRONMENT})
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+def call(*arguments: object, launcher: tuple[str, ...] = ("-m", "vlhyper")) -> Ended:
+    process = start(*arguments, launcher=launcher)
+    out, err = process.communicate(timeout=300)
+    return Ended(process.returncode, out, err)
+
+
+def log_lines(run: Path, key: str) -> dict[int, dict[str, float]]:
+    """{step: what `log.jsonl` says of `key` there}."""
+    lines = map(json.loads, (run / "log.jsonl").read_text().splitlines())
+    return {line["step"]: line[key] for line in lines if key in line}
+
+
+def losses(run: Path) -> dict[int, dict[str, float]]:
+    return log_lines(run, "loss")
+
+
+if __name__ == "__main__":
+    # Several commands in one start: every process of a launcher imports torch but once.
+    from vlhyper.cli import run
+
+    for arguments in json.loads(sys.argv[1]):
+        run(arguments)
