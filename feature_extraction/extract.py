@@ -50,7 +50,7 @@ def extract(
             for count in copy_rows(writer, kept) if kept else ():
                 bar(count)
             todo = list(new.items())[writer.done - len(old) :]
-            _run(encoder, todo, writer, np.dtype(store), batch_size, workers, bar)
+            _run(encoder, todo, writer, getattr(torch, store), batch_size, workers, bar)
         return writer.state.skipped[len(carried) :]
 
 
@@ -69,7 +69,7 @@ def _run(
     encoder: Encoder,
     todo: Sequence[Item],
     writer: FeatureWriter,
-    dtype: np.dtype[Any],
+    dtype: torch.dtype,
     batch_size: int,
     workers: int,
     bar: Bar,
@@ -81,7 +81,7 @@ def _run(
             skipped = [Skip(str(path), why) for (_, path), why in zip(items, whys, strict=True) if why]
             for skip in skipped:
                 say(f"skipped {skip.image}: {skip.why}")
-            rows = grids[good].cpu().numpy().astype(dtype)
+            rows = grids[good].to(dtype).cpu().numpy()
             writer.settle([items[place][0] for place in good], {"features": rows}, skipped)
             bar(len(items))
 

@@ -14,8 +14,9 @@ import h5py
 import numpy as np
 import pytest
 from encoder_cases import CONFIG, noise
+from typer.testing import CliRunner
 
-from vlhyper.cli import run
+from vlhyper.cli import build_app, run
 from vlhyper.errors import UserError
 from vlhyper.features import open_features
 
@@ -33,20 +34,10 @@ def test_skipped_images_are_said_listed_and_an_error_only_where_asked(tiny, fold
         {"image": str(folder / "07b.jpg"), "why": "the file is empty"},
     ]
     assert f"skipped {folder / '07b.jpg'}: the file is empty" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as end:
-        run_to_exit(tiny, folder, "--out", tmp_path / "strict.h5", "--workers", 0, "--strict")
-    assert end.value.code == 1
+    strict = ["extract", folder, "--out", tmp_path / "strict.h5", "--workers", 0, "--strict"]
+    strict += ["--encoder", tiny.config, "--weights", tiny.weights]
+    assert CliRunner().invoke(build_app(), list(map(str, strict))).exit_code == 1
     assert open_features(tmp_path / "strict.h5").ids == [f"{number:02}" for number in range(11)]
-
-
-def run_to_exit(tiny, *arguments):
-    """As a shell sees it: standalone mode turns typer's Exit into a code."""
-    from vlhyper.cli import build_app
-
-    build_app()(
-        ["extract", *map(str, arguments), "--encoder", str(tiny.config), "--weights", str(tiny.weights)],
-        standalone_mode=True,
-    )
 
 
 def test_the_provenance_is_in_the_attributes(tiny, folder, tmp_path):
@@ -177,12 +168,13 @@ def test_a_lost_shard_is_named(tiny, folder, tmp_path, monkeypatch):
 # Imports once, then forks: so that many runs can be killed in little time, each an ordinary run to the outside.
 RUNNER = """
 import os, signal, sys, time
-from vlhyper.cli import run
-from feature_extraction import cli, encoder, extract, listing, ranks
-import open_clip
 if __name__ == "__main__":
-    moments = [float(moment) for moment in sys.argv[1].split(",")]
-    for moment in moments:
+    from typer.testing import CliRunner
+
+from vlhyper.cli import build_app, run
+    from feature_extraction import cli, encoder, extract, listing, ranks
+    import open_clip
+    for moment in map(float, sys.argv[1].split(",")):
         child = os.fork()
         if child == 0:
             run(sys.argv[2:])

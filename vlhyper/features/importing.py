@@ -128,10 +128,12 @@ def _settle(writer: FeatureWriter, block: Sequence[tuple[Place, Record | str]]) 
     skipped = [Skip(f"{path}:{name}", record) for (path, name), record in block if isinstance(record, str)]
     for skip in skipped:
         say(f"skipped {skip.image}: {skip.why}")
-    rows = {
-        key: np.array([record[key] for _, record in good], dtype).reshape(len(good), *shape)
-        for key, (shape, dtype) in writer.arrays.items()
-    }
+    # What float16 can't hold becomes infinite here and is refused, with the image's name, by the writer.
+    with np.errstate(over="ignore"):
+        rows = {
+            key: np.array([record[key] for _, record in good], dtype).reshape(len(good), *shape)
+            for key, (shape, dtype) in writer.arrays.items()
+        }
     writer.settle([name for name, _ in good], rows, skipped)
 
 

@@ -69,7 +69,8 @@ def join_shards(shards: Sequence[Path], out: Path) -> None:
     features = open_features(list(shards))
     layout = h5py.VirtualLayout((len(features), features.tokens, features.width), features.dtype)
     start = 0
-    for segment in features.segments:
+    # HDF5 can't map nothing, and a rank may have found nothing to read.
+    for segment in filter(lambda segment: segment.count, features.segments):
         shape = (segment.count, features.tokens, features.width)
         # Relative, so that the folder can be moved; HDF5 looks beside the logical file.
         layout[start : start + segment.count] = h5py.VirtualSource(segment.path.name, "features", shape, features.dtype)
