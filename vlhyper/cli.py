@@ -8,6 +8,7 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 from importlib.metadata import entry_points
+from typing import Any
 
 import typer
 
@@ -15,6 +16,8 @@ import vlhyper
 import vlhyper.commands
 from vlhyper.errors import JobError, UserError
 
+# Newer releases of typer bring click's errors along; this is the one for usage of whichever typer has.
+UsageError: Any = typer.BadParameter.__base__
 EPILOG = "Errors are one line on standard error; add --debug to any command for the traceback."
 
 
@@ -36,7 +39,7 @@ def build_app() -> typer.Typer:
     found.update({entry.name: entry.load() for entry in entry_points(group="vlhyper.commands")})
     for name, command in sorted(found.items()):
         if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name)
+            app.add_typer(command, name=name, no_args_is_help=False)
         else:
             app.command(name)(command)
     return app
@@ -58,7 +61,11 @@ def main() -> None:
     debug = len(arguments) < len(sys.argv) - 1
     command = typer.main.get_command(build_app())
     try:
-        sys.exit(command.main(arguments, prog_name="vlhyper", standalone_mode=True))
+        # Gives the code of a typer.Exit, 130 where the user pressed Ctrl-C.
+        sys.exit(command.main(arguments or ["--help"], prog_name="vlhyper", standalone_mode=False))
+    except UsageError as error:
+        print(_usage_line(error), file=sys.stderr)
+        sys.exit(2)
     except BrokenPipeError:
         # `vlhyper ... | head` is no failure; _exit keeps Python from writing to the closed pipe once more.
         os._exit(0)
@@ -67,6 +74,12 @@ def main() -> None:
             raise
         print(f"vlhyper: {_one_line(error)}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UserError | ModuleNotFoundError) else 1)
+
+
+def _usage_line(error: Any) -> str:
+    message = " ".join(error.format_message().split()).rstrip(".")
+    path = error.ctx.command_path if error.ctx else "vlhyper"
+    return f"vlhyper: {message[:1].lower()}{message[1:]}; {path} --help shows what it takes"
 
 
 def _one_line(error: BaseException) -> str:
