@@ -169,9 +169,7 @@ def test_a_lost_shard_is_named(tiny, folder, tmp_path, monkeypatch):
 RUNNER = """
 import os, signal, sys, time
 if __name__ == "__main__":
-    from typer.testing import CliRunner
-
-from vlhyper.cli import build_app, run
+    from vlhyper.cli import run
     from feature_extraction import cli, encoder, extract, listing, ranks
     import open_clip
     for moment in map(float, sys.argv[1].split(",")):

@@ -1,0 +1,79 @@
+"""What other ways of storing a feature file would cost: bytes, reading time, error.
+
+    python benchmarks/features_storage.py FEATURES.h5 [--rounded OUT.h5]
+
+FEATURES.h5: made with --store float32, so that float16 has an error to show. --rounded writes the values as int8 would
+give them back into an ordinary feature file, to train and evaluate with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+from vlhyper.console import print_table
+from vlhyper.features import FeatureWriter, open_features
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("features", type=Path)
+    parser.add_argument("--rounded", type=Path)
+    options = parser.parse_args()
+    features = open_features(options.features)
+    values = features.read(features.ids).astype(np.float32)
+    scales = np.abs(values).max((0, 1)) / 127 + 1e-12
+    steps = np.rint(values / scales).astype(np.int8)
+    compressed = dict(hdf5plugin.Bitshuffle(cname="zstd"))
+    ways = {
+        "float32": (values, {}, None),
+        "float16": (values.astype(np.float16), {}, None),
+        "float16 bitshuffle+zstd": (values.astype(np.float16), compressed, None),
+        "int8, scale a channel": (steps, {}, scales),
+        "int8 bitshuffle+zstd": (steps, compressed, scales),
+    }
+    rows = []
+    for name, (stored, storage, scale) in ways.items():
+        size, seconds = measure(stored, storage, scale)
+        back = stored.astype(np.float32) * (1 if scale is None else scale)
+        error = np.abs(back - values)
+        spread = values.std()
+        rows.append((name, size / 1024, 1e6 * seconds, f"{error.max() / spread:.1e}", f"{error.mean() / spread:.1e}"))
+    title = f"{len(features)} images, {np.mean(values == 0):.0%} of the values zero"
+    print_table(("stored as", "KiB an image", "µs to read a row", "largest error / deviation", "mean"), rows, title)
+    if options.rounded:
+        arrays = {"features": ((features.tokens, features.width), "float16")}
+        with FeatureWriter(options.rounded, features.ids, arrays, features.meta) as writer:
+            rounded = (steps * scales).astype(np.float16)
+            writer.settle(features.ids[writer.done :], {"features": rounded[writer.done :]})
+
+
+def measure(stored: np.ndarray, storage: dict[str, object], scale: np.ndarray | None) -> tuple[float, float]:
+    """(bytes an image on the disk, seconds to read a random row as the numbers a model takes)."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "f.h5")
+        with h5py.File(path, "w") as file:
+            file.create_dataset("features", data=stored, chunks=(1, *stored.shape[1:]), **storage)
+        with h5py.File(path) as file:
+            data = file["features"]
+            size = data.id.get_storage_size() / len(stored)
+            order = np.random.default_rng(0).permutation(len(stored))
+            best = []
+            for _ in range(3):
+                began = time.perf_counter()
+                for row in order:
+                    value = data[row]
+                    if scale is not None:
+                        value = value * scale.astype(np.float32)
+                best.append((time.perf_counter() - began) / len(order))
+    return size, min(best)
+
+
+if __name__ == "__main__":
+    main()
