@@ -191,7 +191,8 @@ def plain_generate(
     **options: Any,
 ) -> Any:
     """transformers' search over plain forwards: no cache, weights repeated for every beam."""
-    made, t5 = PlainWeights(model, len(input_ids), task, grid), PlainT5(model.t5)
+    rows, t5 = len(input_ids), PlainT5(model.t5)
+    made = PlainWeights(model, rows, task, grid)
     states = BaseModelOutput(last_hidden_state=t5.encode(input_ids, attention_mask, made))
 
     def forward(
@@ -201,7 +202,7 @@ def plain_generate(
         encoder_outputs: Any = None,
         **_: Any,
     ) -> Seq2SeqLMOutput:
-        beams = made.repeated(len(decoder_input_ids) // len(states.last_hidden_state))
+        beams = made.repeated(len(decoder_input_ids) // rows)
         return Seq2SeqLMOutput(logits=t5.decode(decoder_input_ids, encoder_outputs[0], attention_mask, beams))
 
     # A shallow copy carries the parameters; only its forward is another.

@@ -75,12 +75,18 @@ def test_counts_equal_the_built_maker_at_full_size(method, backbone):
 @pytest.mark.parametrize("name", sorted({shape: name for name, shape in KNOWN.items()}.values()))
 def test_known_shapes_equal_the_built_backbone(name):
     shape = KNOWN[name]
-    fields = dict(vocab_size=shape.vocab_size, d_model=shape.d_model, d_kv=shape.d_kv, d_ff=shape.d_ff)
-    layers = dict(num_heads=shape.num_heads, num_layers=shape.encoder_layers, num_decoder_layers=shape.decoder_layers)
+    config = T5Config(
+        vocab_size=shape.vocab_size,
+        d_model=shape.d_model,
+        d_kv=shape.d_kv,
+        d_ff=shape.d_ff,
+        num_heads=shape.num_heads,
+        num_layers=shape.encoder_layers,
+        num_decoder_layers=shape.decoder_layers,
+        feed_forward_proj="gated-gelu" if shape.gated else "relu",
+    )
     with torch.device("meta"):
-        t5 = T5ForConditionalGeneration(
-            T5Config(**fields, **layers, feed_forward_proj="gated-gelu" if shape.gated else "relu")
-        )
+        t5 = T5ForConditionalGeneration(config)
     # transformers ties the head until it loads one of its own.
     head = shape.vocab_size * shape.d_model if shape.untied_head else 0
     assert shape.parameters() == sum(weight.numel() for weight in t5.parameters()) + head

@@ -21,6 +21,10 @@ def build_backbone(backbone: str | Mapping[str, Any]) -> T5ForConditionalGenerat
     Raises UserError where the weights can't be had.
     """
     t5 = _pretrained(backbone) if isinstance(backbone, str) else _random(backbone)
+    config: Any = t5.config
+    # generate makes room in its cache for so many layers. It does not ask T5's own name for them, and without this a
+    # decoder deeper than the encoder has no room.
+    config.decoder_layers = config.num_decoder_layers
     return t5.requires_grad_(False)
 
 
