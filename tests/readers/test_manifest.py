@@ -18,6 +18,9 @@ MINE = {
 }
 
 
+GQA = {"val": {"files": {"questions": "q.json"}}}
+
+
 def changed(**changes) -> dict:
     return {**MINE, **changes}
 
@@ -80,6 +83,8 @@ def test_labels_are_text_whatever_yaml_makes_of_them():
         (split(files={"question": "q"}), "format vqa has no files 'question'; did you mean 'questions'?"),
         (split(files={"annotations": "a"}), "split val: format vqa needs files 'questions'"),
         (changed(format="karpathy", splits={"val": {"files": {"annotations": "a"}}}), "format karpathy needs 'subset'"),
+        (changed(fields={"a": 1}), "split val: format vqa does not know 'fields'"),
+        (changed(format="gqa", answers="raw", splits=GQA), "split val: format gqa does not know 'answers'"),
         (split(subset="val"), "'subset' and the files 'karpathy' belong together"),
         (split(part="half"), "splits.val.part: input should be 'first-half'"),
         (split(count=0), "splits.val.count: input should be greater than 0"),

@@ -97,7 +97,7 @@ def test_the_first_column_there_counts_and_patterns_take_a_part(put, rows):
 
 def test_another_kind_of_file_is_refused(put, rows):
     put("a.xlsx", "x")
-    with pytest.raises(UserError, match=r"a table must be \.tsv, \.jsonl, \.json or \.parquet"):
+    with pytest.raises(UserError, match=r"a table must be \.tsv, \.jsonl, \.json, \.parquet or a folder"):
         rows("table", {"table": "a.xlsx"}, fields=PAIR)
 
 
@@ -275,3 +275,11 @@ def test_json_lines_hold_objects(put, rows):
     put("a.jsonl", json.dumps([1, 2]))
     with pytest.raises(UserError, match=r"record 1 must be an object of columns, is \[1, 2\]"):
         rows("table", {"table": "a.jsonl"}, fields=PAIR)
+
+
+def test_imdbs_folders(put, tmp_path, shipped):
+    for name in ("train/pos/1_9.txt", "train/neg/0_3.txt", "train/unsup/0_0.txt"):
+        put(name, f"A film.<br />\u2028{name}\n")
+    found = shipped("imdb", "train", tmp_path)
+    assert [(row["id"], row["targets"]) for row in found] == [("neg/0_3", ["negative"]), ("pos/1_9", ["positive"])]
+    assert found[0]["sentence"] == "A film.<br />\u2028train/neg/0_3.txt"

@@ -36,6 +36,13 @@ def ident(record: Any, key: str) -> str:
     return str(found)
 
 
+def optional(record: Any, key: str) -> Any:
+    """`record[key]`, or None where the record lacks the key. Raises FieldError where it is no JSON object."""
+    if isinstance(record, dict) and key not in record:
+        return None
+    return value(record, key)
+
+
 def items(record: Any, key: str) -> list[Any]:
     found = value(record, key)
     if not isinstance(found, list):

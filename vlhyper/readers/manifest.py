@@ -116,6 +116,9 @@ class Manifest(Strict):
         for role in layout.roles:
             if role not in split.files:
                 raise ValueError(f"split {name}: format {self.format} needs files {role!r}")
+        known = {option for other in FORMATS.values() for option in other.options}
+        for option in sorted(known & (self.model_fields_set | split.model_fields_set) - set(layout.options)):
+            raise ValueError(f"split {name}: format {self.format} does not know {option!r}")
         options = self._options(split)
         for option in layout.required:
             if options.get(option) is None:

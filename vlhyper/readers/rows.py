@@ -48,7 +48,9 @@ def load_rows(manifest: Manifest, split: str, cache_dir: str | Path | None = Non
     if not path.exists():
         if lacking := manifest.missing(split):
             raise UserError(f"{where}: {lacking[0]}" + (f" (and {len(lacking) - 1} more)" if lacking[1:] else ""))
-        _write(path, manifest.layout.read(source), manifest.texts, where, settings.count)
+        # The count is that of the part, while all rows are read.
+        expected = settings.count if settings.part is None else None
+        _write(path, manifest.layout.read(source), manifest.texts, where, expected)
     rows = Dataset.from_file(str(path))
     if settings.part is None:
         return rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from vlhyper.readers.fields import FieldError, Row, ident, make_row, text
+from vlhyper.readers.fields import FieldError, Row, ident, make_row, optional, text
 from vlhyper.readers.source import Source
 from vlhyper.readers.streams import json_lines, read_rows
 
@@ -20,7 +20,7 @@ def read_snli_ve(source: Source) -> Iterator[Row]:
 
 
 def _shape(record: Any) -> Iterator[Row]:
-    label = text(record, "gold_label") if "gold_label" in record else ""
+    label = optional(record, "gold_label") or ""
     if label == NO_AGREEMENT:
         return
     if label not in ("", "entailment", "neutral", "contradiction"):

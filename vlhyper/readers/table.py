@@ -1,4 +1,4 @@
-"""Tables of any column names: tab-separated text, JSON lines, JSON lists, parquet files and data sets of the hub.
+"""Tables of any column names: tab-separated text, JSON lines, JSON lists, parquet files, text folders, hub data sets.
 
 The manifest's `fields` say which column is what, so that GLUE's tasks and the hub's layouts are manifests, not code:
 `id`, `image`, one of `label` (one target), `answers` (several people's) or `captions` (equal wordings), and the texts.
@@ -129,6 +129,8 @@ def rounded(written: str, step: float) -> str:
 
 
 def _records(path: Path, options: Mapping[str, Any], columns: list[str | int]) -> Iterator[Any]:
+    if path.is_dir():
+        return _folder_records(path, options.get("labels") or {})
     if path.suffix == ".parquet":
         return _parquet_records(path, columns)
     if path.suffix == ".jsonl":
@@ -137,7 +139,18 @@ def _records(path: Path, options: Mapping[str, Any], columns: list[str | int]) -
         return json_items(path)
     if path.suffix == ".tsv":
         return _tsv_records(path, options.get("header", True), options.get("short_lines", "refuse"))
-    raise UserError(f"{path}: a table must be .tsv, .jsonl, .json or .parquet")
+    raise UserError(f"{path}: a table must be .tsv, .jsonl, .json, .parquet or a folder of texts")
+
+
+def _folder_records(path: Path, labels: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """A text a file, a subfolder a label, as in aclImdb; `id` is the path below the folder without its ending."""
+    for label in labels:
+        for file in sorted((path / label).glob("*.txt")):
+            yield {
+                "id": f"{label}/{file.stem}",
+                "text": "\n".join(line for _, line in text_lines(file)),
+                "label": label,
+            }
 
 
 def _tsv_records(path: Path, header: bool, short_lines: str) -> Iterator[dict[str | int, str]]:
