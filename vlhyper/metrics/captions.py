@@ -16,13 +16,13 @@ from typing import Any
 
 from vlhyper.console import Bar
 from vlhyper.console import progress as progress_bar
-from vlhyper.errors import JobError, UserError, first_few, nearest
+from vlhyper.errors import JobError, UserError, nearest
 from vlhyper.metrics import meteor, ngram, spice
 from vlhyper.metrics.caption_files import read_predictions, read_references
-from vlhyper.metrics.corpus import bleu_of, meteor_of
+from vlhyper.metrics.corpus import bleu_of, meteor_of, meteor_sums
 from vlhyper.metrics.programs import Programs
 from vlhyper.metrics.ptb import ptb_tokenize
-from vlhyper.metrics.reading import Source, name_of
+from vlhyper.metrics.reading import Source, name_of, some
 from vlhyper.metrics.report import Figure, Place, Report, mean_of
 
 # What each scorer gives, in the order of COCOEvalCap.
@@ -68,14 +68,14 @@ def score_caption(
     unknown = [image for image in given if image not in references]
     if unknown:
         raise UserError(
-            f"{name_of(predictions)}: {len(unknown)} images are not in {annotations} ({first_few(unknown)}); "
+            f"{name_of(predictions)}: {len(unknown)} images are not in {annotations} ({some(unknown)}); "
             "give the captions file of this split"
         )
     missing = [image for image in references if image not in given]
     if missing and complete:
         raise UserError(
             f"{name_of(predictions)}: {len(missing)} of {len(references)} images have no caption "
-            f"({first_few(missing)}); caption them, or leave --complete out"
+            f"({some(missing)}); caption them, or leave --complete out"
         )
     if not given:
         raise UserError(f"{name_of(predictions)}: no caption to score")
@@ -193,7 +193,9 @@ def _run_ngram(name: str, task: _Task) -> _Scores:
 def _run_meteor(task: _Task) -> _Scores:
     found = meteor.meteor(task.captions, task.references, task.programs, task.bar)
     return _Scores(
-        {"METEOR": found.score}, {"METEOR": found.scores}, {"METEOR": Figure(None, found.statistics, meteor_of)}
+        {"METEOR": found.score},
+        {"METEOR": found.scores},
+        {"METEOR": Figure(None, meteor_sums(found.statistics), meteor_of)},
     )
 
 

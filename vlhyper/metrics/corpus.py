@@ -6,6 +6,7 @@ computed anew from what the scorers sum up; a test holds the formulas equal to t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 # coco-caption's BLEU adds these to counts that may be 0.
@@ -25,8 +26,18 @@ def bleu_of(sums: Any, order: int) -> Any:
     return 100 * product ** (1 / order) * np.where(ratio < 1, np.exp(np.minimum(1 - 1 / ratio, 0)), 1)
 
 
+def meteor_sums(statistics: Sequence[Sequence[float]]) -> list[list[float]]:
+    """What METEOR sums over captions: the 23 numbers of each, the one chunk of a caption that matches wholly left out."""
+    summed = []
+    for numbers in statistics:
+        length, reference, chunks, matched, matched_reference = (numbers[place] for place in (0, 1, 20, 21, 22))
+        whole = chunks == 1 and (matched, matched_reference) == (length, reference)
+        summed.append([*numbers[:20], 0.0 if whole else chunks, matched, matched_reference])
+    return summed
+
+
 def meteor_of(sums: Any) -> Any:
-    """METEOR, × 100, from summed statistics of shape (..., 23), as the program prints them for a caption.
+    """METEOR, × 100, from sums of shape (..., 23).
 
     They are lengths of caption and reference, function words of both, four counts a matcher (content words matched in
     caption and reference, function words matched in both), chunks, and words matched in caption and reference.
@@ -44,6 +55,5 @@ def meteor_of(sums: Any) -> Any:
         precision, recall = sides
         mean = precision * recall / (ALPHA * precision + (1 - ALPHA) * recall)
         fragments = sums[..., 20] / ((sums[..., 21] + sums[..., 22]) / 2)
-        whole = (sums[..., 20] == 1) & (sums[..., 21] == sums[..., 0]) & (sums[..., 22] == sums[..., 1])
-        score = mean * (1 - GAMMA * np.where(whole, 0, fragments) ** BETA)
+        score = mean * (1 - GAMMA * fragments**BETA)
     return 100 * np.nan_to_num(score)

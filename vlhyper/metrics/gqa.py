@@ -12,9 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vlhyper.errors import UserError, first_few
+from vlhyper.errors import UserError
 from vlhyper.metrics.gqa_files import read_choices, read_questions
-from vlhyper.metrics.reading import Source, keyed_texts, match_ids, name_of, text_id
+from vlhyper.metrics.reading import Source, keyed_texts, match_ids, name_of, some, text_id
 from vlhyper.metrics.report import Figure, Place, Report, mean_of, nest
 
 SHAPE = '[{"questionId": "201307251", "prediction": "no"}]'
@@ -176,7 +176,7 @@ def _add_consistency(
     ):
         if missing:
             skipped["consistency"] = (
-                f"{len(missing)} entailed questions are not {what} ({first_few(sorted(missing))}); "
+                f"{len(missing)} entailed questions are not {what} ({some(sorted(missing))}); "
                 "it needs the file of all questions and predictions for all of them"
             )
             return

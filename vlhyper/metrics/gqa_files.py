@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vlhyper.errors import UserError, first_few
-from vlhyper.metrics.reading import field_of, folder_or_file, kind, load_json, shown, text_id, text_of
+from vlhyper.errors import UserError
+from vlhyper.metrics.reading import field_of, folder_or_file, kind, load_json, named, shown, some, text_id, text_of
 
 
 def read_questions(questions: str, answered: bool = True) -> dict[str, Mapping[str, Any]]:
@@ -23,14 +23,12 @@ def read_questions(questions: str, answered: bool = True) -> dict[str, Mapping[s
             raise UserError(f"{path}: holds {kind(value)}; GQA questions are an object by question id")
         doubled = found.keys() & value.keys()
         if doubled:
-            raise UserError(
-                f"{path}: {len(doubled)} questions stand in another chunk too ({first_few(sorted(doubled))})"
-            )
+            raise UserError(f"{path}: {len(doubled)} questions stand in another chunk too ({some(sorted(doubled))})")
         found.update(value)
     if not found:
         raise UserError(f"{questions}: holds no question")
     for identifier, question in found.items():
-        _check(question, f"{questions}: question {identifier}", answered)
+        _check(question, f"{questions}: question {named(identifier)}", answered)
     return found
 
 
@@ -72,7 +70,7 @@ def read_choices(choices: str, needed: Iterable[str]) -> dict[str, Mapping[str, 
             raise UserError(f"{path}: holds {kind(value)}; GQA choices are an object by question id")
         found.update(value)
     for identifier in needed:
-        where = f"{choices}: question {identifier}"
+        where = f"{choices}: question {named(identifier)}"
         if identifier not in found:
             raise UserError(f"{where}: has no choices; give the choices file of this split")
         for key in ("valid", "plausible"):

@@ -12,16 +12,7 @@ from typing import Any
 from vlhyper.errors import UserError
 from vlhyper.files import existing_file
 from vlhyper.metrics.labels import HIGHEST, LOWEST, LabelTask, task_named
-from vlhyper.metrics.reading import (
-    Source,
-    field_of,
-    keyed_texts,
-    name_of,
-    records_of,
-    shown,
-    text_id,
-    text_of,
-)
+from vlhyper.metrics.reading import Source, field_of, keyed_texts, name_of, named, records_of, shown, text_id, text_of
 
 SHAPE = '[{"id": "17", "prediction": "acceptable"}], or a list of texts in the order of the annotations'
 SNLI_SHAPE = '[{"pairID": "4705552913.jpg#2r1n", "prediction": "neutral"}]'
@@ -67,7 +58,7 @@ def read_snli_ve(path: str) -> dict[str, str]:
             raise UserError(f"{where}: 'gold_label' is {shown(label)}; it must be one of {', '.join(labels)} or '-'")
         identifier = text_id(field_of(record, "pairID", where), "pairID", where)
         if identifier in found:
-            raise UserError(f"{where}: pairID {identifier} stands twice")
+            raise UserError(f"{where}: pairID {named(identifier)} stands twice")
         found[identifier] = label
     if set(found.values()) <= {NO_MAJORITY}:
         raise UserError(f"{path}: holds no labelled pair")
@@ -82,7 +73,7 @@ def read_labels(name: str, path: str) -> dict[str, Any]:
     for number, (where, row) in enumerate(rows):
         identifier = str(next((row[key] for key in ID_COLUMNS if row.get(key) not in (None, "")), number))
         if identifier in found:
-            raise UserError(f"{where}: id {identifier} stands twice")
+            raise UserError(f"{where}: id {named(identifier)} stands twice")
         found[identifier] = _gold(task, row, where)
     if not found:
         raise UserError(f"{path}: holds no row")

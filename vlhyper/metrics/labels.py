@@ -95,10 +95,12 @@ def f1(predictions: Sequence[str], gold: Sequence[str], labels: tuple[str, str])
 
 
 def matthews(predictions: Sequence[str], gold: Sequence[str], labels: tuple[str, str]) -> float:
-    """Matthews correlation, × 100, by scikit-learn."""
+    """Matthews correlation, × 100, by scikit-learn; 0 where predictions or truth are all the same."""
     from sklearn.metrics import matthews_corrcoef
 
     given, truth = as_numbers(predictions, gold, labels)
+    if len(set(given)) < 2 or len(set(truth)) < 2:
+        return 0.0
     return 100 * float(matthews_corrcoef(truth, given))
 
 

@@ -64,12 +64,23 @@ def shown(value: Any, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
+def named(identifier: Any) -> str:
+    """An id or key as it stands where that fits on a line, else quoted and cut."""
+    text = str(identifier)
+    return text if text.isprintable() and 0 < len(text) <= 60 else shown(identifier)
+
+
+def some(identifiers: Iterable[Any], most: int = 3) -> str:
+    """The first few of many ids."""
+    return first_few(map(named, identifiers), most)
+
+
 def field_of(record: Any, key: str, where: str) -> Any:
     """`record[key]`, or an error that names the place and the keys that are there."""
     if not isinstance(record, Mapping):
         raise UserError(f"{where}: {kind(record)} where an object with {key!r} is needed")
     if key not in record:
-        raise UserError(f"{where}: has no {key!r}; its keys are {first_few(record, 6) or 'none'}")
+        raise UserError(f"{where}: has no {key!r}; its keys are {some(record, 6) or 'none'}")
     return record[key]
 
 
@@ -112,12 +123,13 @@ def keyed_texts(
         identifier = as_id(field_of(record, id_key, where), id_key, where)
         if identifier in found:
             doubled.append(identifier)
-        found[identifier] = text_of(field_of(record, text_key, f"{where} ({id_key} {identifier})"), text_key, where)
+        found[identifier] = text_of(
+            field_of(record, text_key, f"{where} ({id_key} {named(identifier)})"), text_key, where
+        )
     if doubled:
         unique = list(dict.fromkeys(doubled))
         raise UserError(
-            f"{name_of(source)}: {len(unique)} ids stand more than once ({id_key} {first_few(unique)}); "
-            "keep one record each"
+            f"{name_of(source)}: {len(unique)} ids stand more than once ({id_key} {some(unique)}); keep one record each"
         )
     return found
 
@@ -140,14 +152,14 @@ def match_ids(
     unknown = present.difference(known).difference(known_too)
     if unknown:
         raise UserError(
-            f"{name_of(source)}: {len(unknown)} ids are not in {against} ({first_few(sorted(unknown))}); "
+            f"{name_of(source)}: {len(unknown)} ids are not in {against} ({some(sorted(unknown))}); "
             "give the predictions of this split, or the annotations of theirs"
         )
     scored = [identifier for identifier in known if identifier in present]
     if len(scored) < len(known) and not partial:
         missing = [identifier for identifier in known if identifier not in present]
         raise UserError(
-            f"{name_of(source)}: {len(missing)} of {len(known)} have no prediction ({first_few(missing)}); "
+            f"{name_of(source)}: {len(missing)} of {len(known)} have no prediction ({some(missing)}); "
             "predict them, or score what is there with --partial"
         )
     if not scored:

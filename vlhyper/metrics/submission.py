@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vlhyper.errors import UserError, first_few, nearest
+from vlhyper.errors import UserError, nearest
 from vlhyper.files import write_json
 from vlhyper.metrics import caption_files, gqa, vqa
 from vlhyper.metrics.gqa_files import read_questions
-from vlhyper.metrics.reading import Source, field_of, kind, load_json, match_ids, name_of, whole_number
+from vlhyper.metrics.reading import Source, field_of, kind, load_json, match_ids, name_of, some, whole_number
 from vlhyper.metrics.report import Report
 from vlhyper.metrics.vqa_files import question_ids
 
@@ -83,6 +83,6 @@ def _check_id_kinds(submission: str, server: Server) -> None:
     quoted = [record[server.id_key] for record in load_json(submission) if isinstance(record[server.id_key], str)]
     if quoted:
         raise UserError(
-            f"{submission}: {len(quoted)} ids are texts ({first_few(quoted)}); the server takes numbers: "
+            f"{submission}: {len(quoted)} ids are texts ({some(quoted)}); the server takes numbers: "
             "give the file as --predictions to have it written right"
         )

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vlhyper.errors import UserError, first_few
+from vlhyper.errors import UserError
 from vlhyper.metrics.halves import half_of
 from vlhyper.metrics.normalise import normalise_answer
-from vlhyper.metrics.reading import field_of, kind, load_json, shown, text_of, whole_number
+from vlhyper.metrics.reading import field_of, kind, load_json, shown, some, text_of, whole_number
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _columns(records: Sequence[Any], path: str, image_key: str, answer_key: str)
         answers.append(_answers(record, answer_key, f"{path}: question {ids[-1]}"))
     doubled = [identifier for identifier, count in Counter(ids).items() if count > 1]
     if doubled:
-        raise UserError(f"{path}: {len(doubled)} questions stand more than once ({first_few(doubled)})")
+        raise UserError(f"{path}: {len(doubled)} questions stand more than once ({some(doubled)})")
     flags = [record.get("is_topk_optimal") for record in records]
     return VqaTruth(
         ids=ids,
@@ -114,7 +114,7 @@ def _check_questions(truth: VqaTruth, annotations: str, questions: str) -> None:
     strange = [identifier for identifier in truth.ids if identifier not in asked]
     if strange:
         raise UserError(
-            f"{annotations}: {len(strange)} questions are not in {questions} ({first_few(strange)}); "
+            f"{annotations}: {len(strange)} questions are not in {questions} ({some(strange)}); "
             "give the two files of one split"
         )
 

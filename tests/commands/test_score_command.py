@@ -1,0 +1,98 @@
+"""`vlhyper score` as a user types it."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from vlhyper.cli import run
+
+ANSWERS = {"question_type": "is it", "answer_type": "yes/no", "answers": [{"answer": "yes"}] * 10}
+
+
+@pytest.fixture
+def files(tmp_path):
+    content = {
+        "a.json": {"annotations": [{"question_id": number, "image_id": 1, **ANSWERS} for number in (1, 2)]},
+        "p.json": [{"question_id": 1, "answer": "yes"}, {"question_id": 2, "answer": "no"}],
+        "q.json": {"questions": [{"question_id": number, "image_id": 1, "question": "?"} for number in (1, 2)]},
+    }
+    for name, value in content.items():
+        (tmp_path / name).write_text(json.dumps(value))
+    return {name[0]: str(tmp_path / name) for name in content}
+
+
+def vlhyper(*arguments, prelude=""):
+    code = f"{prelude}\nimport sys\nfrom vlhyper.cli import main\nsys.argv = {['vlhyper', *arguments]!r}\nmain()"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+
+
+def test_json_table_and_items(files, tmp_path, capsys):
+    arguments = ["score", "vqa", "--annotations", files["a"], "--predictions", files["p"], "--confidence"]
+    items = tmp_path / "items.jsonl"
+    run([*arguments, "--json", "--items", str(items), "--against", files["p"]])
+    report = json.loads(capsys.readouterr().out)
+    assert {key: report[key] for key in ("task", "variant", "n")} == {"task": "vqa", "variant": "official", "n": 2}
+    assert report["metrics"]["overall"] == 50.0
+    assert set(report["confidence"]["intervals"]) == set(report["against"]["difference"]) == set(report["metrics"])
+    assert [json.loads(line) for line in items.read_text().splitlines()] == [
+        {"id": 1, "scores": {"overall": 100.0}},
+        {"id": 2, "scores": {"overall": 0.0}},
+    ]
+    run([*arguments, "--against", files["p"]])
+    table = capsys.readouterr()
+    assert "official" in table.out
+    assert "50.00" in table.out
+    assert "+0.00 [0.00, 0.00]" in table.out
+    assert "in_domain skipped" in table.err
+
+
+def test_submission_is_written_and_checked(files, tmp_path, capsys):
+    upload = str(tmp_path / "upload.json")
+    run(["score", "vqa", "--questions", files["q"], "--predictions", files["p"], "--submission", upload])
+    assert json.loads((tmp_path / "upload.json").read_text())[1] == {"question_id": 2, "answer": "no"}
+    run(["score", "vqa", "--questions", files["q"], "--submission", upload, "--json"])
+    assert json.loads(capsys.readouterr().out)["n"] == 2
+
+
+def test_without_torch_and_light(files):
+    """The blocker makes any import of a heavy library an error, so that none is needed."""
+    heavy = ("torch", "transformers", "datasets", "scipy", "sklearn", "pycocoevalcap", "h5py", "jgo")
+    blocker = f"import sys\nfor name in {heavy!r}: sys.modules[name] = None"
+    done = vlhyper("score", "vqa", "--annotations", files["a"], "--predictions", files["p"], "--json", prelude=blocker)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["metrics"]["overall"] == 50.0
+
+
+def test_faults_are_one_line_and_exit_code_2(files, tmp_path):
+    (tmp_path / "b.json").write_text('[{"question_id": 1, "answer": 7}]')
+    done = vlhyper("score", "vqa", "--annotations", files["a"], "--predictions", str(tmp_path / "b.json"))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == f"vlhyper: {tmp_path}/b.json: record 0: 'answer' is 7; it must be a text, in quotes\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["score", "vqa"], "needs --predictions"),
+        (["score", "vqa", "--predictions", "p.json"], "needs --annotations"),
+        (["score", "gqa", "--predictions", "p.json", "--variant", "x"], "takes no --variant"),
+        (["score", "vqa", "--submission", "p.json"], "needs --questions"),
+    ],
+)
+def test_what_is_missing_is_named(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        run(arguments)
+
+
+def test_starts_in_well_under_a_second(files):
+    """Measured against starting Python itself, for a loaded machine slows both."""
+    began = time.monotonic()
+    vlhyper("score", "vqa", "--annotations", files["a"], "--predictions", files["p"], "--json")
+    ours = time.monotonic() - began
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import typer, json, rich.console"], check=True)
+    assert ours < 10 * (time.monotonic() - began)

@@ -1,0 +1,158 @@
+"""Oracle: scikit-learn and scipy on labels read by hand, and the real GLUE files."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlhyper.errors import UserError
+from vlhyper.metrics import f1, label_accuracy, matthews, pearson, score, spearman
+from vlhyper.metrics.labels import LABEL_TASKS, read_grade
+
+from .vqa_cases import write
+
+PAIR = ("not_equivalent", "equivalent")
+
+
+def lines(path, records):
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return str(path)
+
+
+def test_a_text_that_is_no_label_is_wrong():
+    gold = ["equivalent", "equivalent", "not_equivalent", "not_equivalent"]
+    given = ["equivalent ", "Equivalent", "not_equivalent", "maybe"]
+    assert label_accuracy(given, gold) == 50.0
+    # One right and one missed positive, and "maybe" counts as a false alarm: F1 = 2 / (2 + 1 + 1).
+    assert f1(given, gold, PAIR) == 50.0
+    assert matthews(given, gold, PAIR) == 0.0
+    assert f1(["x"], ["not_equivalent"], PAIR) == 0.0
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
+def test_f1_and_matthews_by_their_formulas(pairs):
+    given, gold = ([PAIR[value] for value in column] for column in zip(*pairs, strict=True))
+    hits = sum(guess and right for guess, right in pairs)
+    alarms, misses = (
+        sum(guess and not right for guess, right in pairs),
+        sum(right and not guess for guess, right in pairs),
+    )
+    rest = len(pairs) - hits - alarms - misses
+    expected = 200 * hits / (2 * hits + alarms + misses) if hits + alarms + misses else 0.0
+    assert f1(given, gold, PAIR) == pytest.approx(expected)
+    product = (hits + alarms) * (hits + misses) * (rest + alarms) * (rest + misses)
+    expected = 100 * (hits * rest - alarms * misses) / math.sqrt(product) if product else 0.0
+    assert matthews(given, gold, PAIR) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "grade"),
+    [("3.8", 3.8), (" 0 ", 0.0), ("5.0", 5.0), ("5.2", -1.0), ("-0.5", -1.0), ("nan", -1.0), ("inf", -1.0), ("", -1.0)],
+)
+def test_grades_are_numbers_from_0_to_5(text, grade):
+    assert read_grade(text) == grade
+
+
+def test_correlations():
+    gold = [0.0, 1.0, 2.0, 5.0]
+    assert pearson(["0.0", "1.0", "2.0", "5.0"], gold) == pytest.approx(100)
+    assert spearman(["1", "2", "3", "4"], gold) == pytest.approx(100)
+    assert pearson(["0", "1", "2", "no grade"], gold) < 0
+    assert math.isnan(pearson(["1.0"] * 4, gold))
+
+
+def test_snli_ve_by_label_without_pairs_that_have_no_majority(tmp_path):
+    labels = {"1.jpg#0": "neutral", "1.jpg#1": "entailment", "2.jpg#0": "-", "2.jpg#1": "entailment"}
+    path = lines(tmp_path / "a.jsonl", [{"pairID": pair, "gold_label": label} for pair, label in labels.items()])
+    predictions = [{"pairID": pair, "prediction": "entailment"} for pair in labels]
+    report = score("snli-ve", predictions=predictions, annotations=path)
+    assert report.metrics == {"accuracy": pytest.approx(200 / 3), "per_label": {"entailment": 100.0, "neutral": 0.0}}
+    assert (report.n, report.clusters) == (3, ["1.jpg", "1.jpg", "2.jpg"])
+    assert list(report.skipped) == ["per_label/contradiction"]
+    assert score("snli-ve", predictions=predictions[:2] + predictions[3:], annotations=path).n == 3
+
+
+def test_snli_ve_sample(shared):
+    records = [json.loads(line) for line in (shared / "snli_ve/sample.jsonl").read_text().split("\n") if line]
+    right = [{"pairID": record["pairID"], "prediction": record["gold_label"]} for record in records]
+    assert score("snli-ve", predictions=right, annotations=shared / "snli_ve/sample.jsonl").metrics["accuracy"] == 100.0
+
+
+@pytest.mark.parametrize(
+    ("task", "path", "figures"),
+    [
+        ("glue:cola", "glue/CoLA/in_domain_dev.tsv", {"matthews": 100.0}),
+        ("glue:sst2", "glue/SST-2/dev.tsv", {"accuracy": 100.0}),
+        ("glue:mrpc", "glue/MRPC/dev.tsv", {"accuracy": 100.0, "f1": 100.0}),
+        ("glue:stsb", "glue/STS-B/dev.tsv", {"pearson": 100.0, "spearman": 100.0}),
+        ("glue:qnli", "glue/QNLI/dev_first600.tsv", {"accuracy": 100.0}),
+        ("glue:rte", "glue/RTE/dev.tsv", {"accuracy": 100.0}),
+        ("glue:qqp", "glue/mtdnn_samples/QQP/dev.tsv", {"accuracy": 100.0}),
+        ("glue:mnli", "glue/mtdnn_samples/MNLI/dev_matched.tsv", {"accuracy": 100.0}),
+        ("boolq", "glue/FewGLUE/BoolQ/train.jsonl", {"accuracy": 100.0}),
+        ("cb", "glue/FewGLUE/CB/train.jsonl", {"accuracy": 100.0}),
+    ],
+)
+def test_every_task_reads_its_real_file(shared, task, path, figures):
+    from vlhyper.metrics.label_files import read_labels
+
+    gold = read_labels(task.removeprefix("glue:"), str(shared / path))
+    predictions = [{"id": key, "prediction": str(value)} for key, value in gold.items()]
+    report = score(task, predictions=predictions, annotations=shared / path)
+    assert {name: report.metrics[name] for name in figures} == pytest.approx(figures)
+    assert report.n == len(gold) > 0
+    rows = score(task, predictions=[str(value) for value in gold.values()], annotations=shared / path)
+    assert rows.metrics == report.metrics
+
+
+def test_labels_come_as_numbers_words_or_truth_values(tmp_path):
+    for task, value, label in (("boolq", True, "True"), ("cb", 1, "contradiction"), ("imdb", "pos", "positive")):
+        path = write(tmp_path / "a.json", [{"idx": 7, "label": value}, {"idx": 8, "label": label}])
+        predictions = [{"id": 7, "prediction": label}, {"id": "8", "prediction": label}]
+        assert score(task, predictions=predictions, annotations=path).metrics["accuracy"] == 100.0
+
+
+def test_imdb_folder_csv_and_parquet(tmp_path):
+    for label in ("neg", "pos"):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "0_9.txt").write_text("fine")
+    answers = [{"id": "neg/0_9", "prediction": "negative"}, {"id": "pos/0_9", "prediction": "negative"}]
+    assert score("imdb", predictions=answers, annotations=tmp_path).metrics["accuracy"] == 50.0
+    (tmp_path / "a.csv").write_text('text,label\n"a, b",1\nc,0\n')
+    assert (
+        score("imdb", predictions=["positive", "positive"], annotations=tmp_path / "a.csv").metrics["accuracy"] == 50.0
+    )
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pytest.importorskip("pyarrow").table({"text": ["x", "y"], "label": [1, 0]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    report = score("imdb", predictions=["positive", "negative"], annotations=tmp_path / "a.parquet")
+    assert report.metrics["accuracy"] == 100.0
+
+
+def test_broken_lines_of_qqp_are_passed_over_and_no_others(tmp_path):
+    table = "id\tquestion1\tquestion2\tis_duplicate\n5\ta\tb\t1\n6\tbroken\n"
+    (tmp_path / "a.tsv").write_text(table)
+    report = score("glue:qqp", predictions=[{"id": 5, "prediction": "duplicate"}], annotations=tmp_path / "a.tsv")
+    assert report.n == 1
+    (tmp_path / "b.tsv").write_text("id\tsentence1\tsentence2\tlabel\n5\ta\tb\t1\n6\tbroken\n")
+    with pytest.raises(UserError, match="line 3: has 2 columns where the header has 4"):
+        score("paws", predictions=["equivalent"], annotations=tmp_path / "b.tsv")
+
+
+def test_figures_of_each_task_are_those_of_the_benchmarks():
+    own = {name: task.figures for name, task in LABEL_TASKS.items() if task.figures != ("accuracy",)}
+    assert own == {
+        "cola": ("matthews",),
+        "mrpc": ("accuracy", "f1"),
+        "qqp": ("accuracy", "f1"),
+        "stsb": ("pearson", "spearman"),
+    }
+
+
+def test_a_figure_without_a_value_is_skipped(tmp_path):
+    path = write(tmp_path / "a.json", [{"id": 1, "score": 3.0}, {"id": 2, "score": 3.5}])
+    report = score("glue:stsb", predictions=["1.0", "1.0"], annotations=path)
+    assert report.metrics == {}
+    assert set(report.skipped) == {"pearson", "spearman"}

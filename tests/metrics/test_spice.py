@@ -1,0 +1,85 @@
+"""Oracle: the official jar's scores of 150 COCO images, with every category."""
+
+import json
+import math
+import zipfile
+
+import pytest
+
+from vlhyper.errors import JobError
+from vlhyper.metrics import caption_scores, ptb_tokenize, spice
+from vlhyper.metrics.programs import Programs, Unavailable
+
+
+@pytest.fixture
+def parser():
+    try:
+        return spice.parser_jars()
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache of this test's own, with the parser where it is."""
+    monkeypatch.setenv("VLHYPER_CORENLP", str(spice.parser_folder()))
+    monkeypatch.setenv("VLHYPER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "spice-parses"
+
+
+def test_without_its_parser_the_message_says_the_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("VLHYPER_CORENLP", str(tmp_path))
+    (tmp_path / "rhino-1.7.15.jar").write_bytes(b"")
+    report = caption_scores(["a dog"], [["A dog."]], "spice,rouge")
+    assert list(report.metrics) == ["ROUGE-L"]
+    assert "stanford-corenlp-3.6.0.jar" in report.skipped["SPICE"]
+    assert "rhino-1.7.15" not in report.skipped["SPICE"]
+    assert "vlhyper setup spice" in report.skipped["SPICE"]
+
+
+def test_cache_folder_is_the_users(tmp_path, monkeypatch):
+    monkeypatch.delenv("VLHYPER_CACHE", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert spice.cache_home() == tmp_path / "vlhyper"
+    monkeypatch.setenv("VLHYPER_CACHE", str(tmp_path / "own"))
+    assert spice.cache_home() == tmp_path / "own"
+
+
+def test_runs_without_the_cache_where_that_fails(tmp_path, monkeypatch, capsys):
+    """A parser that is only a name: both runs are made, the second without the cache."""
+    for name in spice.NEEDED:
+        with zipfile.ZipFile(tmp_path / name, "w"):
+            pass
+    monkeypatch.setenv("VLHYPER_CORENLP", str(tmp_path))
+    monkeypatch.setenv("VLHYPER_CACHE", str(tmp_path / "cache"))
+    commands = []
+    monkeypatch.setattr(Programs, "run", lambda self, command: commands.append(command) or fail())
+    with pytest.raises(JobError, match="broken"):
+        spice.spice(["a dog"], [["a dog"]])
+    assert ["-cache" in command for command in commands] == [True, False]
+    assert "without its cache" in capsys.readouterr().err
+
+
+def fail():
+    raise JobError("broken")
+
+
+def test_golden_images_and_cached_parses(parser, cache, shared):
+    items = json.loads((shared / "golden/golden_spice.json").read_text())["items"][:6]
+    texts = [text for item in items for text in (item["caption"], *item["references"])]
+    tokens = ptb_tokenize(texts)
+    captions = [tokens[item["caption"]] for item in items]
+    references = [[tokens[text] for text in item["references"]] for item in items]
+    found = spice.spice(captions, references)
+    for item, categories in zip(items, found.categories, strict=True):
+        right = {name: numbers(values) for name, values in item["spice"].items()}
+        assert {name: numbers({key: categories[name][key] for key in right[name]}) for name in right} == right
+    assert found.score == pytest.approx(sum(item["spice"]["All"]["f"] for item in items) / len(items), abs=1e-15)
+    assert (cache / "data.mdb").stat().st_size > 8192
+    again = spice.spice(captions, references)
+    assert [again.score, again.scores] == [found.score, found.scores]
+
+
+def numbers(values):
+    return {key: None if value is None or math.isnan(value) else value for key, value in values.items()}
