@@ -45,9 +45,10 @@ def build_app() -> typer.Typer:
     return app
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Run one command in this process, as a shell would, with errors left as exceptions."""
-    typer.main.get_command(build_app()).main(list(arguments), prog_name="vlhyper", standalone_mode=False)
+def run(arguments: Sequence[str]) -> int | None:
+    """Run one command in this process, with errors left as exceptions; gives the exit code a command asked for."""
+    code: int | None = typer.main.get_command(build_app()).main(list(arguments), "vlhyper", standalone_mode=False)
+    return code
 
 
 def main() -> None:

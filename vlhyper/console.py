@@ -58,7 +58,9 @@ def _rich_bar(label: str, total: int | None, unit: str, start: int, every: float
         task = display.add_task(label, total=total, completed=start, note="")
 
         def bar(done: int = 1, note: str = "") -> None:
-            display.update(task, advance=done, **({"note": note} if note else {}))
+            display.advance(task, done)
+            if note:
+                display.update(task, note=note)
 
         yield bar
 

@@ -100,6 +100,15 @@ def find_features(config: RunConfig) -> FeatureSet | None:
     return features
 
 
+def stated(config: RunConfig, features: FeatureSet | None) -> RunConfig:
+    """The config with what its feature files are written into it, so that a run refuses all others from then on."""
+    if features is None:
+        return config
+    found = {"tokens": features.tokens, "width": features.width}
+    found |= {key: features.meta[key] for key in ("encoder", "weights_sha256")}
+    return config.model_copy(update={"features": config.features.model_copy(update=found)})
+
+
 def model_inputs(config: RunConfig, features: FeatureSet | None) -> Inputs:
     """What the model is made for: the config's tasks and the grid the feature files hold."""
     if features is None:

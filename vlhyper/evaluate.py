@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 
 from vlhyper.config import RunConfig, load_config
-from vlhyper.console import progress
+from vlhyper.console import progress, say
 from vlhyper.data import Collator, TaskRows, find_features, load_split, load_tokenizer, to_device
 from vlhyper.errors import UserError, nearest
 from vlhyper.files import read_json, write_json
@@ -46,7 +47,10 @@ def answer(
             texts = collator.tokenizer.batch_decode(tokens, skip_special_tokens=True)
             answers.update(zip(part["id"], (text.strip() for text in texts), strict=True))
             bar(len(texts))
-    return dict(gather_object(list(answers.items()))) if state.num_processes > 1 else answers
+    if state.num_processes == 1:
+        return answers
+    parts = dict(gather_object(list(answers.items())))
+    return {id: parts[id] for id in rows.rows["id"] if id in parts}
 
 
 def _sample(size: int, sample: int | None) -> list[int]:
@@ -60,7 +64,12 @@ def _row(columns: Mapping[str, list[Any]], place: int) -> dict[str, Any]:
 
 
 def score_answers(
-    config: RunConfig, name: str, split: str, answers: Answers, predictions: Path, caption_metrics: str | None = None
+    config: RunConfig,
+    rows: TaskRows,
+    split: str,
+    answers: Answers,
+    predictions: Path,
+    caption_metrics: str | None = None,
 ) -> Report | None:
     """Write answers in the task's official format and score them against the split's own files.
 
@@ -70,19 +79,42 @@ def score_answers(
     Returns:
         None where no scorer knows the task (VG-QA) or the split has no public answers (VQA test).
     """
-    task, manifest = config.task(name), config.manifest(name)
+    task = rows.task
     write_json(predictions, task.submit(answers))
-    truth = truth_files(task, manifest, split)
-    if truth is None:
+    truth = truth_files(task, config.manifest(rows.name), split)
+    if truth is None or not any(rows.rows["targets"]):
         return None
     if task.scorer == "caption" and caption_metrics:
         truth["metrics"] = caption_metrics
-    return score(task.scorer, predictions=predictions, partial=True, **truth)
+    with tempfile.TemporaryDirectory() as folder:
+        for role, paths in truth.items():
+            if isinstance(paths, tuple):
+                truth[role] = one_file(paths, Path(folder) / f"{role}.json")
+        return score(task.scorer, predictions=predictions, partial=True, **truth)
+
+
+def one_file(paths: Sequence[Path], joined: Path) -> Path:
+    """The file itself, or `joined` with the records of several: scorers take one."""
+    if len(paths) == 1:
+        return paths[0]
+    write_json(joined, reduce(_merged, map(read_json, paths)))
+    return joined
+
+
+def _merged(one: Any, other: Any) -> Any:
+    """Two files of one layout: lists of records, objects by id, or objects that hold lists of records."""
+    if isinstance(one, list):
+        return one + other
+    lists = {key: value + other[key] for key, value in one.items() if isinstance(value, list) and key in other}
+    return {**one, **other, **lists}
 
 
 def truth_files(task: Task, manifest: Manifest, split: str) -> dict[str, Any] | None:
-    """The files and options with which the task's scorer scores a split; None where there is nothing to score with."""
-    files = {role: str(paths[0]) for role, paths in manifest.source(split).files.items() if paths}
+    """The files (a tuple of paths each) and options with which the task's scorer scores a split.
+
+    None where there is nothing to score with.
+    """
+    files = {role: paths for role, paths in manifest.source(split).files.items() if paths}
     if manifest.format == "vl-t5":
         # One file holds questions and answers; the scorers take it where the official one of the task stands.
         files = {"questions" if task.scorer == "gqa" else "annotations": files["questions"]}
@@ -101,17 +133,22 @@ def truth_files(task: Task, manifest: Manifest, split: str) -> dict[str, Any] | 
 def validate(
     config: RunConfig, model: VLHyperPELT, splits: Mapping[str, TaskRows], collator: Collator
 ) -> dict[str, float]:
-    """The figures of every task on its fixed validation sample, and their mean over the tasks as `mean`."""
+    """The figures of every task on its fixed validation sample, and their mean over the tasks as `mean`.
+
+    Under several processes the main one has them, the others have none.
+    """
     figures: dict[str, float] = {}
     means = []
     for name, rows in splits.items():
         decoding = Decoding(config.validation.beams, config.decoding(name).max_new_tokens)
         answers = answer(model, rows, collator, decoding, config.evaluation_batch, config.validation.sample)
+        if not PartialState().is_main_process:
+            continue
         split = config.tasks[name].validation
         assert split is not None
         with tempfile.TemporaryDirectory() as folder:
             wanted = ",".join(rows.task.figures).lower()
-            report = score_answers(config, name, split, answers, Path(folder) / "predictions.json", wanted)
+            report = score_answers(config, rows, split, answers, Path(folder) / "predictions.json", wanted)
         if report is not None:
             own = {figure: report.metrics[figure] for figure in rows.task.figures}
             figures.update({f"{name}.{figure}": value for figure, value in own.items()})
@@ -147,9 +184,11 @@ def evaluate_run(
         answers = answer(model, rows, collator, config.decoding(name), config.evaluation_batch)
         if state.is_main_process:
             path = run / "predictions" / f"{name}.{split}.json"
-            report = score_answers(config, name, config.split(name, split) or split, answers, path, caption_metrics)
+            report = score_answers(config, rows, config.split(name, split) or split, answers, path, caption_metrics)
             if report is not None:
                 reports[name] = report
+            else:
+                say(f"{name}: answers are in {path}; there is nothing to score them with")
     if state.is_main_process:
         add_scores(run / "scores.json", split, reports)
     return reports

@@ -17,7 +17,16 @@ from accelerate import Accelerator
 from vlhyper.checkpoints import fresh_seed, load_checkpoint, newest, save_checkpoint
 from vlhyper.config import RunConfig, TrainingConfig, differences, load_config, save_config
 from vlhyper.console import progress, say
-from vlhyper.data import Collator, find_features, grid_statistics, load_split, load_tokenizer, model_inputs, to_device
+from vlhyper.data import (
+    Collator,
+    find_features,
+    grid_statistics,
+    load_split,
+    load_tokenizer,
+    model_inputs,
+    stated,
+    to_device,
+)
 from vlhyper.errors import JobError, UserError
 from vlhyper.evaluate import validate
 from vlhyper.files import write_text
@@ -32,22 +41,18 @@ def train(config: RunConfig, run: Path) -> None:
     Raises UserError for input that can't be used, before the first step, and JobError where the loss is lost.
     """
     settings = config.training
-    accelerator = Accelerator(
-        mixed_precision="no" if settings.precision == "fp32" else settings.precision,
-        gradient_accumulation_steps=settings.accumulation,
-        log_with="tensorboard",
-        project_dir=run,
-    )
+    accelerator = accelerate(settings, run)
     if settings.batch % (settings.accumulation * accelerator.num_processes):
         raise UserError(
             f"training.batch {settings.batch} can't be shared by {accelerator.num_processes} processes × "
             f"{settings.accumulation} micro-batches; choose a multiple"
         )
+    features = find_features(config)
+    config = stated(config, features)
     if accelerator.is_main_process:
         claim(run, config)
     accelerator.wait_for_everyone()
 
-    features = find_features(config)
     rows = load_split(config, {name: entry.train for name, entry in config.tasks.items()}, features)
     validation = {name: entry.validation for name, entry in config.tasks.items() if entry.validation}
     held_out = load_split(config, validation, features) if config.validation.every else {}
@@ -112,12 +117,25 @@ def train(config: RunConfig, run: Path) -> None:
                     done.best, done.best_step = figures["mean"], done.step
                     if accelerator.is_main_process:
                         model.save_pretrained(run)
-            elif last and not held_out and accelerator.is_main_process:
+            if last and done.best is None and accelerator.is_main_process:
                 model.save_pretrained(run)
             if keep and accelerator.is_main_process:
                 save_checkpoint(run, model, optimizer.optimizer, done)
             bar(note=log.note)
     accelerator.end_training()
+
+
+def accelerate(settings: TrainingConfig, run: Path) -> Accelerator:
+    """Processes, devices and number formats. Raises UserError for a format that this machine does not compute in."""
+    try:
+        return Accelerator(
+            mixed_precision="no" if settings.precision == "fp32" else settings.precision,
+            gradient_accumulation_steps=settings.accumulation,
+            log_with="tensorboard",
+            project_dir=run,
+        )
+    except ValueError as error:
+        raise UserError(f"training.precision {settings.precision}: {error}; bf16 and fp32 run everywhere") from None
 
 
 def learning_rate(settings: TrainingConfig, step: int) -> float:
@@ -154,8 +172,9 @@ class Log:
         accelerator.init_trackers("tensorboard")
         if accelerator.is_main_process and self.path.exists():
             # What a killed run wrote after its last checkpoint is going to be written again.
-            lines = [line for line in self.path.read_text().splitlines() if json.loads(line)["step"] <= first_step]
-            write_text(self.path, "".join(f"{line}\n" for line in lines))
+            lines = self.path.read_text().splitlines(keepends=True)
+            whole = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= first_step]
+            write_text(self.path, "".join(whole))
 
     def add(self, task: str, loss: torch.Tensor) -> None:
         self.losses.setdefault(task, []).append(loss)

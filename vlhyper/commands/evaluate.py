@@ -27,7 +27,8 @@ def command(
         for figure, value in report.metrics.items()
         if isinstance(value, float)
     ]
-    print_table(("task", "metric", "score"), rows, title=f"{run}, split {split}")
+    if rows:
+        print_table(("task", "metric", "score"), rows, title=f"{run}, split {split}")
     for name, report in reports.items():
         for figure, why in report.skipped.items():
             typer.echo(f"{name}: {figure} was skipped: {why}", err=True)
