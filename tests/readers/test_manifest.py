@@ -85,6 +85,7 @@ def test_labels_are_text_whatever_yaml_makes_of_them():
         (changed(format="karpathy", splits={"val": {"files": {"annotations": "a"}}}), "format karpathy needs 'subset'"),
         (changed(fields={"a": 1}), "split val: format vqa does not know 'fields'"),
         (changed(format="gqa", answers="raw", splits=GQA), "split val: format gqa does not know 'answers'"),
+        ({**MINE, "name": "mine: a/b"}, "name: string should match pattern"),
         (split(subset="val"), "'subset' and the files 'karpathy' belong together"),
         (split(part="half"), "splits.val.part: input should be 'first-half'"),
         (split(count=0), "splits.val.count: input should be greater than 0"),

@@ -45,6 +45,7 @@ def test_a_changed_file_is_read_anew(put, manifest, tmp_path):
     put("q.json", [question(1), question(3)])
     os.utime(path, ns=(time.time_ns(), time.time_ns() + 5))
     assert load_rows(mine, "train", tmp_path / "cache")["id"][:] == ["1", "3"]
+    assert len(list((tmp_path / "cache").iterdir())) == 1, "rows of an earlier state are left"
 
 
 def test_a_changed_chunk_of_a_folder_is_read_anew(put, manifest, tmp_path):
@@ -65,6 +66,13 @@ def test_other_options_are_other_rows(put, manifest, tmp_path):
         for word in ("no", "yes")
     ]
     assert [rows[0]["targets"] for rows in labels] == [["no"], ["yes"]]
+
+
+def test_data_sets_do_not_drive_each_other_out(put, manifest, tmp_path):
+    for name in ("a.json", "b.json"):
+        put(name, [question(1)])
+        load_rows(manifest("vl-t5", {"questions": name}), "train", tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
 def test_parts_share_one_reading_and_are_disjoint(many, tmp_path):

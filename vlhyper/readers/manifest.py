@@ -76,7 +76,8 @@ class Split(Strict):
 
 
 class Manifest(Strict):
-    name: str
+    # It begins the name of a file.
+    name: str = Field(pattern=r"^[\w.-]+$")
     about: str = ""
     licence: str = ""
     homepage: str = ""

@@ -43,7 +43,7 @@ def load_rows(manifest: Manifest, split: str, cache_dir: str | Path | None = Non
     from datasets import Dataset
 
     source, settings = manifest.source(split), manifest.split(split)
-    path = Path(cache_dir or cache_folder()) / f"{manifest.name}-{_key(manifest, source)}.arrow"
+    path = _arrow_file(Path(cache_dir or cache_folder()), manifest, source)
     where = f"{manifest.name}, split {split}"
     if not path.exists():
         if lacking := manifest.missing(split):
@@ -62,11 +62,15 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vlhyper" / "rows"
 
 
-def _key(manifest: Manifest, source: Source) -> str:
-    """Same files (path, size, time of change), same options, same reader: same key."""
-    files = {role: [_identity(path) for path in paths] for role, paths in source.files.items()}
-    told = [READER_VERSION, manifest.format, source.options, files]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:20]
+def _arrow_file(folder: Path, manifest: Manifest, source: Source) -> Path:
+    """Its name tells what was read (paths and options), then in which state (sizes, times of change, reader)."""
+    paths = {role: list(map(str, given)) for role, given in source.files.items()}
+    state = [READER_VERSION, [_identity(path) for path in source.all_paths]]
+    return folder / f"{manifest.name}-{_digest([manifest.format, source.options, paths])}-{_digest(state)}.arrow"
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _identity(path: Path) -> list[Any]:
@@ -98,6 +102,9 @@ def _write(path: Path, rows: Iterator[Row], texts: tuple[str, ...], where: str, 
         if not hashes:
             raise UserError(f"{where}: the files hold no row for this split; are they those of the split?")
         _refuse_doubles(part, hashes, where)
+    # Rows of an earlier state of the same files serve nobody any more; a process that has them mapped keeps them.
+    for stale in set(path.parent.glob(f"{path.stem.rpartition('-')[0]}-*.arrow")) - {path}:
+        stale.unlink(missing_ok=True)
 
 
 def _encoded(batch: list[Row], schema: pa.Schema, where: str) -> pa.RecordBatch:
