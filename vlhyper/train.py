@@ -41,7 +41,12 @@ def train(config: RunConfig, run: Path) -> None:
     Raises UserError for input that can't be used, before the first step, and JobError where the loss is lost.
     """
     settings = config.training
-    accelerator = accelerate(settings, run)
+    accelerator = Accelerator(
+        mixed_precision="no" if settings.precision == "fp32" else settings.precision,
+        gradient_accumulation_steps=settings.accumulation,
+        log_with="tensorboard",
+        project_dir=run,
+    )
     if settings.batch % (settings.accumulation * accelerator.num_processes):
         raise UserError(
             f"training.batch {settings.batch} can't be shared by {accelerator.num_processes} processes × "
@@ -123,19 +128,6 @@ def train(config: RunConfig, run: Path) -> None:
                 save_checkpoint(run, model, optimizer.optimizer, done)
             bar(note=log.note)
     accelerator.end_training()
-
-
-def accelerate(settings: TrainingConfig, run: Path) -> Accelerator:
-    """Processes, devices and number formats. Raises UserError for a format that this machine does not compute in."""
-    try:
-        return Accelerator(
-            mixed_precision="no" if settings.precision == "fp32" else settings.precision,
-            gradient_accumulation_steps=settings.accumulation,
-            log_with="tensorboard",
-            project_dir=run,
-        )
-    except ValueError as error:
-        raise UserError(f"training.precision {settings.precision}: {error}; bf16 and fp32 run everywhere") from None
 
 
 def learning_rate(settings: TrainingConfig, step: int) -> float:
