@@ -78,16 +78,12 @@ def save_small_t5(folder: Path, dropout: float) -> None:
 def fresh_process() -> Iterator[None]:
     """accelerate keeps its settings for the life of a process; a test that trains starts and leaves without any."""
     import torch
-    from accelerate.state import AcceleratorState, GradientState
-
-    def forget() -> None:
-        AcceleratorState._reset_state(reset_partial_state=True)
-        GradientState._reset_state()
+    from run_cases import forget_accelerate
 
     threads = torch.get_num_threads()
     # One thread, as `run_cases.start` sets it for programs.
     torch.set_num_threads(1)
-    forget()
+    forget_accelerate()
     yield
-    forget()
+    forget_accelerate()
     torch.set_num_threads(threads)

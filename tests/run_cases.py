@@ -72,6 +72,13 @@ def losses(run: Path) -> dict[int, dict[str, float]]:
     return log_lines(run, "loss")
 
 
+def forget_accelerate() -> None:
+    from accelerate.state import AcceleratorState, GradientState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+
+
 if __name__ == "__main__":
     # Several commands in one start: every process of a launcher imports torch but once.
     from vlhyper.cli import run
