@@ -2,10 +2,14 @@
 
     python -m vlhyper.world.pretrain_t5 --out t5
 
-It answers questions about written scenes, captions them, and fills gaps in them told twice. Pairs of colour and shape
+It answers questions about written scenes, captions them, and fills gaps in scenes told twice. Pairs of colour and shape
 in UNSEEN_PAIRS never occur. At this size T5 learns to bind (which colour belongs to which shape) only if the steps fit
 its unusual scales: attention logits are not divided by the square root of the head width, so query weights are that
 much smaller and need that much smaller steps; embeddings have deviation 1 and need larger ones.
+
+The shipped model is this command's: 5,000 steps, 16 minutes of one core. It answers 99.0 % of new questions about
+scenes of seen pairs and 99.3 % where pairs are unseen (counting 88 and 91 %, statements of entailment 95 and 97 %, all
+other kinds above 98 %).
 """
 
 from __future__ import annotations
