@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import threading
+from typing import ClassVar
 
 import pytest
 
@@ -19,7 +20,7 @@ class Server(http.server.BaseHTTPRequestHandler):
     """Serves CONTENT, ranges too, and breaks off the first `breaks` answers half way."""
 
     breaks = 0
-    asked: list[str | None] = []
+    asked: ClassVar[list[str | None]] = []
 
     def do_GET(self):
         if self.path != PATH:

@@ -10,20 +10,19 @@ from vlhyper.errors import JobError
 from vlhyper.metrics import caption_scores, ptb_tokenize, spice
 from vlhyper.metrics.programs import Programs, Unavailable
 
-
-@pytest.fixture
-def parser():
-    try:
-        return spice.parser_jars()
-    except Unavailable as reason:
-        pytest.skip(str(reason))
+# Where the user has it: asked before any test is given a cache folder of its own.
+PARSER = spice.parser_folder()
 
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """A cache of this test's own, with the parser where it is."""
-    monkeypatch.setenv("VLHYPER_CORENLP", str(spice.parser_folder()))
+    """A cache of this test's own, with the parser where the user has it."""
+    monkeypatch.setenv("VLHYPER_CORENLP", str(PARSER))
     monkeypatch.setenv("VLHYPER_CACHE", str(tmp_path / "cache"))
+    try:
+        spice.parser_jars()
+    except Unavailable as reason:
+        pytest.skip(str(reason))
     return tmp_path / "cache" / "spice-parses"
 
 
@@ -65,20 +64,25 @@ def fail():
     raise JobError("broken")
 
 
-def test_golden_images_and_cached_parses(parser, cache, shared):
+def test_golden_images_and_cached_parses(cache, shared):
     items = json.loads((shared / "golden/golden_spice.json").read_text())["items"][:6]
     texts = [text for item in items for text in (item["caption"], *item["references"])]
     tokens = ptb_tokenize(texts)
     captions = [tokens[item["caption"]] for item in items]
     references = [[tokens[text] for text in item["references"]] for item in items]
+    # A caption without a word must shift none of the others.
+    captions.insert(3, "")
+    references.insert(3, ["", "a dog"])
     found = spice.spice(captions, references)
+    assert found.scores.pop(3) == found.categories.pop(3)["All"]["f"] == 0.0
     for item, categories in zip(items, found.categories, strict=True):
         right = {name: numbers(values) for name, values in item["spice"].items()}
         assert {name: numbers({key: categories[name][key] for key in right[name]}) for name in right} == right
-    assert found.score == pytest.approx(sum(item["spice"]["All"]["f"] for item in items) / len(items), abs=1e-15)
+    assert found.score == pytest.approx(sum(item["spice"]["All"]["f"] for item in items) / (len(items) + 1), abs=1e-15)
     assert (cache / "data.mdb").stat().st_size > 8192
     again = spice.spice(captions, references)
-    assert [again.score, again.scores] == [found.score, found.scores]
+    assert again.score == found.score
+    assert again.scores[:3] + again.scores[4:] == found.scores
 
 
 def numbers(values):
