@@ -120,6 +120,15 @@ def test_a_file_cut_short_is_named(tmp_path, make):
         open_features(tmp_path / "f.h5")
 
 
+def test_a_file_cut_short_after_it_was_opened_is_named(tmp_path, make):
+    make(tmp_path / "f.h5", ["a", "b"])
+    found = open_features(tmp_path / "f.h5")
+    with (tmp_path / "f.h5").open("r+b") as file:
+        file.truncate(100)
+    with pytest.raises(UserError, match=r"f\.h5: "):
+        found.read(["b"])
+
+
 def _read_in_child(features, image, queue):
     queue.put(features.read([image]))
 

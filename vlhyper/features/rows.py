@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import weakref
+import mmap
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,8 +24,9 @@ def open_rows(path: Path, dataset: str, dtype: np.dtype[Any]) -> Rows:
     offsets = plain_offsets(data) if data.dtype == dtype else None
     if offsets is None:
         return _LibraryRows(path, data)
+    shape = data.shape[1:]
     file.close()
-    return _PlainRows(path, offsets)
+    return _PlainRows(path, offsets, shape, dtype)
 
 
 def open_hdf5(path: Path) -> h5py.File:
@@ -64,22 +64,21 @@ def plain_offsets(data: h5py.Dataset) -> np.ndarray | None:
 
 
 class _PlainRows:
-    """One `preadv` a row into the caller's memory; no file position, so threads and forked children may share it."""
+    """Rows copied out of the mapped file; no file position, so threads and forked children may share it."""
 
-    def __init__(self, path: Path, offsets: np.ndarray) -> None:
-        self.path = path
+    def __init__(self, path: Path, offsets: np.ndarray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.offsets = offsets.tolist()
-        self.file = os.open(path, os.O_RDONLY)
-        weakref.finalize(self, os.close, self.file)
+        self.shape, self.dtype, self.count = shape, dtype, int(np.prod(shape))
+        size = self.count * dtype.itemsize
+        # Reading a mapped file behind its end kills the process, so that is looked for first.
+        if max(self.offsets, default=0) + size > path.stat().st_size:
+            raise UserError(f"{path}: the file ends inside its rows; it was cut short: make or copy it again")
+        with path.open("rb") as file:
+            self.map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
 
     def read_into(self, row: int, out: np.ndarray) -> None:
-        view = out.reshape(-1).view(np.uint8).data
-        done, start = 0, self.offsets[row]
-        while done < len(view):
-            count = os.preadv(self.file, [view[done:]], start + done)
-            if count == 0:
-                raise UserError(f"{self.path}: the file ends inside row {row}; it was cut short: make or copy it again")
-            done += count
+        values = np.frombuffer(self.map, self.dtype, self.count, self.offsets[row])
+        out[...] = values.reshape(self.shape)
 
 
 class _LibraryRows:
