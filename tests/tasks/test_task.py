@@ -79,7 +79,7 @@ def test_a_row_without_targets_has_no_draw():
     [
         ("vqa", {"question_id": 458752000, "answer": "red"}),
         ("okvqa", {"question_id": 458752000, "answer": "red"}),
-        ("vg_qa", {"question_id": "458752000", "answer": "red"}),
+        ("vg_qa", {"question_id": 458752000, "answer": "red"}),
         ("gqa", {"questionId": "458752000", "prediction": "red"}),
         ("caption", {"image_id": 458752000, "caption": "red"}),
         ("snli-ve", {"pairID": "458752000", "prediction": "red"}),
@@ -88,6 +88,11 @@ def test_a_row_without_targets_has_no_draw():
 )
 def test_submissions(task, record):
     assert TASKS[task].submit({"458752000": "red"}) == [record]
+
+
+@pytest.mark.parametrize(("task", "key"), [("vqa", "question_id"), ("vg_qa", "question_id"), ("caption", "image_id")])
+def test_ids_of_a_users_own_stay_text(task, key):
+    assert TASKS[task].submit({"vg_986768": "red"})[0][key] == "vg_986768"
 
 
 def test_decoding_is_that_of_the_peers():

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from vlhyper.tasks.task import Decoding, Submission, Task
+from vlhyper.tasks.task import Decoding, Submission, Task, numbered
 
 
 def submit(answers: Mapping[str, str]) -> Submission:
     """COCO's results file (captions_{split}_{name}_results.json)."""
-    return [{"image_id": int(id), "caption": caption} for id, caption in answers.items()]
+    return [{"image_id": numbered(id), "caption": caption} for id, caption in answers.items()]
 
 
 CAPTION = Task(

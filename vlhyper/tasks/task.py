@@ -50,6 +50,11 @@ class Task:
         return self.prompt.format_map(row)
 
 
+def numbered(id: str) -> int | str:
+    """An id as VQA's and COCO's files have it, a number; ids of a user's own that are none stay text."""
+    return int(id) if id.isascii() and id.isdigit() else id
+
+
 def target(row: Row, epoch: int, seed: int) -> str:
     """One of the row's targets, drawn in proportion to its weight.
 

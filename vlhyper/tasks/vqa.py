@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from vlhyper.tasks.task import Submission, Task
+from vlhyper.tasks.task import Submission, Task, numbered
 
 
 def submit(answers: Mapping[str, str]) -> Submission:
-    """What the VQA test server reads; its question ids are numbers."""
-    return [{"question_id": int(id), "answer": answer} for id, answer in answers.items()]
+    """What the VQA test server reads."""
+    return [{"question_id": numbered(id), "answer": answer} for id, answer in answers.items()]
 
 
 VQA = Task("vqa", "vqa question: {question}", "vqa", ("overall",), submit)
