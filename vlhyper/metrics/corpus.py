@@ -27,7 +27,7 @@ def bleu_of(sums: Any, order: int) -> Any:
 
 
 def meteor_sums(statistics: Sequence[Sequence[float]]) -> list[list[float]]:
-    """What METEOR sums over captions: the 23 numbers of each, the one chunk of a caption that matches wholly left out."""
+    """What METEOR sums over captions: the 23 numbers of each, but no chunk for a caption that matches wholly."""
     summed = []
     for numbers in statistics:
         length, reference, chunks, matched, matched_reference = (numbers[place] for place in (0, 1, 20, 21, 22))

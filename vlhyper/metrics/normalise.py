@@ -61,6 +61,7 @@ PYTHON2 = Dialect(
 PYTHON3 = Dialect(re.compile(r"\d,\d"), re.compile(r"\.(?!\d)"), str.lower, str.split, SPACES)
 
 
+@lru_cache(maxsize=1 << 18)
 def tidy(answer: str, dialect: Dialect = PYTHON2) -> str:
     """Line breaks and tabs become spaces, spaces at the ends go."""
     return answer.replace("\n", " ").replace("\t", " ").strip(dialect.spaces)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -77,7 +77,7 @@ def some(identifiers: Iterable[Any], most: int = 3) -> str:
 
 def field_of(record: Any, key: str, where: str) -> Any:
     """`record[key]`, or an error that names the place and the keys that are there."""
-    if not isinstance(record, Mapping):
+    if not isinstance(record, dict):
         raise UserError(f"{where}: {kind(record)} where an object with {key!r} is needed")
     if key not in record:
         raise UserError(f"{where}: has no {key!r}; its keys are {some(record, 6) or 'none'}")
@@ -118,18 +118,17 @@ def keyed_texts(
     """Predictions as {id: text}. Raises UserError for a record of another shape and for ids that stand twice."""
     found: dict[Key, str] = {}
     doubled: list[Key] = []
+    name = name_of(source)
     for index, record in enumerate(records_of(source, shape)):
-        where = f"{name_of(source)}: record {index}"
+        where = f"{name}: record {index}"
         identifier = as_id(field_of(record, id_key, where), id_key, where)
         if identifier in found:
             doubled.append(identifier)
-        found[identifier] = text_of(
-            field_of(record, text_key, f"{where} ({id_key} {named(identifier)})"), text_key, where
-        )
+        found[identifier] = text_of(field_of(record, text_key, where), text_key, where)
     if doubled:
         unique = list(dict.fromkeys(doubled))
         raise UserError(
-            f"{name_of(source)}: {len(unique)} ids stand more than once ({id_key} {some(unique)}); keep one record each"
+            f"{name}: {len(unique)} ids stand more than once ({id_key} {some(unique)}); keep one record each"
         )
     return found
 

@@ -12,7 +12,7 @@ from typing import Any
 from vlhyper.errors import UserError, nearest
 from vlhyper.metrics import bootstrap
 from vlhyper.metrics.labels import LABEL_TASKS
-from vlhyper.metrics.reading import Source, name_of
+from vlhyper.metrics.reading import Source, name_of, no_collection
 from vlhyper.metrics.report import Report
 
 # A scorer is imported when it is asked for: none waits for another's libraries.
@@ -62,7 +62,8 @@ def score(
     scorer = scorer_of(task)
     given: dict[str, Any] = {"questions": questions, "annotations": annotations, "split": split, **options}
     chosen = _chosen(task, scorer, given)
-    report = scorer(predictions, **chosen)
+    with no_collection():
+        report = scorer(predictions, **chosen)
     if confidence:
         report.extra["confidence"] = bootstrap.confidence(report)
     if against is not None:

@@ -8,7 +8,7 @@ out each of the ten in turn: 0, 30, 60, 90 or 100 for 0, 1, 2, 3 or more people.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from vlhyper.errors import UserError, nearest
 from vlhyper.metrics.normalise import PYTHON3, normalise_answer, strip_answer, tidy
@@ -20,20 +20,30 @@ ORDER = ("overall", "in_domain", "out_domain", "answer_type", "question_type")
 SHAPE = '[{"question_id": 458752000, "answer": "skateboard"}]'
 
 
+def _each(clean: Callable[[str], str], answers: Sequence[str]) -> list[str]:
+    """Every answer cleaned, each wording once: ten people mostly give three or four."""
+    table = {answer: clean(answer) for answer in set(answers)}
+    return [table[answer] for answer in answers]
+
+
 def _official(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
-    raw = [tidy(answer) for answer in answers]
+    raw = _each(tidy, answers)
     if len(set(raw)) > 1:
-        return normalise_answer(prediction), [normalise_answer(answer) for answer in answers]
+        return normalise_answer(prediction), _each(normalise_answer, answers)
     return tidy(prediction), raw
 
 
 def _vl_t5(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
-    human = [strip_answer(answer, PYTHON3) for answer in answers] if len(set(answers)) > 1 else list(answers)
-    return normalise_answer(prediction, PYTHON3), human
+    human = _each(_strip_python3, answers) if len(set(answers)) > 1 else list(answers)
+    return _normalise_python3(prediction), human
 
 
 def _lmms_eval(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
-    return normalise_answer(prediction, PYTHON3), [normalise_answer(answer, PYTHON3) for answer in answers]
+    return _normalise_python3(prediction), _each(_normalise_python3, answers)
+
+
+_normalise_python3 = partial(normalise_answer, dialect=PYTHON3)
+_strip_python3 = partial(strip_answer, dialect=PYTHON3)
 
 
 # official: GT-Vision-Lab/VQA; vl-t5: j-min/VL-T5 (also VL-Adapter, LAVIS); lmms-eval: its task vqav2 as of v0.6.

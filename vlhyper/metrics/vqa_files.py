@@ -77,7 +77,7 @@ def _columns(records: Sequence[Any], path: str, image_key: str, answer_key: str)
     for index, record in enumerate(records):
         where = f"{path}: record {index}"
         ids.append(whole_number(field_of(record, "question_id", where), "question_id", where))
-        answers.append(_answers(record, answer_key, f"{path}: question {ids[-1]}"))
+        answers.append(_answers(record, answer_key, path))
     doubled = [identifier for identifier, count in Counter(ids).items() if count > 1]
     if doubled:
         raise UserError(f"{path}: {len(doubled)} questions stand more than once ({some(doubled)})")
@@ -92,17 +92,23 @@ def _columns(records: Sequence[Any], path: str, image_key: str, answer_key: str)
     )
 
 
-def _answers(record: Mapping[str, Any], key: str, where: str) -> list[str]:
-    if "answers" not in record:
-        raise UserError(f"{where}: has no 'answers' of people; VQA accuracy needs them (LXMERT's files lack them)")
-    answers = record["answers"]
-    if not isinstance(answers, list) or not answers:
-        raise UserError(f"{where}: 'answers' is {shown(answers)}; it must be a list of about ten answers")
+def _answers(record: Mapping[str, Any], key: str, path: str) -> list[str]:
+    """The texts of a record's answers; its place is worded only for an error, for there are millions of answers."""
+    answers = record.get("answers")
     try:
-        texts = [answer if type(answer) is str else answer[key] for answer in answers]
+        texts = [answer if type(answer) is str else answer[key] for answer in answers or ()]
     except (KeyError, TypeError):
-        raise UserError(f"{where}: an answer has no {key!r}{_other_key(key)}") from None
-    return [text if type(text) is str else text_of(text, key, where) for text in texts]
+        raise UserError(
+            f"{path}: question {record['question_id']}: an answer has no {key!r}{_other_key(key)}"
+        ) from None
+    if set(map(type, texts)) == {str}:
+        return texts
+    where = f"{path}: question {record['question_id']}"
+    if answers is None:
+        raise UserError(f"{where}: has no 'answers' of people; VQA accuracy needs them (LXMERT's files lack them)")
+    if not texts or not isinstance(answers, list):
+        raise UserError(f"{where}: 'answers' is {shown(answers)}; it must be a list of about ten answers")
+    return [text_of(text, key, where) for text in texts]
 
 
 def _other_key(key: str) -> str:
