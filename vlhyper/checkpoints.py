@@ -56,7 +56,7 @@ def load_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer) -> Prog
         model.load_state(load_file(folder / "model.safetensors"), str(folder / "model.safetensors"))
         _load_moments(load_file(folder / "optimizer.safetensors"), model, optimizer)
         return Progress(**read_json(folder / "progress.json"))
-    except (SafetensorError, KeyError, TypeError) as error:
+    except (SafetensorError, FileNotFoundError, KeyError, TypeError) as error:
         raise UserError(f"{folder}: damaged checkpoint ({error}); remove this folder to begin the run anew") from None
 
 

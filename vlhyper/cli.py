@@ -67,9 +67,6 @@ def main() -> None:
     except UsageError as error:
         print(_usage_line(error), file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:
-        # `vlhyper ... | head` is no failure; _exit keeps Python from writing to the closed pipe once more.
-        os._exit(0)
     except (UserError, JobError, ModuleNotFoundError, OSError, MemoryError) as error:
         if debug:
             raise

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -30,17 +30,20 @@ CAPTION_METRICS = "bleu,cider"
 Scores = dict[str, dict[str, float]]
 
 
-def run_demo(out: Path, seed: int = 0, level: str = "easy") -> dict[str, Any]:
+def run_demo(
+    out: Path, seed: int = 0, level: str = "easy", sizes: Mapping[str, int] = SIZES, changes: Sequence[str] = ()
+) -> dict[str, Any]:
     """Do the whole job in the folder `out` and return what is also written to `out/demo.json`.
 
     `{"model": {task: {metric: value}}, "blind": {...}, "unseen": {"model": ..., "blind": ...}, "seconds": {stage: s}}`,
     scores × 100. The same seed on the same machine and number of threads gives the same scores.
+    `sizes` are images by split, `changes` overrides of the config, for a smaller or larger demo.
     Raises UserError for a folder that holds something else.
     """
     prepare(out)
     seconds: dict[str, float] = {}
     with _stage(seconds, "draw", "draw the miniature world and write its questions and captions"):
-        build(out / "world", seed, SIZES, level)
+        build(out / "world", seed, sizes, level)
     with _stage(seconds, "extract", "extract image features once, with the miniature CLIP"):
         extract(out)
     scores: dict[str, dict[str, Scores]] = {split: {} for split in SPLITS}
@@ -51,6 +54,7 @@ def run_demo(out: Path, seed: int = 0, level: str = "easy") -> dict[str, Any]:
                 f"model.backbone={tiny() / 't5'}",
                 f"features.mismatched={mismatched}",
                 f"training.seed={seed}",
+                *changes,
             ]
             train(load_config(out / CONFIG, overrides), out / system)
         with _stage(seconds, f"evaluate {system}", f"answer and score {' and '.join(SPLITS.values())}"):
