@@ -1,0 +1,167 @@
+"""What users type: commands, options, help, errors, exit codes."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+from run_cases import ENVIRONMENT, call
+
+from vlhyper.cli import build_app, main, run
+from vlhyper.errors import JobError, UserError
+
+# Scripts are written against these names: a change here is a change of the contract.
+COMMANDS = {
+    "check": "config overrides",
+    "demo": "--level --out --seed",
+    "evaluate": "run --split --task",
+    "extract": (
+        "images --batch-size --encoder --list --out --precision --store --strict --trust-weights --weights --workers"
+    ),
+    "import-features": "source --encoder --out --store",
+    "inspect": "features --images --json --sheet",
+    "merge": "shards --out",
+    "params": "config overrides --json",
+    "score": (
+        "task --against --annotations --answers --choices --complete --confidence --half --items --json --metrics "
+        "--partial --predictions --questions --split --submission --variant --vocabulary"
+    ),
+    "setup spice": "--repository",
+    "train": "config overrides --out",
+}
+
+
+def commands(command=None, path=()):
+    """Every command by the words that lead to it."""
+    command = command or typer.main.get_command(build_app())
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield " ".join(path), command
+    else:
+        for name, one in inner.items():
+            yield from commands(one, (*path, name))
+
+
+def words(command) -> str:
+    arguments = [one.name for one in command.params if one.param_type_name == "argument"]
+    options = sorted(word for one in command.params if one.param_type_name == "option" for word in one.opts)
+    return " ".join([*arguments, *options])
+
+
+def test_commands_and_options_are_frozen():
+    assert {path: words(command) for path, command in commands()} == COMMANDS
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_the_help_of_every_command_shows_an_example_it_takes(path):
+    command = dict(commands())[path]
+    assert f"vlhyper {path}" in " ".join(command.help.split())
+    assert all(one.help for one in command.params if one.name != "source")
+
+
+def test_help_is_there_within_a_second_and_without_torch():
+    barred = (
+        "import sys; sys.modules['torch'] = sys.modules['transformers'] = None; from vlhyper.cli import main; main()"
+    )
+    seconds = []
+    for _ in range(3):
+        began = time.monotonic()
+        done = subprocess.run([sys.executable, "-c", barred, "--help"], capture_output=True, text=True, check=True)
+        seconds.append(time.monotonic() - began)
+    assert all(path.split()[0] in done.stdout for path in COMMANDS)
+    # The processor time of the children would not count what the disk takes; the best of three shuts out neighbours.
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    assert min(seconds) < max(1, load)
+
+
+def said(monkeypatch, capsys, *arguments: str) -> tuple[int | str | None, list[str]]:
+    """Exit code and lines on standard error of the program in this process."""
+    monkeypatch.setattr(sys, "argv", ["vlhyper", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code, capsys.readouterr().err.splitlines()
+
+
+def failing(error):
+    def command() -> None:
+        """Fail. Example: vlhyper fail"""
+        raise error
+
+    app = typer.Typer()
+    app.command("fail")(command)
+    app.command("other")(lambda: None)
+    return lambda: app
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (UserError("a.json: record 3:\n no answer"), 2, "vlhyper: a.json: record 3: no answer"),
+        (JobError("a worker died"), 1, "vlhyper: a worker died"),
+        (OSError(28, "No space left on device"), 1, "vlhyper: [Errno 28] No space left on device"),
+        (MemoryError(), 1, "vlhyper: MemoryError"),
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch"),
+            2,
+            "vlhyper: this command needs torch, which is not installed: pip install 'vlhyper[model]'",
+        ),
+    ],
+)
+def test_an_error_is_one_line_and_with_debug_a_traceback(monkeypatch, capsys, error, code, line):
+    monkeypatch.setattr("vlhyper.cli.build_app", failing(error))
+    assert said(monkeypatch, capsys, "fail") == (code, [line])
+    monkeypatch.setattr(sys, "argv", ["vlhyper", "fail", "--debug"])
+    with pytest.raises(type(error)) as raised:
+        main()
+    assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["trian"], "no such command 'trian'"),
+        (["train"], "missing argument 'config'; vlhyper train --help"),
+        (["train", "a.yaml"], "missing option '--out'"),
+        (["train", "a.yaml", "--ot", "x"], "no such option: --ot"),
+        (["demo", "--seed", "x"], "invalid value for '--seed'"),
+        (["setup"], "missing command; vlhyper setup --help"),
+        (["check", "no.yaml"], "no.yaml: no such file"),
+        (["evaluate", "no"], "no: no run folder"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(monkeypatch, capsys, arguments, told):
+    code, lines = said(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert len(lines) == 1 and lines[0].startswith("vlhyper: ") and told.lower() in lines[0].lower()
+
+
+def test_without_arguments_the_program_shows_its_help(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["vlhyper"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code in (None, 0)
+    assert "Commands:" in capsys.readouterr().out
+
+
+def test_the_module_is_the_same_program_and_ends_with_the_commands_code():
+    done = call("params", "no.yaml")
+    assert (done.code, done.err) == (2, "vlhyper: no.yaml: no such file; a config must exist\n")
+    debug = call("params", "no.yaml", "--debug")
+    assert debug.code == 1 and "Traceback" in debug.err
+
+
+def test_a_reader_that_goes_away_is_no_cause_for_words():
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", "vlhyper", "params", "--help"]
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, env={**os.environ, **ENVIRONMENT})
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 1
+
+
+def test_run_leaves_errors_as_they_are():
+    with pytest.raises(UserError, match=r"no\.yaml"):
+        run(["params", "no.yaml"])

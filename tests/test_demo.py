@@ -1,0 +1,127 @@
+"""The demo on a world of a few pictures and for a few steps, with small random models in place of the shipped ones."""
+
+import shutil
+
+import pytest
+from PIL import Image
+from run_cases import forget_accelerate
+
+from vlhyper.demo import exhibits, prepare, run_demo
+from vlhyper.errors import UserError
+from vlhyper.files import read_json
+
+pytestmark = pytest.mark.usefixtures("fresh_process")
+
+FEW = {"train": 16, "val": 4, "test": 8, "unseen": 8}
+SHORT = [
+    "training.steps=3",
+    "training.decay=0",
+    "validation.every=0",
+    "model.embedding_width=8",
+    "tasks.caption.beams=1",
+]
+METRICS = {"vqa": {"overall"}, "gqa": {"accuracy"}, "caption": {"BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr"}}
+
+
+@pytest.fixture(scope="module")
+def models(lab, tmp_path_factory):
+    """What stands where the shipped models do."""
+    import json
+    import sys
+    from pathlib import Path
+
+    from safetensors.torch import save_file
+
+    sys.path.insert(0, str(Path(__file__).parent / "feature_extraction"))
+    from encoder_cases import CONFIG, random_tower
+
+    folder = tmp_path_factory.mktemp("models")
+    shutil.copytree(lab.folder / "t5", folder / "t5")
+    (folder / "clip.json").write_text(json.dumps(CONFIG))
+    save_file({f"visual.{key}": v for key, v in random_tower(CONFIG).state_dict().items()}, folder / "clip.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ran(models, tmp_path_factory):
+    """The folder of a demo and what it gave back."""
+    forget_accelerate()
+    out = tmp_path_factory.mktemp("demos") / "demo"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vlhyper.demo.tiny", lambda: models)
+        return out, run_demo(out, sizes=FEW, changes=SHORT)
+
+
+def test_scores_of_model_and_control_have_the_contracts_shape(ran):
+    out, result = ran
+    assert read_json(out / "demo.json") == result
+    assert result.keys() == {"model", "blind", "unseen", "seconds"}
+    for systems in (result, result["unseen"]):
+        for system in ("model", "blind"):
+            assert METRICS["caption"] >= systems[system]["caption"].keys() >= {"BLEU-4", "CIDEr"}
+            assert {task: set(metrics) for task, metrics in systems[system].items() if task != "caption"} == {
+                task: names for task, names in METRICS.items() if task != "caption"
+            }
+            values = [value for metrics in systems[system].values() for value in metrics.values()]
+            assert all(isinstance(value, float) and value >= 0 for value in values)
+    assert list(result["seconds"]) == [
+        "draw",
+        "extract",
+        "train model",
+        "evaluate model",
+        "train blind",
+        "evaluate blind",
+    ]
+
+
+def test_the_runs_differ_in_the_features_alone(ran):
+    from vlhyper.config import differences, load_config
+
+    out, _ = ran
+    model, blind = (load_config(out / system / "config.yaml") for system in ("model", "blind"))
+    assert differences(model, blind) == ["features.mismatched: False, now True"]
+
+
+def test_pictures_are_one_png_with_question_and_answers(ran):
+    out, _ = ran
+    with Image.open(out / "demo.png") as image:
+        assert image.format == "PNG" and image.width > 1000 and image.height > 600
+    shown = exhibits(out)
+    assert 6 <= len(shown) <= 8 and len({exhibit.image for exhibit in shown}) > 3
+    assert all(exhibit.image.is_file() and exhibit.title.endswith("?") for exhibit in shown)
+    assert [line.split(":")[0] for line in shown[0].lines] == ["model", "truth", "blind", "caption"]
+    for exhibit in shown:
+        said = dict(line.split(": ", 1) for line in exhibit.lines)
+        assert exhibit.right == (said["model"] == said["truth"])
+
+
+def test_a_table_for_each_split_is_printed(ran, capsys):
+    from vlhyper.demo import show
+
+    show(ran[1])
+    out, err = capsys.readouterr()
+    assert "new images" in out and "never seen" in out and "blind control" in out
+    assert "s in all" in err
+
+
+def test_the_same_seed_gives_the_same_scores(ran, models, tmp_path, monkeypatch):
+    first, result = ran
+    monkeypatch.setattr("vlhyper.demo.tiny", lambda: models)
+    # That extraction repeats itself is held elsewhere.
+    monkeypatch.setattr("vlhyper.demo.extract", lambda out: shutil.copy(first / "features.h5", out / "features.h5"))
+    again = run_demo(tmp_path / "again", sizes=FEW, changes=SHORT)
+    assert {**again, "seconds": None} == {**result, "seconds": None}
+
+
+def test_a_second_demo_in_the_same_folder_begins_anew(ran, tmp_path):
+    shutil.copytree(ran[0], tmp_path / "demo")
+    prepare(tmp_path / "demo")
+    assert [path.name for path in (tmp_path / "demo").iterdir()] == ["demo.yaml"]
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
+    (tmp_path / "world").mkdir()
+    (tmp_path / "world" / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="not empty and not the folder of a demo"):
+        run_demo(tmp_path)
+    assert (tmp_path / "world" / "thesis.txt").read_text() == "mine"
