@@ -8,7 +8,7 @@ out each of the ten in turn: 0, 30, 60, 90 or 100 for 0, 1, 2, 3 or more people.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 
 from vlhyper.errors import UserError, nearest
 from vlhyper.metrics.normalise import PYTHON3, normalise_answer, strip_answer, tidy
@@ -20,42 +20,39 @@ ORDER = ("overall", "in_domain", "out_domain", "answer_type", "question_type")
 SHAPE = '[{"question_id": 458752000, "answer": "skateboard"}]'
 
 
-def _each(clean: Callable[[str], str], answers: Sequence[str]) -> list[str]:
-    """Every answer cleaned, each wording once: ten people mostly give three or four."""
-    table = {answer: clean(answer) for answer in set(answers)}
-    return [table[answer] for answer in answers]
+# What of people's wordings a prediction matches; each wording once, for ten people mostly give three or four.
+Matcher = Callable[[str, set[str]], set[str]]
 
 
-def _official(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
-    raw = _each(tidy, answers)
-    if len(set(raw)) > 1:
-        return normalise_answer(prediction), _each(normalise_answer, answers)
-    return tidy(prediction), raw
+def _official(prediction: str, wordings: set[str]) -> set[str]:
+    differ = len(wordings) > 1 and len(set(map(tidy, wordings))) > 1
+    clean = normalise_answer if differ else tidy
+    given = clean(prediction)
+    return {wording for wording in wordings if clean(wording) == given}
 
 
-def _vl_t5(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
-    human = _each(_strip_python3, answers) if len(set(answers)) > 1 else list(answers)
-    return _normalise_python3(prediction), human
+def _vl_t5(prediction: str, wordings: set[str]) -> set[str]:
+    given = normalise_answer(prediction, PYTHON3)
+    if len(wordings) == 1:
+        return wordings & {given}
+    return {wording for wording in wordings if strip_answer(wording, PYTHON3) == given}
 
 
-def _lmms_eval(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
-    return _normalise_python3(prediction), _each(_normalise_python3, answers)
-
-
-_normalise_python3 = partial(normalise_answer, dialect=PYTHON3)
-_strip_python3 = partial(strip_answer, dialect=PYTHON3)
+def _lmms_eval(prediction: str, wordings: set[str]) -> set[str]:
+    given = normalise_answer(prediction, PYTHON3)
+    return {wording for wording in wordings if normalise_answer(wording, PYTHON3) == given}
 
 
 # official: GT-Vision-Lab/VQA; vl-t5: j-min/VL-T5 (also VL-Adapter, LAVIS); lmms-eval: its task vqav2 as of v0.6.
-VARIANTS: dict[str, Callable[[str, Sequence[str]], tuple[str, list[str]]]] = {
+VARIANTS: dict[str, Matcher] = {
     "official": _official,
     "vl-t5": _vl_t5,
     "lmms-eval": _lmms_eval,
 }
 
 
-def variant_named(name: str) -> Callable[[str, Sequence[str]], tuple[str, list[str]]]:
-    """The comparison of one variant. Raises UserError for an unknown name."""
+def variant_named(name: str) -> Matcher:
+    """The matching of one variant. Raises UserError for an unknown name."""
     if name not in VARIANTS:
         raise UserError(f"unknown variant {name!r} of VQA accuracy{nearest(name, VARIANTS)}")
     return VARIANTS[name]
@@ -84,9 +81,9 @@ def vqa_accuracy(prediction: str, answers: Sequence[str], variant: str = "offici
     return _percent(_accuracy(prediction, answers, variant_named(variant)))
 
 
-def _accuracy(prediction: str, answers: Sequence[str], compare: Callable[..., tuple[str, list[str]]]) -> float:
-    given, human = compare(prediction, answers)
-    return _leave_one_out(tuple([answer == given for answer in human])) if given in human else 0.0
+def _accuracy(prediction: str, answers: Sequence[str], match: Matcher) -> float:
+    matched = match(prediction, set(answers))
+    return _leave_one_out(tuple([answer in matched for answer in answers])) if matched else 0.0
 
 
 def _percent(accuracy: float) -> float:
@@ -107,10 +104,10 @@ def vqa_report(
     truth: VqaTruth, predictions: dict[int, str], scored: Sequence[int], *, task: str = "vqa", variant: str = "official"
 ) -> Report:
     """Score the questions `scored` (ids of `truth`) with one variant: overall, by type, by domain."""
-    compare = variant_named(variant)
+    match = variant_named(variant)
     row_of = {identifier: row for row, identifier in enumerate(truth.ids)}
     rows = [row_of[identifier] for identifier in scored]
-    accuracies = [_accuracy(predictions[truth.ids[row]], truth.answers[row], compare) for row in rows]
+    accuracies = [_accuracy(predictions[truth.ids[row]], truth.answers[row], match) for row in rows]
     places = _places(truth, rows)
     metrics = nest((place, _mean(accuracies[index] for index in members)) for place, members in places.items())
     percents = [_percent(accuracy) for accuracy in accuracies]
