@@ -27,7 +27,7 @@ def decoded_batches(
 ) -> Generator[Decoded, None, None]:
     """The images of `paths` in order, `batch_size` at a time; with no workers they are decoded here."""
     batches = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
-    if workers == 0:
+    if workers == 0 or not batches:
         yield from (decode(batch, size, resample) for batch in batches)
         return
     # Not fork: the parent runs the threads of torch, which a forked child would inherit half-way.

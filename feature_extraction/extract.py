@@ -20,7 +20,7 @@ from vlhyper.features.merge import copy_rows
 from vlhyper.features.writer import read_skipped
 
 LIBRARIES = ("vlhyper", "torch", "open_clip_torch", "timm", "pillow", "numpy", "h5py")
-# An image, and its pixels' place in a batch that the encoder has seen.
+# An image's id and file.
 Item = tuple[str, Path]
 
 

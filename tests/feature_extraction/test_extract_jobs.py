@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from vlhyper.cli import build_app, run
 from vlhyper.errors import UserError
-from vlhyper.features import open_features
+from vlhyper.features import FeatureWriter, open_features
 
 
 def content(path: Path):
@@ -227,6 +227,19 @@ def command_line(path: Path) -> str:
         return path.read_bytes().decode(errors="replace")
     except OSError:
         return ""
+
+
+def test_a_run_stopped_before_its_last_step_needs_no_image_again(tiny, folder, tmp_path, monkeypatch):
+    def stops(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(FeatureWriter, "_finish", stops)
+        tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0)
+    for image in folder.glob("*.png"):
+        image.write_bytes(b"changed")
+    tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 2)
+    assert len(open_features(tmp_path / "f.h5")) == 11
 
 
 def test_the_program_runs_by_itself(tiny, folder, tmp_path):

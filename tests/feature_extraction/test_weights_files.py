@@ -129,8 +129,7 @@ def test_nothing_is_fetched_offline_and_the_cure_is_said(tmp_path, monkeypatch):
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(weights, "download_pretrained", None, raising=False)
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(UserError, match=r"weights 'openai' of RN101 can't be fetched .*--weights FILE"):
         load_encoder("RN101", "openai")
 
