@@ -159,6 +159,8 @@ def test_any_annotations_give_a_score_or_one_line(task, truth, tmp_path):
         ({"annotations": []}, "holds no question"),
         ({"annotations": [{"question_id": 1}]}, "question 1: has no 'answers' of people"),
         ({"annotations": [{"question_id": 1, "answers": []}]}, "must be a list of about ten answers"),
+        ({"annotations": [{"question_id": 1, "answers": "no"}]}, "must be a list of about ten answers"),
+        ({"annotations": [{"question_id": 1, "answers": ["no", 7]}]}, "question 1: 'answer' is 7; it must be a text"),
         ({"annotations": [{"question_id": 1, "answers": [{"raw": 1}]}]}, "an answer has no 'answer'"),
         ({"annotations": [{"answers": ["no"]}]}, "record 0: has no 'question_id'; its keys are answers"),
         ([annotation(1, ["no"]), annotation(1, ["no"])], "1 questions stand more than once"),

@@ -95,20 +95,24 @@ def _columns(records: Sequence[Any], path: str, image_key: str, answer_key: str)
 def _answers(record: Mapping[str, Any], key: str, path: str) -> list[str]:
     """The texts of a record's answers; its place is worded only for an error, for there are millions of answers."""
     answers = record.get("answers")
+    if not isinstance(answers, list) or not answers:
+        raise UserError(f"{path}: question {record['question_id']}: {_no_answers(record)}")
     try:
-        texts = [answer if type(answer) is str else answer[key] for answer in answers or ()]
-    except (KeyError, TypeError):
+        # The hub's OK-VQA has plain texts where the official files have objects.
+        texts = answers if type(answers[0]) is str else [answer[key] for answer in answers]
+    except (KeyError, TypeError, IndexError):
         raise UserError(
             f"{path}: question {record['question_id']}: an answer has no {key!r}{_other_key(key)}"
         ) from None
     if set(map(type, texts)) == {str}:
         return texts
-    where = f"{path}: question {record['question_id']}"
-    if answers is None:
-        raise UserError(f"{where}: has no 'answers' of people; VQA accuracy needs them (LXMERT's files lack them)")
-    if not texts or not isinstance(answers, list):
-        raise UserError(f"{where}: 'answers' is {shown(answers)}; it must be a list of about ten answers")
-    return [text_of(text, key, where) for text in texts]
+    return [text_of(text, key, f"{path}: question {record['question_id']}") for text in texts]
+
+
+def _no_answers(record: Mapping[str, Any]) -> str:
+    if "answers" not in record:
+        return "has no 'answers' of people; VQA accuracy needs them (LXMERT's files lack them)"
+    return f"'answers' is {shown(record['answers'])}; it must be a list of about ten answers"
 
 
 def _other_key(key: str) -> str:
