@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 
@@ -174,7 +175,8 @@ def evaluate_run(
         raise UserError(f"{run}: no task of this run that can be scored has a split {split!r}")
     features = find_features(config)
     splits = load_split(config, {name: config.split(name, split) or split for name in wanted}, features)
-    state = PartialState()
+    # As in training: without a GPU the processes of a launcher have to be told to work together.
+    state = PartialState(cpu=not torch.accelerator.is_available())
     model = VLHyperPELT.from_pretrained(run).to(state.device)
     training = config.training
     tokenizer = load_tokenizer(config.model)

@@ -46,6 +46,8 @@ def train(config: RunConfig, run: Path) -> None:
         gradient_accumulation_steps=settings.accumulation,
         log_with="tensorboard",
         project_dir=run,
+        # Without this torchrun's processes on a machine without a GPU would not know of each other.
+        cpu=not torch.accelerator.is_available(),
     )
     if settings.batch % (settings.accumulation * accelerator.num_processes):
         raise UserError(
