@@ -5,7 +5,7 @@ import json
 import pytest
 
 from vlhyper.errors import UserError, first_few, nearest
-from vlhyper.files import existing_file, read_json, replacing, sha256, write_json, write_text
+from vlhyper.files import cache_folder, existing_file, read_json, replacing, sha256, write_json, write_text
 
 
 def test_a_file_is_the_old_one_until_the_new_one_is_whole(tmp_path):
@@ -88,3 +88,12 @@ def test_the_nearest_name_or_all_of_them(name, told):
 )
 def test_a_long_list_is_cut(items, told):
     assert first_few(items) == told
+
+
+def test_cache_folder_is_the_users(tmp_path, monkeypatch):
+    monkeypatch.delenv("VLHYPER_CACHE", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "vlhyper"
+    monkeypatch.setenv("VLHYPER_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"

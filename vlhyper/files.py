@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,3 +79,14 @@ def sha256(path: str | os.PathLike[str]) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where this program keeps what it has fetched or worked out: `$VLHYPER_CACHE`, or the user's cache folder."""
+    if os.environ.get("VLHYPER_CACHE"):
+        return Path(os.environ["VLHYPER_CACHE"])
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "vlhyper"
+    if os.name == "nt" and os.environ.get("LOCALAPPDATA"):
+        return Path(os.environ["LOCALAPPDATA"]) / "vlhyper"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vlhyper"

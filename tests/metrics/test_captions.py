@@ -204,3 +204,11 @@ def test_hostile_captions_shift_nothing(tmp_path, monkeypatch):
         assert scores[1] == 0.0
         assert scores[3] == scores[4] == pytest.approx(100)
     assert list(folder.iterdir()) == []
+
+
+def test_scoring_side_by_side_leaves_standard_output_alone(tmp_path, capsys):
+    truth, guesses = write(tmp_path / "truth.json", COCO), write(tmp_path / "guesses.json", GUESSES)
+    for _ in range(3):
+        score("caption", predictions=guesses, annotations=truth, metrics="bleu,rouge,cider")
+        print("still here")
+    assert capsys.readouterr().out == "still here\n" * 3

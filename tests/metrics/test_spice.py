@@ -36,15 +36,6 @@ def test_without_its_parser_the_message_says_the_command(tmp_path, monkeypatch):
     assert "vlhyper setup spice" in report.skipped["SPICE"]
 
 
-def test_cache_folder_is_the_users(tmp_path, monkeypatch):
-    monkeypatch.delenv("VLHYPER_CACHE", raising=False)
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert spice.cache_home() == tmp_path / "vlhyper"
-    monkeypatch.setenv("VLHYPER_CACHE", str(tmp_path / "own"))
-    assert spice.cache_home() == tmp_path / "own"
-
-
 def test_runs_without_the_cache_where_that_fails(tmp_path, monkeypatch, capsys):
     """A parser that is only a name: both runs are made, the second without the cache."""
     for name in spice.NEEDED:

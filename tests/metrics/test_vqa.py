@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from vlhyper.errors import UserError
 from vlhyper.metrics import score, vqa_accuracy
-from vlhyper.metrics.halves import half_of
 from vlhyper.metrics.vqa import VARIANTS
 
 from .vqa_cases import annotation, karpathy, official, predicted, write
@@ -119,13 +118,6 @@ def test_okvqa_reads_stemmed_or_raw_answers_and_halves(tmp_path):
     halves = [score("okvqa", predictions=answers, annotations=path, half=half) for half in ("first", "second")]
     assert [half.n for half in halves] == [2, 3]
     assert sorted(identifier for half in halves for identifier in half.ids) == list(range(5))
-
-
-def test_halves_are_those_of_the_few_shot_splits():
-    splits = pytest.importorskip("vlhyper.readers.splits")
-    ids = [f"{number}" for number in range(101)]
-    assert half_of(ids, "first") == splits.part_of(ids, "first-half")
-    assert half_of(ids, "second") == splits.part_of(ids, "second-half")
 
 
 def test_missing_unknown_and_doubled_predictions(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from vlhyper.errors import UserError
 from vlhyper.readers import load_rows
-from vlhyper.readers.rows import BATCH, cache_folder
+from vlhyper.readers.rows import BATCH
 
 FILES = {"questions": "q.json"}
 
@@ -125,10 +125,3 @@ def test_a_missing_file_says_where_to_get_it(manifest, tmp_path):
     mine = manifest("vl-t5", FILES, sources={"q.json": {"url": "https://example.org/q.zip"}})
     with pytest.raises(UserError, match=r"q\.json is missing; get it from https://example\.org/q\.zip"):
         load_rows(mine, "train", tmp_path)
-
-
-def test_the_users_cache_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "vlhyper/rows"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache/vlhyper/rows"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vlhyper.errors import UserError, nearest
+from vlhyper.errors import UserError
 from vlhyper.metrics.reading import Source, field_of, keyed_texts, kind, load_json, shown, text_of, whole_number
+from vlhyper.splits import karpathy_names
 
 SHAPE = '[{"image_id": 391895, "caption": "a man riding a bike"}]'
 # Karpathy's restval images are training images.
-SPLITS = {"train": ("train", "restval"), "val": ("val",), "test": ("test",)}
 
 
 def read_references(annotations: str, split: str | None = None) -> dict[int, list[str]]:
@@ -50,12 +50,11 @@ def _from_coco(value: Mapping[str, Any], path: str) -> dict[int, list[str]]:
 
 
 def _from_karpathy(images: list[Any], path: str, split: str) -> dict[int, list[str]]:
-    if split not in SPLITS:
-        raise UserError(f"unknown split {split!r} of {path}{nearest(split, SPLITS)}")
+    wanted = karpathy_names(split)
     captions = {}
     for index, image in enumerate(images):
         where = f"{path}: image {index}"
-        if field_of(image, "split", where) not in SPLITS[split]:
+        if field_of(image, "split", where) not in wanted:
             continue
         key = "cocoid" if "cocoid" in image else "imgid"
         sentences = field_of(image, "sentences", where)

@@ -5,8 +5,6 @@ A process of its own lets the scorers, which are plain Python, run side by side.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -67,8 +65,7 @@ def cider(captions: Sequence[str], references: Sequence[Sequence[str]]) -> Ngram
 
 def _mean_scorer(scorer: Any, name: str, captions: Sequence[str], references: Sequence[Sequence[str]]) -> NgramResult:
     truth = {row: list(texts) for row, texts in enumerate(references)}
-    with contextlib.redirect_stdout(io.StringIO()):
-        score, items = scorer.compute_score(truth, {row: [caption] for row, caption in enumerate(captions)})
+    score, items = scorer.compute_score(truth, {row: [caption] for row, caption in enumerate(captions)})
     return NgramResult({name: float(score)}, {name: [float(item) for item in items]})
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vlhyper.console import say
 from vlhyper.errors import JobError
+from vlhyper.files import cache_folder
 from vlhyper.metrics.programs import Programs, Unavailable, package_folder
 
 NEEDED = (
@@ -43,21 +43,10 @@ class SpiceResult:
     categories: list[dict[str, Tuples]]
 
 
-def cache_home() -> Path:
-    """Where this program keeps what it has fetched or worked out: `$VLHYPER_CACHE`, or the user's cache folder."""
-    if os.environ.get("VLHYPER_CACHE"):
-        return Path(os.environ["VLHYPER_CACHE"])
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "vlhyper"
-    if os.name == "nt" and os.environ.get("LOCALAPPDATA"):
-        return Path(os.environ["LOCALAPPDATA"]) / "vlhyper"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vlhyper"
-
-
 def parser_folder() -> Path:
     """Where CoreNLP and Rhino lie: `$VLHYPER_CORENLP`, or where `vlhyper setup spice` puts them."""
     named = os.environ.get("VLHYPER_CORENLP")
-    return Path(named) if named else cache_home() / "corenlp-3.6.0"
+    return Path(named) if named else cache_folder() / "corenlp-3.6.0"
 
 
 def parser_jars() -> list[Path]:
@@ -108,7 +97,7 @@ def mean(scores: Sequence[float]) -> float:
 
 def _run(programs: Programs, jars: Sequence[Path], given: Path, out: Path) -> None:
     """Run with the cache of parsed captions, and without it where that fails."""
-    cache = cache_home() / "spice-parses"
+    cache = cache_folder() / "spice-parses"
     try:
         cache.mkdir(parents=True, exist_ok=True)
         programs.run(_command(programs, jars, given, out, cache))

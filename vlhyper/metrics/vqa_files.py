@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vlhyper.errors import UserError
-from vlhyper.metrics.halves import half_of
+from vlhyper.errors import UserError, nearest
 from vlhyper.metrics.normalise import normalise_answer
 from vlhyper.metrics.reading import field_of, kind, load_json, shown, some, text_of, whole_number
+from vlhyper.splits import part_of
+
+HALVES = {"first": "first-half", "second": "second-half"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,9 @@ class VqaTruth:
         """The first or second half of the questions, as few-shot runs have them; None keeps them all."""
         if which is None:
             return self
-        rows = half_of(self.ids, which)
+        if which not in HALVES:
+            raise UserError(f"unknown half {which!r}{nearest(which, HALVES)}")
+        rows = part_of([str(identifier) for identifier in self.ids], HALVES[which])
         chosen = set(rows)
         return VqaTruth(
             ids=[self.ids[row] for row in rows],

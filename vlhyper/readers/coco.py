@@ -11,8 +11,8 @@ from typing import Any
 from vlhyper.errors import UserError, first_few
 from vlhyper.readers.fields import Row, ident, items, make_row, text
 from vlhyper.readers.source import Source
-from vlhyper.readers.splits import karpathy_names
 from vlhyper.readers.streams import json_items, read_rows
+from vlhyper.splits import karpathy_names
 
 
 def read_captions(source: Source) -> Iterator[Row]:

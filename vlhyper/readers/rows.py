@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from array import array
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -15,11 +14,11 @@ import numpy as np
 
 from vlhyper.console import progress
 from vlhyper.errors import UserError, first_few
-from vlhyper.files import replacing
+from vlhyper.files import cache_folder, replacing
 from vlhyper.readers.fields import Row
 from vlhyper.readers.manifest import Manifest
 from vlhyper.readers.source import Source, expand
-from vlhyper.readers.splits import part_of
+from vlhyper.splits import part_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +42,7 @@ def load_rows(manifest: Manifest, split: str, cache_dir: str | Path | None = Non
     from datasets import Dataset
 
     source, settings = manifest.source(split), manifest.split(split)
-    path = _arrow_file(Path(cache_dir or cache_folder()), manifest, source)
+    path = _arrow_file(Path(cache_dir or cache_folder() / "rows"), manifest, source)
     where = f"{manifest.name}, split {split}"
     if not path.exists():
         if lacking := manifest.missing(split):
@@ -55,11 +54,6 @@ def load_rows(manifest: Manifest, split: str, cache_dir: str | Path | None = Non
     if settings.part is None:
         return rows
     return rows.select(part_of(rows["id"][:], settings.part, settings.seed, settings.held_out))
-
-
-def cache_folder() -> Path:
-    """`vlhyper/rows` in the folder the system keeps for what programs can make again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vlhyper" / "rows"
 
 
 def _arrow_file(folder: Path, manifest: Manifest, source: Source) -> Path:

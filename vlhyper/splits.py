@@ -1,4 +1,4 @@
-"""How the paper cuts its data sets, written once (design: section 8 of the paper's description).
+"""How the paper cuts its data sets (paper section 4.1), written once for readers and scorers.
 
 A part is chosen by the rank of a hash of the row's id, so it depends on the ids and the seed alone: not on the order of
 the file, on the library that shuffles, or on the machine.
