@@ -58,7 +58,11 @@ class Ended:
 
 def call(*arguments: object, launcher: tuple[str, ...] = ("-m", "vlhyper")) -> Ended:
     process = start(*arguments, launcher=launcher)
-    out, err = process.communicate(timeout=300)
+    try:
+        out, err = process.communicate(timeout=120)
+    finally:
+        # A launcher ends its workers when it is asked to end.
+        process.terminate()
     return Ended(process.returncode, out, err)
 
 

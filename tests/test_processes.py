@@ -17,7 +17,9 @@ from vlhyper.world import tiny
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
 
-TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "vlhyper")
+# A named address: looking up the machine's own name can take minutes where there is no network.
+TORCHRUN = ("-m", "torch.distributed.run", "--nnodes", "1", "--master-addr", "127.0.0.1", "--master-port", "29731")
+TORCHRUN += ("--nproc-per-node", "2", "-m", "vlhyper")
 ACCELERATE = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1")
 # Sums in another order differ in the last digits, and AdamW's first steps are as large for small gradients as for
 # large ones.
