@@ -29,18 +29,21 @@ def save_gallery(exhibits: Sequence[Exhibit], path: Path, columns: int = 4, titl
     from PIL import Image
 
     rows = -(-len(exhibits) // columns)
-    figure = Figure(figsize=(3.2 * columns, 4.4 * rows), layout="constrained")
+    figure = Figure(figsize=(3.2 * columns, 5.0 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False).flat
-    for axis in axes:
+    # Every picture has the axes below it for its text.
+    axes = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[3, 1.7] * rows)
+    for axis in axes.flat:
         axis.axis("off")
-    for axis, exhibit in zip(figure.axes, exhibits, strict=False):
+    for place, exhibit in enumerate(exhibits):
+        row, column = divmod(place, columns)
+        picture, text = axes[2 * row, column], axes[2 * row + 1, column]
         with Image.open(exhibit.image) as image:
-            axis.imshow(image.convert("RGB"))
+            picture.imshow(image.convert("RGB"))
+        picture.set_title(textwrap.fill(exhibit.title, WIDTH), fontsize=10, loc="left", weight="bold")
         colour = {True: "#1a7f37", False: "#b42318", None: "#333333"}[exhibit.right]
-        axis.set_title(textwrap.fill(exhibit.title, WIDTH), fontsize=10, loc="left", weight="bold")
-        text = "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="    ") for line in exhibit.lines)
-        axis.text(0, -0.04, text, transform=axis.transAxes, va="top", fontsize=9, color=colour, family="monospace")
+        lines = "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="    ") for line in exhibit.lines)
+        text.text(0, 1, lines, transform=text.transAxes, va="top", fontsize=9, color=colour, family="monospace")
     if title:
         figure.suptitle(title)
     with replacing(path) as part:
