@@ -41,19 +41,7 @@ def train(config: RunConfig, run: Path) -> None:
     Raises UserError for input that can't be used, before the first step, and JobError where the loss is lost.
     """
     settings = config.training
-    accelerator = Accelerator(
-        mixed_precision="no" if settings.precision == "fp32" else settings.precision,
-        gradient_accumulation_steps=settings.accumulation,
-        log_with="tensorboard",
-        project_dir=run,
-        # Without this torchrun's processes on a machine without a GPU would not know of each other.
-        cpu=not torch.accelerator.is_available(),
-    )
-    if settings.batch % (settings.accumulation * accelerator.num_processes):
-        raise UserError(
-            f"training.batch {settings.batch} can't be shared by {accelerator.num_processes} processes × "
-            f"{settings.accumulation} micro-batches; choose a multiple"
-        )
+    accelerator = start_processes(settings, run)
     features = find_features(config)
     config = stated(config, features)
     if accelerator.is_main_process:
@@ -117,19 +105,38 @@ def train(config: RunConfig, run: Path) -> None:
             # Losses are written before a checkpoint, so that a resumed run has none of them half in memory.
             if keep or done.step % settings.log_every == 0:
                 log.write_losses(done.step, learning_rate(settings, step))
+            better = False
             if held_out and (last or done.step % config.validation.every == 0):
                 figures = validate(config, model, held_out, collator)
                 log.write(done.step, {"validation": figures})
-                if "mean" in figures and (done.best is None or figures["mean"] > done.best):
+                if better := "mean" in figures and (done.best is None or figures["mean"] > done.best):
                     done.best, done.best_step = figures["mean"], done.step
-                    if accelerator.is_main_process:
-                        model.save_pretrained(run)
-            if last and done.best is None and accelerator.is_main_process:
-                model.save_pretrained(run)
-            if keep and accelerator.is_main_process:
-                save_checkpoint(run, model, optimizer.optimizer, done)
+            if accelerator.is_main_process:
+                # Without a validation score the last weights are the run's.
+                if better or (last and done.best is None):
+                    model.save_pretrained(run)
+                if keep:
+                    save_checkpoint(run, model, optimizer.optimizer, done)
             bar(note=log.note)
     accelerator.end_training()
+
+
+def start_processes(settings: TrainingConfig, run: Path) -> Accelerator:
+    """This process's part in the run. Raises UserError for a batch that the processes can't share."""
+    accelerator = Accelerator(
+        mixed_precision="no" if settings.precision == "fp32" else settings.precision,
+        gradient_accumulation_steps=settings.accumulation,
+        log_with="tensorboard",
+        project_dir=run,
+        # Without this torchrun's processes on a machine without a GPU would not know of each other.
+        cpu=not torch.accelerator.is_available(),
+    )
+    if settings.batch % (settings.accumulation * accelerator.num_processes):
+        raise UserError(
+            f"training.batch {settings.batch} can't be shared by {accelerator.num_processes} processes × "
+            f"{settings.accumulation} micro-batches; choose a multiple"
+        )
+    return accelerator
 
 
 def learning_rate(settings: TrainingConfig, step: int) -> float:

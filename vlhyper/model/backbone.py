@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 from transformers import T5Config, T5ForConditionalGeneration
+from transformers.utils import logging
 
 from vlhyper.errors import UserError
 
@@ -29,6 +30,8 @@ def build_backbone(backbone: str | Mapping[str, Any]) -> T5ForConditionalGenerat
 
 
 def _pretrained(name: str) -> T5ForConditionalGeneration:
+    # Its bar over the tensors of one file would stand in the midst of ours.
+    logging.disable_progress_bar()
     try:
         # The published T5 checkpoints exist as safetensors; asking for nothing else keeps pickles out.
         return T5ForConditionalGeneration.from_pretrained(name, dtype=torch.float32, use_safetensors=True)
@@ -45,7 +48,14 @@ def _pretrained(name: str) -> T5ForConditionalGeneration:
 def _random(fields: Mapping[str, Any]) -> T5ForConditionalGeneration:
     # T5Config has no default for the token a T5 decoder starts with; every published T5 uses the padding token.
     config = T5Config(**{"decoder_start_token_id": 0, **fields})
-    t5 = T5ForConditionalGeneration(config)
+    # Frozen weights are saved with no run, so the same config has to give the same ones whenever a run is opened.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return _untied(T5ForConditionalGeneration(config))
+
+
+def _untied(t5: T5ForConditionalGeneration) -> T5ForConditionalGeneration:
+    config = t5.config
     if not config.scale_decoder_outputs:
         # v1.1 checkpoints have a head of their own; transformers 5 unties it only when it loads one.
         t5.all_tied_weights_keys.pop("lm_head.weight", None)
