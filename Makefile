@@ -9,8 +9,9 @@ STAMP := .venv/.installed
 demo: $(STAMP)
 	$(BIN)/vlhyper demo --out demo
 
+# One thread a process: two processes of tests share the cores.
 test: check
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 check: $(STAMP)
 	$(BIN)/ruff check
