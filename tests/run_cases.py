@@ -27,6 +27,8 @@ RUN = {
 # One thread: the sums of a step then come out the same in every process.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
+GRID = (4, 6)
+
 
 @dataclass(frozen=True)
 class Lab:
@@ -89,3 +91,30 @@ if __name__ == "__main__":
 
     for arguments in json.loads(sys.argv[1]):
         run(arguments)
+
+
+def write_features(path: Path, ids: list[str], shape: tuple[int, int] = GRID, **meta: str) -> None:
+    """A feature file with random rows."""
+    import numpy as np
+
+    from vlhyper.features import FeatureWriter
+
+    rows = np.random.default_rng(0).normal(size=(len(ids), *shape)).astype("float16")
+    made = {"encoder": "RN101", "weights_sha256": "ab" * 32, "preprocessing": {}, "created_with": {}}
+    with FeatureWriter(path, ids, {"features": (shape, "float16")}, {**made, "precision": "fp32", **meta}) as writer:
+        writer.settle(ids, {"features": rows})
+
+
+def save_small_t5(folder: Path, dropout: float) -> None:
+    """A T5 with random weights and the world's tokenizer, as transformers saves them."""
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    from vlhyper.world.tokenizer import build_tokenizer
+
+    tokenizer = build_tokenizer()
+    sizes = {"d_model": 16, "d_kv": 4, "num_heads": 4, "num_layers": 1, "d_ff": 24}
+    torch.manual_seed(0)
+    config = T5Config(vocab_size=len(tokenizer), **sizes, dropout_rate=dropout, decoder_start_token_id=0)
+    T5ForConditionalGeneration(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

@@ -4,8 +4,7 @@ import json
 
 import pytest
 import yaml
-from conftest import GRID, write_features
-from run_cases import RUN
+from run_cases import GRID, RUN, write_features
 
 from vlhyper.check import problems
 from vlhyper.cli import run

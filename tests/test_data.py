@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import GRID, write_features
+from run_cases import GRID, write_features
 
 from vlhyper.data import (
     IGNORED,

@@ -27,13 +27,9 @@ METRICS = {"vqa": {"overall"}, "gqa": {"accuracy"}, "caption": {"BLEU-1", "BLEU-
 def models(lab, tmp_path_factory):
     """What stands where the shipped models do."""
     import json
-    import sys
-    from pathlib import Path
 
-    from safetensors.torch import save_file
-
-    sys.path.insert(0, str(Path(__file__).parent / "feature_extraction"))
     from encoder_cases import CONFIG, random_tower
+    from safetensors.torch import save_file
 
     folder = tmp_path_factory.mktemp("models")
     shutil.copytree(lab.folder / "t5", folder / "t5")

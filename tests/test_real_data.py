@@ -1,12 +1,12 @@
 """The published files of COCO and VQA v2 through extract, check, train and evaluate, with random models."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from encoder_cases import CONFIG, random_tower
 from run_cases import log_lines, losses
 from safetensors.torch import save_file
 from transformers import T5Config, T5ForConditionalGeneration
@@ -14,9 +14,6 @@ from transformers import T5Config, T5ForConditionalGeneration
 from vlhyper.cli import run
 from vlhyper.features import open_features
 from vlhyper.files import read_json
-
-sys.path.insert(0, str(Path(__file__).parent / "feature_extraction"))
-from encoder_cases import CONFIG, random_tower
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
 

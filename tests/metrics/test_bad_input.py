@@ -5,13 +5,13 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from vqa_cases import annotation, official, write
 
 from vlhyper.errors import UserError
 from vlhyper.metrics import score
 from vlhyper.metrics.caption_files import read_references
 
 from .test_gqa import QUESTIONS
-from .vqa_cases import annotation, official, write
 
 GOOD = {
     "vqa": ("annotations", [{"question_id": 1, "answer": "no"}]),

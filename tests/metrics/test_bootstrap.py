@@ -6,14 +6,13 @@ import random
 
 import numpy as np
 import pytest
+from vqa_cases import annotation, official, predicted
 
 from vlhyper.errors import UserError
 from vlhyper.metrics import score
 from vlhyper.metrics.bootstrap import compare, confidence
 from vlhyper.metrics.labels import label_report
 from vlhyper.metrics.report import Report, flatten, mean_of
-
-from .vqa_cases import annotation, official, predicted
 
 
 def report_of(scores, clusters=None):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from vqa_cases import write
 
 from vlhyper.errors import UserError
 from vlhyper.metrics import caption_scores, captions, ptb_tokenize, score
@@ -11,8 +12,6 @@ from vlhyper.metrics.corpus import bleu_of, meteor_of, meteor_sums
 from vlhyper.metrics.meteor import meteor
 from vlhyper.metrics.ngram import SCORERS, in_process
 from vlhyper.metrics.programs import JobError, Programs, Unavailable
-
-from .vqa_cases import write
 
 NAMES = {"Bleu_1": "BLEU-1", "Bleu_2": "BLEU-2", "Bleu_3": "BLEU-3", "Bleu_4": "BLEU-4"}
 NAMES |= {"METEOR": "METEOR", "ROUGE_L": "ROUGE-L", "CIDEr": "CIDEr"}

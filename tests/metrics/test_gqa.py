@@ -3,11 +3,10 @@
 import json
 
 import pytest
+from vqa_cases import write
 
 from vlhyper.errors import UserError
 from vlhyper.metrics import gqa_distribution, score
-
-from .vqa_cases import write
 
 
 def question(answer, structural="verify", entailed=(), group="g", **more):

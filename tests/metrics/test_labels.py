@@ -6,12 +6,11 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vqa_cases import write
 
 from vlhyper.errors import UserError
 from vlhyper.metrics import f1, label_accuracy, matthews, pearson, score, spearman
 from vlhyper.metrics.labels import LABEL_TASKS, read_grade
-
-from .vqa_cases import write
 
 PAIR = ("not_equivalent", "equivalent")
 

@@ -8,10 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from vqa_cases import write
 
 from vlhyper.metrics.programs import JobError, Programs, Unavailable, find_java
-
-from .vqa_cases import write
 
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
 

@@ -3,11 +3,10 @@
 import json
 
 import pytest
+from vqa_cases import predicted, write
 
 from vlhyper.errors import UserError
 from vlhyper.metrics.submission import submit
-
-from .vqa_cases import predicted, write
 
 
 @pytest.fixture
