@@ -160,7 +160,7 @@ def test_restval_is_training(karpathy):
         "test": [4, 5],
         None: [4, 5],
     }
-    with pytest.raises(UserError, match="unknown split 'tset'"):
+    with pytest.raises(UserError, match="no Karpathy split"):
         read_references(karpathy, "tset")
 
 

@@ -74,18 +74,23 @@ def test_checkpointed_blocks_drop_the_same_units_again():
 
 
 def test_bfloat16_autocast_errs_no_more_than_the_plain_form_does(adapters):
-    model, batch = cases.model(), cases.batch(rows=8)
-    exact = cases.gradients(model, plain_loss(model, **batch))
+    def errors(seed):
+        model, batch = cases.model(seed=seed), cases.batch(rows=8, seed=seed + 1)
+        exact = cases.gradients(model, plain_loss(model, **batch))
 
-    def error(loss):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            value = loss()
-        return torch.stack([(g - exact[n]).norm() / exact[n].norm() for n, g in cases.gradients(model, value).items()])
+        def error(loss):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                value = loss()
+            found = cases.gradients(model, value).items()
+            return torch.stack([(gradient - exact[name]).norm() / exact[name].norm() for name, gradient in found])
 
-    ours, plain = error(lambda: model(**batch)), error(lambda: plain_loss(model, **batch))
-    # bfloat16 keeps 8 bits. Measured over these tensors: mean 0.068 and largest 0.18, plain form 0.074 and 0.19.
+        return error(lambda: model(**batch)), error(lambda: plain_loss(model, **batch))
+
+    # bfloat16 keeps 8 bits, and a single draw of weights can favour either form by two to one. Measured over these
+    # eight: mean 0.043 and mean of the largest 0.14, plain form 0.039 and 0.12.
+    ours, plain = (torch.stack(each) for each in zip(*map(errors, range(8)), strict=True))
     assert ours.mean() <= 1.3 * plain.mean()
-    assert ours.max() <= 1.3 * plain.max()
+    assert ours.amax(dim=1).mean() <= 1.3 * plain.amax(dim=1).mean()
 
 
 def test_a_given_denominator_divides_the_summed_loss():
