@@ -16,19 +16,26 @@ pytestmark = pytest.mark.usefixtures("fresh_process")
 
 
 def found(lab, *overrides: str) -> list[str]:
-    lines = list(problems(lab.config(*overrides), lambda text: None))
+    lines = list(problems(lab.config("validation.every=3", *overrides), lambda text: None))
     assert all("\n" not in line for line in lines)
     return lines
 
 
 def test_a_run_that_can_start_has_no_problem_and_is_described(lab):
     told = []
-    assert list(problems(lab.config(), told.append)) == []
+    assert list(problems(lab.config("validation.every=3"), told.append)) == []
     pictures = 40
     assert told[0] == f"features: {pictures} images of {GRID[0]} × {GRID[1]}, RN101"
     assert "caption: split train has 24 rows, 120 examples" in told
     assert "caption: split val has 6 rows" in told
-    assert len(told) == 1 + 4 + 3
+    assert "gqa: split test has 30 rows" in told
+    # Features; train and test of four tasks; val of the three that are validated.
+    assert len(told) == 1 + 4 + 4 + 3
+
+
+def test_a_split_that_the_run_does_not_read_is_no_fault_and_a_test_split_is(lab):
+    assert list(problems(lab.config("tasks.vqa.validation=dev"), lambda text: None)) == []
+    assert any("unknown split 'tset'" in line for line in found(lab, "tasks.vqa.test=tset"))
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def empty(lab, tmp_path):
 
 def test_images_without_features_are_named(lab, few):
     lines = found(lab, f"features.files=[{few}]")
-    assert len(lines) == 7
+    assert len(lines) == 4 + 3 + 4
     assert lines[0].startswith("vqa, split train: ") and "and 21 more" in lines[0]
 
 

@@ -165,3 +165,14 @@ def test_a_tokenizer_that_is_not_there_is_one_line(spec, told):
     with pytest.raises(UserError, match=told) as refusal:
         load_tokenizer(ModelSpec(**spec))
     assert "\n" not in str(refusal.value)
+
+
+def test_rows_without_features_are_dropped_only_where_that_is_asked_for(lab, tmp_path):
+    ids = [f"world_{number:06d}" for number in range(1, 13)]
+    write_features(tmp_path / "half.h5", ids)
+    config = lab.config(f"features.files=[{tmp_path / 'half.h5'}]", "features.missing=drop")
+    rows = load_split(config, {"vqa": "train"}, find_features(config))["vqa"]
+    assert 0 < len(rows) < 144 and set(rows.keys.values()) == set(ids)
+    assert {rows.keys[image] for image in rows.rows["image"]} == set(ids)
+    with pytest.raises(UserError, match="no image has features"):
+        load_split(config, {"vqa": "val"}, find_features(config))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from vlhyper.config import RunConfig
 from vlhyper.data import find_features, load_split, load_tokenizer, model_inputs
@@ -18,19 +19,35 @@ def problems(config: RunConfig, say: Callable[[str], None]) -> Iterator[str]:
 
     Reads every file the run reads. Nothing is built and nothing is trained.
     """
+    features = None
+    for step in (lambda: load_tokenizer(config.model), lambda: find_features(config)):
+        try:
+            found = step()
+        except UserError as error:
+            yield str(error)
+        else:
+            features = found if isinstance(found, FeatureSet) else features
+    if features is not None:
+        say(f"features: {len(features)} images of {features.tokens} × {features.width}, {features.meta['encoder']}")
     try:
-        load_tokenizer(config.model)
-        sizes(config.model, config.inputs())
-        features = find_features(config)
-        if features is not None:
-            say(f"features: {len(features)} images of {features.tokens} × {features.width}, {features.meta['encoder']}")
-            sizes(config.model, model_inputs(config, features))
+        sizes(config.model, model_inputs(config, features) if features else config.inputs())
     except UserError as error:
         yield str(error)
-        features = None
-    for name, entry in config.tasks.items():
-        for split in filter(None, (entry.train, entry.validation)):
+    for name in config.tasks:
+        for split in _splits(config, name):
             yield from _split_problems(config, name, split, features, say)
+
+
+def _splits(config: RunConfig, name: str) -> list[str]:
+    """The splits of a task that training and evaluation will read; `test` where there is one or it is asked for."""
+    entry = config.tasks[name]
+    found = [entry.train]
+    if config.validation.every and entry.validation:
+        found.append(entry.validation)
+    with suppress(UserError):
+        if "test" in entry.model_fields_set or entry.test in config.manifest(name).splits:
+            found.append(entry.test)
+    return list(dict.fromkeys(found))
 
 
 def _split_problems(

@@ -72,6 +72,11 @@ def main() -> None:
             raise
         print(f"vlhyper: {_one_line(error)}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UserError | ModuleNotFoundError) else 1)
+    except Exception as error:
+        if debug:
+            raise
+        print(f"vlhyper: {type(error).__name__}: {_one_line(error)}; run it again with --debug", file=sys.stderr)
+        sys.exit(1)
 
 
 def _usage_line(error: Any) -> str:

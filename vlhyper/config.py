@@ -49,6 +49,7 @@ class FeatureConfig(Strict):
     weights_sha256: str | None = Field(None, description="refused where a file says otherwise")
     tokens: int | None = Field(None, gt=0, description="cells of the grid; refused where a file says otherwise")
     width: int | None = Field(None, gt=0, description="channels of the grid; refused where a file says otherwise")
+    missing: Literal["refuse", "drop"] = Field("refuse", description="what to do with rows whose image has no features")
     mismatched: bool = Field(False, description="blind control: every image gets another's features, always the same")
 
 
@@ -64,7 +65,7 @@ class TrainingConfig(Strict):
     weight_decay: float = Field(0.0, ge=0)
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     temperature: float = Field(2.0, gt=0, description="T; a task of N examples is drawn in proportion to N^(1/T)")
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["fp32", "bf16"] = "fp32"
     gradient_checkpointing: bool = False
     max_source_tokens: int = Field(64, gt=0)
     max_target_tokens: int = Field(40, gt=0)
@@ -98,6 +99,10 @@ class RunConfig(Strict):
         for name in self.tasks:
             if self.task(name).sees_image and not row.visual:
                 raise ValueError(f"task {name!r} asks about images, but method {self.model.method!r} does not see any")
+            if row.visual and not self.task(name).sees_image:
+                raise ValueError(
+                    f"task {name!r} has no images, but method {self.model.method!r} makes weights from them"
+                )
         if self.training.batch % self.training.accumulation:
             raise ValueError(
                 f"training.batch {self.training.batch} can't be cut into {self.training.accumulation} micro-batches"
@@ -131,8 +136,14 @@ class RunConfig(Strict):
         return list(dict.fromkeys(paths))
 
     def inputs(self) -> Inputs:
-        """Tasks and grid as the config states them, without a feature file: for counts."""
-        grid = ENCODER_GRIDS.get(self.features.encoder or "RN101", (None, None))
+        """Tasks and grid for counts: as the config states them, else as its first feature file or encoder has them."""
+        grid: tuple[int | None, int | None] = ENCODER_GRIDS.get(self.features.encoder or "RN101", (None, None))
+        files = [Path(path) for path in self.features.files]
+        if files and files[0].is_file() and not (self.features.tokens and self.features.width):
+            from vlhyper.features import open_features
+
+            features = open_features(files[0])
+            grid = features.tokens, features.width
         return Inputs(
             tasks=tuple(self.tasks), tokens=self.features.tokens or grid[0], width=self.features.width or grid[1]
         )

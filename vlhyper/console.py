@@ -5,6 +5,7 @@ Everything but results goes to standard error, so that `--json` output can be pi
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,6 +28,10 @@ def say(text: str) -> None:
 @contextmanager
 def progress(label: str, total: int | None, unit: str = "", start: int = 0, every: float = 10.0) -> Iterator[Bar]:
     """A bar over `total` units of work, `start` of them done; not on a terminal: a plain line each `every` seconds."""
+    if os.environ.get("RANK", "0") != "0":
+        # Of several processes under one launcher the first one shows how far they are.
+        yield lambda done=1, note="": None
+        return
     maker = _rich_bar if sys.stderr.isatty() else _plain_bar
     with maker(label, total, unit, start, every) as bar:
         yield bar

@@ -15,8 +15,10 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from vlhyper.config import RunConfig
+from vlhyper.console import say
 from vlhyper.errors import UserError
 from vlhyper.features import FeatureSet, open_features
+from vlhyper.model.shapes import shape_of
 from vlhyper.model.spec import Inputs, ModelSpec
 from vlhyper.readers import load_rows, match_images, require_all
 from vlhyper.tasks import Task
@@ -56,10 +58,22 @@ def load_split(config: RunConfig, splits: Mapping[str, str], features: FeatureSe
             templates = manifest.image_templates(split)
             assert features is not None
             matches = match_images(_distinct(rows, "image"), templates, features)
-            require_all(matches, templates, f"{name}, split {split}")
-            keys = matches.keys
+            where, keys = f"{name}, split {split}", matches.keys
+            if matches.missing and config.features.missing == "drop":
+                rows = _with_features(rows, keys, where)
+            else:
+                require_all(matches, templates, where)
         loaded[name] = TaskRows(name, list(config.tasks).index(name), task, rows, keys)
     return _mismatched(loaded, config.training.seed) if config.features.mismatched else loaded
+
+
+def _with_features(rows: Dataset, keys: Mapping[str, str], where: str) -> Dataset:
+    """The rows whose image has features, and a line that says how many are left out."""
+    kept = [row for row, image in enumerate(rows["image"]) if image in keys]
+    if not kept:
+        raise UserError(f"{where}: no image has features; is the feature file that of another data set?")
+    say(f"{where}: {len(rows) - len(kept)} of {len(rows)} rows are left out, their images have no features")
+    return rows.select(kept)
 
 
 def _distinct(rows: Dataset, column: str) -> list[str]:
@@ -122,11 +136,14 @@ def load_tokenizer(spec: ModelSpec) -> PreTrainedTokenizerBase:
     if name is None:
         raise UserError("model.tokenizer is missing: a backbone built from a config has none of its own; name a folder")
     try:
-        return AutoTokenizer.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
         raise UserError(
             f"tokenizer {name!r} can't be loaded ({str(error).splitlines()[0]}); give a local folder"
         ) from None
+    if len(tokenizer) > (known := shape_of(spec.backbone).vocab_size):
+        raise UserError(f"tokenizer {name!r} has {len(tokenizer)} tokens, the backbone only {known}; use its own")
+    return tokenizer
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ def prepare(out: Path) -> None:
         raise UserError(f"{out}: not empty and not the folder of a demo; name another with --out")
     for name in ("world", *SYSTEMS):
         shutil.rmtree(out / name, ignore_errors=True)
-    for old in (*out.glob("features*"), *out.glob("demo.*"), *out.glob("blind.log")):
-        old.unlink()
+    for name in ("features.h5", "features.skipped.jsonl", "demo.json", "demo.png", "blind.log"):
+        (out / name).unlink(missing_ok=True)
     write_text(out / CONFIG, (files("vlhyper.world") / CONFIG).read_text(encoding="utf-8"))
 
 

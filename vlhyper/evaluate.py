@@ -21,7 +21,7 @@ from vlhyper.files import read_json, write_json
 from vlhyper.metrics import Report, score
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.readers import Manifest
-from vlhyper.tasks import Decoding, Task
+from vlhyper.tasks import Decoding, Task, target_counts
 
 Answers = dict[str, str]
 
@@ -29,12 +29,14 @@ Answers = dict[str, str]
 def answer(
     model: VLHyperPELT, rows: TaskRows, collator: Collator, decoding: Decoding, batch: int, sample: int | None = None
 ) -> Answers:
-    """The model's answer to every row, or to `sample` of them evenly spread over the split; by row id.
+    """The model's answer to every row that people answered, or to `sample` of them evenly spread over the split.
+
+    By row id. Of a split without public answers every row is answered: that is for a test server.
 
     Under several processes each answers its share, and all of them get all answers.
     """
     state = PartialState()
-    chosen = _sample(len(rows), sample)[state.process_index :: state.num_processes]
+    chosen = _sample(_answerable(rows), sample)[state.process_index :: state.num_processes]
     answers: Answers = {}
     model.eval()
     with progress(f"{rows.name}: answering", len(chosen), "rows") as bar:
@@ -54,10 +56,16 @@ def answer(
     return {id: parts[id] for id in rows.rows["id"] if id in parts}
 
 
-def _sample(size: int, sample: int | None) -> list[int]:
-    if sample is None or sample >= size:
-        return list(range(size))
-    return np.linspace(0, size - 1, sample).astype(int).tolist()
+def _answerable(rows: TaskRows) -> list[int]:
+    """The rows that can be scored, all of them where none can."""
+    scorable = np.flatnonzero(target_counts(rows.rows)).tolist()
+    return scorable or list(range(len(rows)))
+
+
+def _sample(rows: list[int], sample: int | None) -> list[int]:
+    if sample is None or sample >= len(rows):
+        return rows
+    return [rows[place] for place in np.linspace(0, len(rows) - 1, sample).astype(int)]
 
 
 def _row(columns: Mapping[str, list[Any]], place: int) -> dict[str, Any]:
@@ -116,6 +124,9 @@ def truth_files(task: Task, manifest: Manifest, split: str) -> dict[str, Any] | 
     None where there is nothing to score with.
     """
     files = {role: paths for role, paths in manifest.source(split).files.items() if paths}
+    if any(path.suffix == ".parquet" for paths in files.values() for path in paths):
+        # Rows of the hub's layouts: the official scorers read official files.
+        return None
     if manifest.format == "vl-t5":
         # One file holds questions and answers; the scorers take it where the official one of the task stands.
         files = {"questions" if task.scorer == "gqa" else "annotations": files["questions"]}
@@ -151,7 +162,8 @@ def validate(
             wanted = ",".join(rows.task.figures).lower()
             report = score_answers(config, rows, split, answers, Path(folder) / "predictions.json", wanted)
         if report is not None:
-            own = {figure: report.metrics[figure] for figure in rows.task.figures}
+            # A figure can be without meaning for a sample (a correlation of constant answers); it then counts as 0.
+            own = {figure: report.metrics.get(figure, 0.0) for figure in rows.task.figures}
             figures.update({f"{name}.{figure}": value for figure, value in own.items()})
             means.append(sum(own.values()) / len(own))
     return {**figures, "mean": sum(means) / len(means)} if means else figures
@@ -171,6 +183,9 @@ def evaluate_run(
     if only is not None and only not in config.tasks:
         raise UserError(f"{run}: task {only!r} is not in this run{nearest(only, config.tasks)}")
     wanted = [only] if only else [name for name in config.tasks if _has(config, name, split)]
+    for name in config.tasks if only is None else ():
+        if name not in wanted and config.task(name).scorer:
+            say(f"{name}: has no split {config.split(name, split)!r} and is passed over")
     if not wanted:
         raise UserError(f"{run}: no task of this run that can be scored has a split {split!r}")
     features = find_features(config)
@@ -181,18 +196,22 @@ def evaluate_run(
     training = config.training
     tokenizer = load_tokenizer(config.model)
     collator = Collator(tokenizer, features, training.max_source_tokens, training.max_target_tokens)
-    reports = {}
-    for name, rows in splits.items():
-        answers = answer(model, rows, collator, config.decoding(name), config.evaluation_batch)
-        if state.is_main_process:
-            path = run / "predictions" / f"{name}.{split}.json"
-            report = score_answers(config, rows, config.split(name, split) or split, answers, path, caption_metrics)
-            if report is not None:
-                reports[name] = report
-            else:
-                say(f"{name}: answers are in {path}; there is nothing to score them with")
-    if state.is_main_process:
-        add_scores(run / "scores.json", split, reports)
+    # All answers before the first score: scoring takes minutes, and the other processes can't wait for it.
+    answered = {
+        name: answer(model, rows, collator, config.decoding(name), config.evaluation_batch)
+        for name, rows in splits.items()
+    }
+    reports: dict[str, Report] = {}
+    for name, answers in answered.items() if state.is_main_process else ():
+        path = run / "predictions" / f"{name}.{split}.json"
+        own = config.split(name, split) or split
+        report = score_answers(config, splits[name], own, answers, path, caption_metrics)
+        if report is None:
+            say(f"{name}: answers are in {path}; there is nothing to score them with")
+            continue
+        reports[name] = report
+        # One by one, so that a fault in one task's files costs no other task's figures.
+        add_scores(run / "scores.json", split, {name: report})
     return reports
 
 

@@ -30,7 +30,7 @@ from vlhyper.data import (
 from vlhyper.errors import JobError, UserError
 from vlhyper.evaluate import validate
 from vlhyper.files import write_text
-from vlhyper.model.model import VLHyperPELT
+from vlhyper.model.model import WEIGHTS, VLHyperPELT
 from vlhyper.schedule import Schedule, TrainingBatches, upcoming
 from vlhyper.tasks import Examples
 
@@ -109,6 +109,8 @@ def train(config: RunConfig, run: Path) -> None:
             if held_out and (last or done.step % config.validation.every == 0):
                 figures = validate(config, model, held_out, collator)
                 log.write(done.step, {"validation": figures})
+                if accelerator.is_main_process:
+                    say(f"step {done.step}: " + " · ".join(f"{name} {value:.2f}" for name, value in figures.items()))
                 if better := "mean" in figures and (done.best is None or figures["mean"] > done.best):
                     done.best, done.best_step = figures["mean"], done.step
             if accelerator.is_main_process:
@@ -119,6 +121,9 @@ def train(config: RunConfig, run: Path) -> None:
                     save_checkpoint(run, model, optimizer.optimizer, done)
             bar(note=log.note)
     accelerator.end_training()
+    if accelerator.is_main_process:
+        best = f", best validation mean {done.best:.2f} at step {done.best_step}" if done.best is not None else ""
+        say(f"{run}: trained{best}; score it with: vlhyper evaluate {run}")
 
 
 def start_processes(settings: TrainingConfig, run: Path) -> Accelerator:
@@ -152,7 +157,8 @@ def claim(run: Path, config: RunConfig) -> None:
     Raises UserError for a folder that holds another run.
     """
     path = run / "config.yaml"
-    if path.exists():
+    # A folder in which no step was finished holds nothing to protect: a mended config takes its place.
+    if path.exists() and (newest(run) or (run / WEIGHTS).exists()):
         if changed := differences(load_config(path), config):
             more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
             raise UserError(f"{run}: holds a run of another config, {changed[0]}{more}; choose another --out")

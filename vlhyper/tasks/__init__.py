@@ -2,7 +2,7 @@
 
 from vlhyper.errors import UserError, nearest
 from vlhyper.tasks.caption import CAPTION
-from vlhyper.tasks.examples import Example, Examples
+from vlhyper.tasks.examples import Example, Examples, target_counts
 from vlhyper.tasks.glue import TEXT_TASKS
 from vlhyper.tasks.gqa import GQA
 from vlhyper.tasks.okvqa import OKVQA
@@ -21,4 +21,4 @@ def find_task(name: str) -> Task:
     return TASKS[name]
 
 
-__all__ = ["TASKS", "Decoding", "Example", "Examples", "Task", "find_task", "target"]
+__all__ = ["TASKS", "Decoding", "Example", "Examples", "Task", "find_task", "target", "target_counts"]

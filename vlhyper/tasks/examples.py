@@ -34,7 +34,7 @@ class Examples:
     def __init__(self, task: Task, rows: Dataset, seed: int = 0) -> None:
         require_columns(task, rows.column_names)
         self.task, self.rows, self.seed = task, rows, seed
-        counts = _target_counts(rows)
+        counts = target_counts(rows)
         # examples of the rows up to and with row r: (rows,)
         self._ends = np.cumsum(counts if task.one_example_per_target else counts > 0)
         if not len(self):
@@ -65,7 +65,7 @@ def require_columns(task: Task, columns: Sequence[str] | Mapping[str, Any]) -> N
         )
 
 
-def _target_counts(rows: Dataset) -> np.ndarray:
+def target_counts(rows: Dataset) -> np.ndarray:
     """How many targets each row has: (rows,) int."""
     import pyarrow.compute as pc
 
