@@ -52,7 +52,7 @@ def fetch(model: str, tag: str) -> Path:
     from open_clip.pretrained import download_pretrained, get_pretrained_cfg
 
     source = get_pretrained_cfg(model, tag)
-    place = f"https://huggingface.co/{source['hf_hub'].rstrip('/')}" if source.get("hf_hub") else source.get("url", "")
+    place = f"the hub's {source['hf_hub'].rstrip('/')}" if source.get("hf_hub") else source.get("url", "")
     reason = "HF_HUB_OFFLINE is set"
     if source.get("hf_hub") or not HF_HUB_OFFLINE:
         try:
