@@ -24,6 +24,8 @@ NUMBERS = {
     )
 }
 NUMBERS["none"] = "0"
+# In one table: no digit is a contraction, and no number word an article.
+WORDS = {**CONTRACTIONS, **NUMBERS}
 MOST_PERIODS = int(re.UNICODE)
 _MARKED = re.compile("[" + re.escape(PUNCTUATION + ".") + "]")
 
@@ -82,8 +84,8 @@ def strip_punctuation(text: str, dialect: Dialect = PYTHON2) -> str:
 
 def unify_words(text: str, dialect: Dialect = PYTHON2) -> str:
     """Lower case, number words as digits, articles dropped, contractions with their apostrophe."""
-    words = (NUMBERS.get(word, word) for word in dialect.words(dialect.lower(text)))
-    return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in ARTICLES)
+    words = dialect.words(dialect.lower(text))
+    return " ".join([WORDS.get(word, word) for word in words if word not in ARTICLES])
 
 
 @lru_cache(maxsize=1 << 18)
@@ -97,6 +99,12 @@ def normalise_answer(answer: str, dialect: Dialect = PYTHON2) -> str:
 
 
 @lru_cache(maxsize=1 << 18)
-def strip_answer(answer: str, dialect: Dialect = PYTHON2) -> str:
-    """Only the punctuation part, as some ports apply it to the human answers; memoised, for answers repeat."""
-    return strip_punctuation(answer, dialect)
+def normalise_python3(answer: str) -> str:
+    """The same as a port of it to Python 3 gives."""
+    return normalise_answer(answer, PYTHON3)
+
+
+@lru_cache(maxsize=1 << 18)
+def strip_python3(answer: str) -> str:
+    """Only the punctuation part, as some ports apply it to people's answers."""
+    return strip_punctuation(answer, PYTHON3)

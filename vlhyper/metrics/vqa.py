@@ -7,40 +7,44 @@ out each of the ten in turn: 0, 30, 60, 90 or 100 for 0, 1, 2, 3 or more people.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+import os
+from collections.abc import Callable, Sequence
+from functools import lru_cache, reduce
+from operator import add
 
 from vlhyper.errors import UserError, nearest
-from vlhyper.metrics.normalise import PYTHON3, normalise_answer, strip_answer, tidy
+from vlhyper.metrics.decoding import Prediction, decoded
+from vlhyper.metrics.normalise import normalise_answer, normalise_python3, strip_python3, tidy
 from vlhyper.metrics.reading import Source, keyed_texts, match_ids, name_of, whole_number
 from vlhyper.metrics.report import Figure, Metrics, Place, Report, mean_of, nest
 from vlhyper.metrics.vqa_files import VqaTruth, in_vocabulary, read_truth
 
 ORDER = ("overall", "in_domain", "out_domain", "answer_type", "question_type")
+# With more people than this each of them, left out, still leaves three: the whole point, with no rounding.
+ENOUGH = 3
 SHAPE = '[{"question_id": 458752000, "answer": "skateboard"}]'
 
 
-# What of people's wordings a prediction matches; each wording once, for ten people mostly give three or four.
-Matcher = Callable[[str, set[str]], set[str]]
+# A prediction and people's answers, to what each of them is taken for.
+Matcher = Callable[[str, Sequence[str]], tuple[str, Sequence[str]]]
 
 
-def _official(prediction: str, wordings: set[str]) -> set[str]:
-    differ = len(wordings) > 1 and len(set(map(tidy, wordings))) > 1
-    clean = normalise_answer if differ else tidy
-    given = clean(prediction)
-    return {wording for wording in wordings if clean(wording) == given}
+def _official(prediction: str, answers: Sequence[str]) -> tuple[str, Sequence[str]]:
+    people = list(map(normalise_answer, answers))
+    if len(set(people)) == 1:
+        as_they_stand = list(map(tidy, answers))
+        if len(set(as_they_stand)) == 1:
+            return tidy(prediction), as_they_stand
+    return normalise_answer(prediction), people
 
 
-def _vl_t5(prediction: str, wordings: set[str]) -> set[str]:
-    given = normalise_answer(prediction, PYTHON3)
-    if len(wordings) == 1:
-        return wordings & {given}
-    return {wording for wording in wordings if strip_answer(wording, PYTHON3) == given}
+def _vl_t5(prediction: str, answers: Sequence[str]) -> tuple[str, Sequence[str]]:
+    people = answers if len(set(answers)) == 1 else list(map(strip_python3, answers))
+    return normalise_python3(prediction), people
 
 
-def _lmms_eval(prediction: str, wordings: set[str]) -> set[str]:
-    given = normalise_answer(prediction, PYTHON3)
-    return {wording for wording in wordings if normalise_answer(wording, PYTHON3) == given}
+def _lmms_eval(prediction: str, answers: Sequence[str]) -> tuple[str, Sequence[str]]:
+    return normalise_python3(prediction), list(map(normalise_python3, answers))
 
 
 # official: GT-Vision-Lab/VQA; vl-t5: j-min/VL-T5 (also VL-Adapter, LAVIS); lmms-eval: its task vqav2 as of v0.6.
@@ -58,7 +62,7 @@ def variant_named(name: str) -> Matcher:
     return VARIANTS[name]
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 12)
 def _leave_one_out(matches: tuple[bool, ...]) -> float:
     """Mean of min(1, n / 3), summed in the order of the answers so that rounding falls as in the official program."""
     count, total = sum(matches), 0.0
@@ -82,22 +86,22 @@ def vqa_accuracy(prediction: str, answers: Sequence[str], variant: str = "offici
 
 
 def _accuracy(prediction: str, answers: Sequence[str], match: Matcher) -> float:
-    matched = match(prediction, set(answers))
-    return _leave_one_out(tuple([answer in matched for answer in answers])) if matched else 0.0
+    given, people = match(prediction, answers)
+    count = people.count(given)
+    if count == 0 or count > ENOUGH:
+        return float(count > 0)
+    return _leave_one_out(tuple([person == given for person in people]))
 
 
+@lru_cache(maxsize=1 << 12)
 def _percent(accuracy: float) -> float:
     # 59.999999999999986 and 60.00000000000001 are both two people of ten; the noise of the sum is taken off an item.
     return round(100 * accuracy, 12)
 
 
-def _mean(accuracies: Iterable[float]) -> float:
+def _mean(accuracies: Sequence[float]) -> float:
     """100 × mean, summed plainly from left to right: Python 3.12's `sum` mends the error the official figures have."""
-    total, count = 0.0, 0
-    for accuracy in accuracies:
-        total += accuracy
-        count += 1
-    return 100 * total / count
+    return 100 * reduce(add, accuracies, 0.0) / len(accuracies)
 
 
 def vqa_report(
@@ -109,7 +113,7 @@ def vqa_report(
     rows = [row_of[identifier] for identifier in scored]
     accuracies = [_accuracy(predictions[truth.ids[row]], truth.answers[row], match) for row in rows]
     places = _places(truth, rows)
-    metrics = nest((place, _mean(accuracies[index] for index in members)) for place, members in places.items())
+    metrics = nest((place, _mean([accuracies[index] for index in members])) for place, members in places.items())
     percents = [_percent(accuracy) for accuracy in accuracies]
     return Report(
         task=task,
@@ -156,6 +160,11 @@ def _skipped(metrics: Metrics) -> dict[str, str]:
 
 def read_predictions(source: Source) -> dict[int, str]:
     """A VQA results file, or the same as a list, as {question id: answer}. Raises UserError for any other shape."""
+    usual = decoded(source, list[Prediction]) if isinstance(source, str | os.PathLike) else None
+    if usual is not None:
+        found = {record.question_id: record.answer for record in usual}
+        if len(found) == len(usual):
+            return found
     return keyed_texts(source, "question_id", "answer", whole_number, SHAPE)
 
 

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import UNSET
+
 from vlhyper.errors import UserError, nearest
+from vlhyper.metrics.decoding import Annotations, Identified, Questions, VlT5Annotation, decoded, decoded_answers
 from vlhyper.metrics.normalise import normalise_answer
 from vlhyper.metrics.reading import field_of, kind, load_json, shown, some, text_of, whole_number
 from vlhyper.splits import part_of
@@ -55,16 +58,41 @@ def read_truth(annotations: str, questions: str | None = None, answer_key: str =
 
     questions: the official questions file; it is checked that every annotated question stands in it.
     """
-    value = load_json(annotations)
-    if isinstance(value, Mapping) and isinstance(value.get("annotations"), list):
-        truth = _columns(value["annotations"], annotations, "image_id", answer_key)
-    elif isinstance(value, list):
-        truth = _columns(value, annotations, "img_id", answer_key)
-    else:
-        raise UserError(f"{annotations}: {_wrong_file(value)}; give VQA annotations or VL-T5's karpathy_test.json")
+    truth = _usual(annotations, answer_key) or _unusual(annotations, answer_key)
+    doubled = [identifier for identifier, count in Counter(truth.ids).items() if count > 1]
+    if doubled:
+        raise UserError(f"{annotations}: {len(doubled)} questions stand more than once ({some(doubled)})")
     if questions is not None:
         _check_questions(truth, annotations, questions)
     return truth
+
+
+def _usual(annotations: str, answer_key: str) -> VqaTruth | None:
+    """The columns of a file whose every record has the usual form, else None."""
+    value = decoded(annotations, Annotations | list[VlT5Annotation])
+    records = value.annotations if isinstance(value, Annotations) else value
+    answers = decoded_answers(records, answer_key) if records else None
+    if answers is None:
+        return None
+    flags = [record.is_topk_optimal for record in records if record.is_topk_optimal is not None]
+    return VqaTruth(
+        ids=[record.question_id for record in records],
+        images=[record.question_id if record.image is UNSET else record.image for record in records],
+        answers=answers,
+        question_types=[record.question_type for record in records],
+        answer_types=[record.answer_type for record in records],
+        in_domain=flags if len(flags) == len(records) else None,
+    )
+
+
+def _unusual(annotations: str, answer_key: str) -> VqaTruth:
+    """The columns of any file that has them, record by record."""
+    value = load_json(annotations)
+    if isinstance(value, Mapping) and isinstance(value.get("annotations"), list):
+        return _columns(value["annotations"], annotations, "image_id", answer_key)
+    if isinstance(value, list):
+        return _columns(value, annotations, "img_id", answer_key)
+    raise UserError(f"{annotations}: {_wrong_file(value)}; give VQA annotations or VL-T5's karpathy_test.json")
 
 
 def _wrong_file(value: Any) -> str:
@@ -82,9 +110,6 @@ def _columns(records: Sequence[Any], path: str, image_key: str, answer_key: str)
         where = f"{path}: record {index}"
         ids.append(whole_number(field_of(record, "question_id", where), "question_id", where))
         answers.append(_answers(record, answer_key, path))
-    doubled = [identifier for identifier, count in Counter(ids).items() if count > 1]
-    if doubled:
-        raise UserError(f"{path}: {len(doubled)} questions stand more than once ({some(doubled)})")
     flags = [record.get("is_topk_optimal") for record in records]
     return VqaTruth(
         ids=ids,
@@ -135,6 +160,9 @@ def _check_questions(truth: VqaTruth, annotations: str, questions: str) -> None:
 
 def question_ids(questions: str) -> list[int]:
     """The ids of an official questions file (or of VL-T5's list), in its order."""
+    usual = decoded(questions, Questions | list[Identified])
+    if usual is not None:
+        return [record.question_id for record in (usual if isinstance(usual, list) else usual.questions)]
     value = load_json(questions)
     records = value.get("questions") if isinstance(value, Mapping) else value
     if not isinstance(records, list):
