@@ -29,17 +29,21 @@ SHAPE = '[{"question_id": 458752000, "answer": "skateboard"}]'
 Matcher = Callable[[str, Sequence[str]], tuple[str, Sequence[str]]]
 
 
+def _agree(answers: Sequence[str]) -> bool:
+    return answers.count(answers[0]) == len(answers)
+
+
 def _official(prediction: str, answers: Sequence[str]) -> tuple[str, Sequence[str]]:
     people = list(map(normalise_answer, answers))
-    if len(set(people)) == 1:
+    if _agree(people):
         as_they_stand = list(map(tidy, answers))
-        if len(set(as_they_stand)) == 1:
+        if _agree(as_they_stand):
             return tidy(prediction), as_they_stand
     return normalise_answer(prediction), people
 
 
 def _vl_t5(prediction: str, answers: Sequence[str]) -> tuple[str, Sequence[str]]:
-    people = answers if len(set(answers)) == 1 else list(map(strip_python3, answers))
+    people = answers if _agree(answers) else list(map(strip_python3, answers))
     return normalise_python3(prediction), people
 
 
