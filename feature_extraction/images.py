@@ -6,6 +6,7 @@ frame of an animation counts; EXIF rotation is not applied (the published featur
 
 from __future__ import annotations
 
+import stat
 import warnings
 from collections.abc import Sequence
 from functools import lru_cache
@@ -44,6 +45,9 @@ def squash(image: Image.Image, size: tuple[int, int], resample: str) -> np.ndarr
 
 def read_rgb(path: Path) -> Image.Image:
     """The image of `path` in mode RGB. Raises whatever Pillow raises for a file it can't read."""
+    # A pipe would be waited for, perhaps for ever.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("not a regular file")
     with warnings.catch_warnings():
         # Pillow warns of odd metadata, which changes no pixel; of too many pixels MOST_PIXELS takes care.
         warnings.simplefilter("ignore")
