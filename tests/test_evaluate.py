@@ -11,11 +11,10 @@ from vlhyper.cli import run
 from vlhyper.config import load_config, save_config
 from vlhyper.data import Collator, find_features, load_split, load_tokenizer
 from vlhyper.errors import UserError
-from vlhyper.evaluate import answer, evaluate_run, one_file, truth_files
+from vlhyper.evaluate import answer, evaluate_run
 from vlhyper.files import read_json
 from vlhyper.model.model import WEIGHTS, VLHyperPELT
-from vlhyper.readers import load_manifest
-from vlhyper.tasks import Decoding, find_task
+from vlhyper.tasks import Decoding
 from vlhyper.train import train
 from vlhyper.world import tiny
 
@@ -174,14 +173,6 @@ def test_answers_do_not_depend_on_the_batch(ran):
     assert list(ten) == rows.rows["id"][:]
 
 
-def test_a_sample_is_spread_over_the_split_and_the_same_each_time(ran):
-    model, rows, collator = answering(ran, task="vqa")
-    some = answer(model, rows, collator, Decoding(1, 2), 8, sample=4)
-    assert some == answer(model, rows, collator, Decoding(1, 2), 8, sample=4)
-    places = [rows.rows["id"][:].index(id) for id in some]
-    assert len(places) == 4 and places[0] == 0 and places[-1] == len(rows) - 1
-
-
 def test_beams_search_further_than_greedy(ran):
     """No answer of the beam is less likely than the greedy one, and some are likelier."""
     import torch
@@ -220,34 +211,3 @@ def test_a_split_of_several_files_is_scored_as_of_one(lab, copied, scored):
     save_config(load_config(copied / "config.yaml", [f"tasks.vqa.data={copied / 'vqa.yaml'}"]), copied / "config.yaml")
     halves = dict(evaluate_run(copied, "halves", "vqa")["vqa"].flat())
     assert halves == pytest.approx(dict(scored["vqa"].flat()), rel=1e-12)
-
-
-def test_files_of_one_layout_are_joined(tmp_path):
-    for name, value in {"a": {"1": {}}, "b": {"2": {}}, "c": [1], "d": [2]}.items():
-        (tmp_path / name).write_text(json.dumps(value))
-    join = lambda *names: read_json(one_file([tmp_path / name for name in names], tmp_path / "joined"))  # noqa: E731
-    assert join("a", "b") == {"1": {}, "2": {}}
-    assert join("c", "d") == [1, 2]
-    assert one_file([tmp_path / "a"], tmp_path / "joined") == tmp_path / "a"
-
-
-@pytest.mark.parametrize(
-    ("task", "format", "split", "expected"),
-    [
-        ("vqa", "vl-t5", {"files": {"questions": "q.json"}}, {"annotations": "q.json"}),
-        ("gqa", "vl-t5", {"files": {"questions": "q.json"}}, {"questions": "q.json"}),
-        ("caption", "karpathy", {"files": {"annotations": "c.json"}, "subset": "val"}, {"annotations": "c.json"}),
-        ("vqa", "vqa", {"files": {"questions": "q.json"}}, None),
-        ("cola", "table", {"files": {"table": "dev.tsv"}}, {"annotations": "dev.tsv"}),
-        ("vg_qa", "visual-genome", {"files": {"questions": "q.json"}}, None),
-    ],
-)
-def test_each_layout_hands_its_scorer_the_right_file(tmp_path, task, format, split, expected):
-    fields = {"fields": {"sentence": "sentence", "label": "label"}} if format == "table" else {}
-    manifest = load_manifest({"name": "m", "format": format, "splits": {"test": split}, **fields}, tmp_path)
-    truth = truth_files(find_task(task), manifest, "test")
-    if expected is None:
-        assert truth is None
-    else:
-        options = {"split": "val"} if format == "karpathy" else {}
-        assert truth == {role: (tmp_path / name,) for role, name in expected.items()} | options

@@ -10,10 +10,12 @@ from run_cases import forget_accelerate, log_lines, losses, start
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
+import vlhyper.train
+from vlhyper.checkpoints import load_progress, newest, save_checkpoint
 from vlhyper.config import load_config
 from vlhyper.errors import JobError, UserError
 from vlhyper.model.model import CONFIG, WEIGHTS, VLHyperPELT
-from vlhyper.train import learning_rate, train
+from vlhyper.train import Log, learning_rate, train
 from vlhyper.world import tiny
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
@@ -109,10 +111,22 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(lab, tmp_path):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_a_finished_run_is_left_as_it_is(lab, tmp_path):
+def test_a_finished_run_is_left_as_it_is_and_says_what_comes_next(lab, tmp_path, capsys):
     first = trained(lab, tmp_path, "training.steps=2")
-    weights = (tmp_path / WEIGHTS).read_bytes()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    capsys.readouterr()
     assert trained(lab, tmp_path, "training.steps=2") == first
+    assert capsys.readouterr().err.splitlines() == [
+        f"{tmp_path}: is finished and left as it is; score it with: vlhyper evaluate {tmp_path}"
+    ]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_finished_run_without_its_weights_gets_them_again(lab, tmp_path):
+    trained(lab, tmp_path, "training.steps=2")
+    weights = (tmp_path / WEIGHTS).read_bytes()
+    (tmp_path / WEIGHTS).unlink()
+    trained(lab, tmp_path, "training.steps=2")
     assert (tmp_path / WEIGHTS).read_bytes() == weights
 
 
@@ -130,6 +144,8 @@ def test_a_run_of_another_config_is_refused_with_the_first_difference(lab, tmp_p
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "progress.json"])
 def test_a_damaged_checkpoint_is_named(lab, tmp_path, name):
     trained(lab, tmp_path, "training.steps=1")
+    # Without its weights it is not finished.
+    (tmp_path / WEIGHTS).unlink()
     path = tmp_path / "checkpoints/step-000000001" / name
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(UserError, match="step-000000001") as refusal:
@@ -195,7 +211,7 @@ def test_the_weights_of_the_best_validation_are_kept(lab, tmp_path, monkeypatch)
     last = load_file(tmp_path / "checkpoints/step-000000006/model.safetensors")
     assert any(not torch.equal(value, kept[1][name]) for name, value in last.items())
     progress = json.loads((tmp_path / "checkpoints/step-000000006/progress.json").read_text())
-    assert progress == {"step": 6, "best": 3.0, "best_step": 4}
+    assert progress == {"step": 6, "best": 3.0, "best_step": 4, "validated": True}
 
 
 def test_a_resumed_run_remembers_its_best(lab, tmp_path, monkeypatch):
@@ -213,6 +229,89 @@ def test_a_resumed_run_remembers_its_best(lab, tmp_path, monkeypatch):
     trained(lab, tmp_path, *overrides)
     assert (tmp_path / WEIGHTS).read_bytes() == best
     assert list(log_lines(tmp_path, "validation")) == [2, 4, 6]
+
+
+VALIDATED = ("validation.every=2", "validation.sample=5")
+
+
+def scalars(run) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard shows: (step, value) by curve."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}).Reload()
+    names = [name for name in events.Tags()["scalars"] if name != "seconds_per_step"]
+    return {name: [(event.step, event.value) for event in events.Scalars(name)] for name in names}
+
+
+def logged(run) -> list[dict]:
+    """The lines of the log but for the time each step took."""
+    lines = map(json.loads, (run / "log.jsonl").read_text().splitlines())
+    return [{key: value for key, value in line.items() if key != "seconds_per_step"} for line in lines]
+
+
+@pytest.mark.parametrize("at", [4, 6])
+@pytest.mark.parametrize("broken", ["validate", "VLHyperPELT.save_pretrained", "Log.write", "save_progress"])
+def test_a_run_that_broke_in_its_validation_goes_on_with_it(lab, tmp_path, monkeypatch, broken, at):
+    """In the middle of a run and at its end, before, between and after what a validation writes."""
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    # With rising means each validation keeps its weights.
+    means = {2: 1.0, 4: 2.0, 6: 3.0}
+    steps = []
+    write = Log.write
+    monkeypatch.setattr(Log, "write", lambda self, step, values: (steps.append(step), write(self, step, values))[1])
+    monkeypatch.setattr("vlhyper.train.validate", lambda *_: {"mean": means[steps[-1]]})
+    trained(lab, whole, *VALIDATED)
+
+    def stop(real):
+        def stopping(*arguments):
+            if steps[-1] == at and (broken != "Log.write" or "validation" in arguments[2]):
+                raise KeyboardInterrupt
+            return real(*arguments)
+
+        return stopping
+
+    with monkeypatch.context() as patch:
+        owner, name = {
+            "validate": (vlhyper.train, "validate"),
+            "save_progress": (vlhyper.train, "save_progress"),
+            "Log.write": (Log, "write"),
+            "VLHyperPELT.save_pretrained": (VLHyperPELT, "save_pretrained"),
+        }[broken]
+        patch.setattr(owner, name, stop(getattr(owner, name)))
+        with pytest.raises(KeyboardInterrupt):
+            trained(lab, stopped, *VALIDATED)
+    assert newest(stopped).name == f"step-{at:09d}" and not load_progress(newest(stopped)).validated
+    steps.append(at)
+    trained(lab, stopped, *VALIDATED)
+    assert logged(stopped) == logged(whole)
+    assert [line["step"] for line in logged(stopped) if "validation" in line] == [2, 4, 6]
+    assert scalars(stopped) == scalars(whole)
+    assert (stopped / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+    assert load_progress(newest(stopped)) == load_progress(newest(whole))
+
+
+def test_a_killed_run_shows_no_step_twice(lab, tmp_path, monkeypatch):
+    """Steps after the last checkpoint stand in TensorBoard's files already when they are done again."""
+    overrides = ("training.checkpoint_every=2",)
+    trained(lab, tmp_path / "whole", *overrides)
+    write = Log.write_losses
+
+    def stop(log, step, rate):
+        if step == 6:
+            raise KeyboardInterrupt
+        write(log, step, rate)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Log, "write_losses", stop)
+        patch.setattr(
+            "vlhyper.train.save_checkpoint", lambda run, *rest: rest[-1].step == 2 and save_checkpoint(run, *rest)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            trained(lab, tmp_path / "killed", *overrides)
+    assert newest(tmp_path / "killed").name == "step-000000002"
+    trained(lab, tmp_path / "killed", *overrides)
+    assert scalars(tmp_path / "killed") == scalars(tmp_path / "whole")
+    assert logged(tmp_path / "killed") == logged(tmp_path / "whole")
 
 
 def test_a_run_whose_validation_has_no_score_still_leaves_weights(lab, tmp_path, monkeypatch):

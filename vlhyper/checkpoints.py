@@ -20,6 +20,7 @@ from vlhyper.files import read_json, write_json
 from vlhyper.model.model import VLHyperPELT
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+PROGRESS = "progress.json"
 
 
 @dataclass
@@ -29,22 +30,28 @@ class Progress:
     step: int = 0  # steps done
     best: float | None = None  # best mean validation score so far, × 100
     best_step: int | None = None
+    validated: bool = True  # False: the validation due at `step` is still to be done
 
 
 def save_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer, progress: Progress) -> None:
     """Write `checkpoints/step-NNNNNNNNN` whole or not at all, then drop the older one."""
-    folder = run / "checkpoints" / f"step-{progress.step:09d}"
+    folder = _folder(run, progress)
     part = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     save_file(model.state(), part / "model.safetensors")
     save_file(_moments(model, optimizer), part / "optimizer.safetensors")
-    write_json(part / "progress.json", asdict(progress))
+    write_json(part / PROGRESS, asdict(progress))
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
     for old in run.glob("checkpoints/*step-*"):
         if old != folder:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def save_progress(run: Path, progress: Progress) -> None:
+    """Say anew how far the run has come, in the checkpoint that was made at this step."""
+    write_json(_folder(run, progress) / PROGRESS, asdict(progress))
 
 
 def load_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer) -> Progress:
@@ -55,9 +62,25 @@ def load_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer) -> Prog
     try:
         model.load_state(load_file(folder / "model.safetensors"), str(folder / "model.safetensors"))
         _load_moments(load_file(folder / "optimizer.safetensors"), model, optimizer)
-        return Progress(**read_json(folder / "progress.json"))
-    except (SafetensorError, FileNotFoundError, KeyError, TypeError) as error:
-        raise UserError(f"{folder}: damaged checkpoint ({error}); remove this folder to begin the run anew") from None
+        return load_progress(folder)
+    except (SafetensorError, FileNotFoundError, KeyError) as error:
+        raise _damaged(folder, error) from None
+
+
+def load_progress(folder: Path) -> Progress:
+    """How far the run had come at a checkpoint. Raises UserError where that can't be read."""
+    try:
+        return Progress(**read_json(folder / PROGRESS))
+    except (UserError, TypeError) as error:
+        raise _damaged(folder, error) from None
+
+
+def _damaged(folder: Path, error: Exception) -> UserError:
+    return UserError(f"{folder}: damaged checkpoint ({error}); remove this folder to begin the run anew")
+
+
+def _folder(run: Path, progress: Progress) -> Path:
+    return run / "checkpoints" / f"step-{progress.step:09d}"
 
 
 def newest(run: Path) -> Path | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping, Sequence
-from functools import reduce
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +16,22 @@ from vlhyper.console import progress, say
 from vlhyper.data import Collator, TaskRows, find_features, load_split, load_tokenizer, to_device
 from vlhyper.errors import UserError, nearest
 from vlhyper.files import read_json, write_json
-from vlhyper.metrics import Report, score
+from vlhyper.metrics import Report
 from vlhyper.model.model import VLHyperPELT
-from vlhyper.readers import Manifest
-from vlhyper.tasks import Decoding, Task, target_counts
+from vlhyper.tasks import Decoding, target_counts
+from vlhyper.truth import find_truth
 
 Answers = dict[str, str]
 
 
-def answer(
-    model: VLHyperPELT, rows: TaskRows, collator: Collator, decoding: Decoding, batch: int, sample: int | None = None
-) -> Answers:
-    """The model's answer to every row that people answered, or to `sample` of them evenly spread over the split.
+def answer(model: VLHyperPELT, rows: TaskRows, collator: Collator, decoding: Decoding, batch: int) -> Answers:
+    """The model's answer to every row that people answered, by row id.
 
-    By row id. Of a split without public answers every row is answered: that is for a test server.
-
+    Of a split without public answers every row is answered: that is for a test server.
     Under several processes each answers its share, and all of them get all answers.
     """
     state = PartialState()
-    chosen = _sample(_answerable(rows), sample)[state.process_index :: state.num_processes]
+    chosen = answerable(rows)[state.process_index :: state.num_processes]
     answers: Answers = {}
     model.eval()
     with progress(f"{rows.name}: answering", len(chosen), "rows") as bar:
@@ -56,117 +51,14 @@ def answer(
     return {id: parts[id] for id in rows.rows["id"] if id in parts}
 
 
-def _answerable(rows: TaskRows) -> list[int]:
-    """The rows that can be scored, all of them where none can."""
+def answerable(rows: TaskRows) -> list[int]:
+    """The places of the rows that can be scored, of all rows where none can."""
     scorable = np.flatnonzero(target_counts(rows.rows)).tolist()
     return scorable or list(range(len(rows)))
 
 
-def _sample(rows: list[int], sample: int | None) -> list[int]:
-    if sample is None or sample >= len(rows):
-        return rows
-    return [rows[place] for place in np.linspace(0, len(rows) - 1, sample).astype(int)]
-
-
 def _row(columns: Mapping[str, list[Any]], place: int) -> dict[str, Any]:
     return {name: values[place] for name, values in columns.items()}
-
-
-def score_answers(
-    config: RunConfig,
-    rows: TaskRows,
-    split: str,
-    answers: Answers,
-    predictions: Path,
-    caption_metrics: str | None = None,
-) -> Report | None:
-    """Write answers in the task's official format and score them against the split's own files.
-
-    Args:
-        caption_metrics: of captions, the metrics to compute ("bleu,cider"); all where left out.
-
-    Returns:
-        None where no scorer knows the task (VG-QA) or the split has no public answers (VQA test).
-    """
-    task = rows.task
-    write_json(predictions, task.submit(answers))
-    truth = truth_files(task, config.manifest(rows.name), split)
-    if truth is None or not any(rows.rows["targets"]):
-        return None
-    if task.scorer == "caption" and caption_metrics:
-        truth["metrics"] = caption_metrics
-    with tempfile.TemporaryDirectory() as folder:
-        for role, paths in truth.items():
-            if isinstance(paths, tuple):
-                truth[role] = one_file(paths, Path(folder) / f"{role}.json")
-        return score(task.scorer, predictions=predictions, partial=True, **truth)
-
-
-def one_file(paths: Sequence[Path], joined: Path) -> Path:
-    """The file itself, or `joined` with the records of several: scorers take one."""
-    if len(paths) == 1:
-        return paths[0]
-    write_json(joined, reduce(_merged, map(read_json, paths)))
-    return joined
-
-
-def _merged(one: Any, other: Any) -> Any:
-    """Two files of one layout: lists of records, objects by id, or objects that hold lists of records."""
-    if isinstance(one, list):
-        return one + other
-    lists = {key: value + other[key] for key, value in one.items() if isinstance(value, list) and key in other}
-    return {**one, **other, **lists}
-
-
-def truth_files(task: Task, manifest: Manifest, split: str) -> dict[str, Any] | None:
-    """The files (a tuple of paths each) and options with which the task's scorer scores a split.
-
-    None where there is nothing to score with.
-    """
-    files = {role: paths for role, paths in manifest.source(split).files.items() if paths}
-    if any(path.suffix == ".parquet" for paths in files.values() for path in paths):
-        # Rows of the hub's layouts: the official scorers read official files.
-        return None
-    if manifest.format == "vl-t5":
-        # One file holds questions and answers; the scorers take it where the official one of the task stands.
-        files = {"questions" if task.scorer == "gqa" else "annotations": files["questions"]}
-    if manifest.format == "table":
-        files = {"annotations": files["table"]} if "table" in files else {}
-    files.pop("karpathy", None)
-    options: dict[str, Any] = {}
-    if manifest.format == "karpathy":
-        options["split"] = manifest.split(split).subset
-    if task.scorer == "okvqa":
-        options["answers"] = manifest.answers
-    needed = "questions" if task.scorer == "gqa" else "annotations"
-    return {**files, **options} if task.scorer and needed in files else None
-
-
-def validate(
-    config: RunConfig, model: VLHyperPELT, splits: Mapping[str, TaskRows], collator: Collator
-) -> dict[str, float]:
-    """The figures of every task on its fixed validation sample, and their mean over the tasks as `mean`.
-
-    Under several processes the main one has them, the others have none.
-    """
-    figures: dict[str, float] = {}
-    means = []
-    for name, rows in splits.items():
-        decoding = Decoding(config.validation.beams, config.decoding(name).max_new_tokens)
-        answers = answer(model, rows, collator, decoding, config.evaluation_batch, config.validation.sample)
-        if not PartialState().is_main_process:
-            continue
-        split = config.tasks[name].validation
-        assert split is not None
-        with tempfile.TemporaryDirectory() as folder:
-            wanted = ",".join(rows.task.figures).lower()
-            report = score_answers(config, rows, split, answers, Path(folder) / "predictions.json", wanted)
-        if report is not None:
-            # A figure can be without meaning for a sample (a correlation of constant answers); it then counts as 0.
-            own = {figure: report.metrics.get(figure, 0.0) for figure in rows.task.figures}
-            figures.update({f"{name}.{figure}": value for figure, value in own.items()})
-            means.append(sum(own.values()) / len(own))
-    return {**figures, "mean": sum(means) / len(means)} if means else figures
 
 
 def evaluate_run(
@@ -204,14 +96,15 @@ def evaluate_run(
     reports: dict[str, Report] = {}
     for name, answers in answered.items() if state.is_main_process else ():
         path = run / "predictions" / f"{name}.{split}.json"
-        own = config.split(name, split) or split
-        report = score_answers(config, splits[name], own, answers, path, caption_metrics)
-        if report is None:
+        rows, own = splits[name], config.split(name, split) or split
+        write_json(path, rows.task.submit(answers))
+        truth = find_truth(rows.task, config.manifest(name), own, rows.rows)
+        if truth is None:
             say(f"{name}: answers are in {path}; there is nothing to score them with")
             continue
-        reports[name] = report
+        reports[name] = truth.score(answers, path, caption_metrics)
         # One by one, so that a fault in one task's files costs no other task's figures.
-        add_scores(run / "scores.json", split, {name: report})
+        add_scores(run / "scores.json", split, {name: reports[name]})
     return reports
 
 

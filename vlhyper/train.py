@@ -10,11 +10,20 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 
-from vlhyper.checkpoints import fresh_seed, load_checkpoint, newest, save_checkpoint
+from vlhyper.checkpoints import (
+    Progress,
+    fresh_seed,
+    load_checkpoint,
+    load_progress,
+    newest,
+    save_checkpoint,
+    save_progress,
+)
 from vlhyper.config import RunConfig, TrainingConfig, differences, load_config, save_config
 from vlhyper.console import progress, say
 from vlhyper.data import (
@@ -28,11 +37,11 @@ from vlhyper.data import (
     to_device,
 )
 from vlhyper.errors import JobError, UserError
-from vlhyper.evaluate import validate
 from vlhyper.files import write_text
 from vlhyper.model.model import WEIGHTS, VLHyperPELT
 from vlhyper.schedule import Schedule, TrainingBatches, upcoming
 from vlhyper.tasks import Examples
+from vlhyper.validation import hold_out, validate
 
 
 def train(config: RunConfig, run: Path) -> None:
@@ -47,10 +56,12 @@ def train(config: RunConfig, run: Path) -> None:
     if accelerator.is_main_process:
         claim(run, config)
     accelerator.wait_for_everyone()
+    if finished(run, settings.steps):
+        accelerator.end_training()
+        return
 
     rows = load_split(config, {name: entry.train for name, entry in config.tasks.items()}, features)
-    validation = {name: entry.validation for name, entry in config.tasks.items() if entry.validation}
-    held_out = load_split(config, validation, features) if config.validation.every else {}
+    held_out = hold_out(config, features, scoring=accelerator.is_main_process)
     examples = {name: Examples(one.task, one.rows, settings.seed) for name, one in rows.items()}
     tokenizer = load_tokenizer(config.model)
     collator = Collator(tokenizer, features, settings.max_source_tokens, settings.max_target_tokens)
@@ -75,8 +86,10 @@ def train(config: RunConfig, run: Path) -> None:
         schedule, rows, examples, collator, settings.accumulation, accelerator.process_index, accelerator.num_processes
     )
     stream = iter(upcoming(batches, done.step, settings.workers))
-    log = Log(run, accelerator, done.step)
+    log = Log(run, accelerator, done)
 
+    if not done.validated:
+        judge(run, done, model, validate(config, model, held_out, collator), log)
     with progress("training", settings.steps, "steps", start=done.step) as bar:
         for step in range(done.step, settings.steps):
             name = schedule.task(step)
@@ -101,27 +114,23 @@ def train(config: RunConfig, run: Path) -> None:
 
             done.step = step + 1
             last = done.step == settings.steps
-            keep = last or done.step % settings.checkpoint_every == 0
+            due = bool(held_out) and (last or done.step % config.validation.every == 0)
+            keep = last or due or done.step % settings.checkpoint_every == 0
             # Losses are written before a checkpoint, so that a resumed run has none of them half in memory.
             if keep or done.step % settings.log_every == 0:
                 log.write_losses(done.step, learning_rate(settings, step))
-            better = False
-            if held_out and (last or done.step % config.validation.every == 0):
-                figures = validate(config, model, held_out, collator)
-                log.write(done.step, {"validation": figures})
-                if accelerator.is_main_process:
-                    say(f"step {done.step}: " + " · ".join(f"{name} {value:.2f}" for name, value in figures.items()))
-                if better := "mean" in figures and (done.best is None or figures["mean"] > done.best):
-                    done.best, done.best_step = figures["mean"], done.step
-            if accelerator.is_main_process:
-                # Without a validation score the last weights are the run's.
-                if better or (last and done.best is None):
-                    model.save_pretrained(run)
-                if keep:
-                    save_checkpoint(run, model, optimizer.optimizer, done)
             bar(note=log.note)
+            # Kept before it is validated: should that fail, no step is lost, and a resumed run validates it.
+            done.validated = not due
+            if keep and accelerator.is_main_process:
+                save_checkpoint(run, model, optimizer.optimizer, done)
+            if due:
+                judge(run, done, model, validate(config, model, held_out, collator), log)
     accelerator.end_training()
     if accelerator.is_main_process:
+        # Without a validation score the last weights are the run's.
+        if done.best is None or not (run / WEIGHTS).exists():
+            model.save_pretrained(run)
         best = f", best validation mean {done.best:.2f} at step {done.best_step}" if done.best is not None else ""
         say(f"{run}: trained{best}; score it with: vlhyper evaluate {run}")
 
@@ -162,26 +171,61 @@ def claim(run: Path, config: RunConfig) -> None:
         if changed := differences(load_config(path), config):
             more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
             raise UserError(f"{run}: holds a run of another config, {changed[0]}{more}; choose another --out")
-        if folder := newest(run):
+        if finished(run, config.training.steps):
+            say(f"{run}: is finished and left as it is; score it with: vlhyper evaluate {run}")
+        elif folder := newest(run):
             say(f"{run}: going on from {folder.name}")
         return
     save_config(config, path)
 
 
+def finished(run: Path, steps: int) -> bool:
+    """Whether all steps of the run are done and its weights are there."""
+    folder = newest(run)
+    if folder is None or not (run / WEIGHTS).exists():
+        return False
+    done = load_progress(folder)
+    return done.step == steps and done.validated
+
+
+def judge(run: Path, done: Progress, model: VLHyperPELT, figures: dict[str, float], log: Log) -> None:
+    """Write a validation down, keep the weights if they are the best so far, note in the checkpoint that it was done.
+
+    Killed in between, a resumed run does all of it again, with the same outcome.
+    """
+    done.validated = True
+    if not log.accelerator.is_main_process:
+        return
+    if "mean" in figures and (done.best is None or figures["mean"] > done.best):
+        done.best, done.best_step = figures["mean"], done.step
+        model.save_pretrained(run)
+    log.write(done.step, {"validation": figures})
+    say(f"step {done.step}: " + " · ".join(f"{name} {value:.2f}" for name, value in figures.items()))
+    save_progress(run, done)
+
+
 class Log:
     """`log.jsonl` and TensorBoard: the mean loss of each task since the last line, and validation figures."""
 
-    def __init__(self, run: Path, accelerator: Accelerator, first_step: int) -> None:
+    def __init__(self, run: Path, accelerator: Accelerator, done: Progress) -> None:
         self.path, self.accelerator = run / "log.jsonl", accelerator
         self.losses: dict[str, list[torch.Tensor]] = {}
         self.note = ""
-        self.began, self.first_step = time.monotonic(), first_step
-        accelerator.init_trackers("tensorboard")
+        self.began, self.first_step = time.monotonic(), done.step
+        # TensorBoard hides what a killed run gave it from this step on.
+        anew = done.step + done.validated
+        accelerator.init_trackers("tensorboard", init_kwargs={"tensorboard": {"purge_step": anew}})
         if accelerator.is_main_process and self.path.exists():
-            # What a killed run wrote after its last checkpoint is going to be written again.
-            lines = self.path.read_text().splitlines(keepends=True)
-            whole = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= first_step]
-            write_text(self.path, "".join(whole))
+            kept = [line for line in self._whole_lines() if known(line, done)]
+            write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
+            for line in kept:
+                if line["step"] >= anew:
+                    self._track(line)
+
+    def _whole_lines(self) -> list[dict[str, Any]]:
+        """What is in the log, but for a line that a kill cut short."""
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def add(self, task: str, loss: torch.Tensor) -> None:
         self.losses.setdefault(task, []).append(loss)
@@ -204,8 +248,16 @@ class Log:
             return
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
-        for group, value in values.items():
-            scalars = (
-                {f"{group}/{key}": one for key, one in value.items()} if isinstance(value, dict) else {group: value}
-            )
-            self.accelerator.log(scalars, step=step)
+        self._track({"step": step, **values})
+
+    def _track(self, line: dict[str, Any]) -> None:
+        for group, value in line.items():
+            if group != "step":
+                scalars = value if isinstance(value, dict) else {"": value}
+                named = {f"{group}/{key}".rstrip("/"): one for key, one in scalars.items()}
+                self.accelerator.log(named, step=line["step"])
+
+
+def known(line: dict[str, Any], done: Progress) -> bool:
+    """Whether a line of the log belongs to what the last checkpoint knows of; all else is going to be written again."""
+    return line["step"] < done.step or (line["step"] == done.step and (done.validated or "validation" not in line))

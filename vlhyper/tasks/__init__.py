@@ -7,7 +7,7 @@ from vlhyper.tasks.glue import TEXT_TASKS
 from vlhyper.tasks.gqa import GQA
 from vlhyper.tasks.okvqa import OKVQA
 from vlhyper.tasks.snli_ve import SNLI_VE
-from vlhyper.tasks.task import Decoding, Task, target
+from vlhyper.tasks.task import Decoding, Task, numbered, target
 from vlhyper.tasks.vg_qa import VG_QA
 from vlhyper.tasks.vqa import VQA
 
@@ -21,4 +21,4 @@ def find_task(name: str) -> Task:
     return TASKS[name]
 
 
-__all__ = ["TASKS", "Decoding", "Example", "Examples", "Task", "find_task", "target", "target_counts"]
+__all__ = ["TASKS", "Decoding", "Example", "Examples", "Task", "find_task", "numbered", "target", "target_counts"]
