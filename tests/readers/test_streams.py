@@ -34,7 +34,7 @@ def test_only_a_newline_ends_a_line(put):
         ("   ", "is empty"),
         ("[1]", "holds a list; this format wants an object"),
         ("hello", "is no JSON file"),
-        ('{"annotations": []}', "has no 'questions'; its keys are annotations"),
+        ('{"annotations": []}', "has no list 'questions'; its keys are annotations"),
         ('{"questions": [{"a": 1}, {"b"', "broken off or not JSON after record 1"),
         ('{"questions": [{"a": 1}, }', "after record 1"),
         ('{"questions": ' + "[" * 100_000, "nested too deeply"),

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from typing_extensions import NotRequired, TypedDict
+
 from vlhyper.errors import UserError, first_few
 from vlhyper.readers.fields import Row, ident, items, make_row, text
 from vlhyper.readers.source import Source
@@ -15,11 +17,40 @@ from vlhyper.readers.streams import json_items, read_rows
 from vlhyper.splits import karpathy_names
 
 
+class Image(TypedDict):
+    id: Any
+    file_name: Any
+
+
+class Caption(TypedDict):
+    image_id: Any
+    caption: Any
+
+
+class Wording(TypedDict):
+    raw: Any
+
+
+class KarpathyImage(TypedDict):
+    """An image of dataset_coco.json, or of one of its Flickr sisters, which have no `cocoid`."""
+
+    split: Any
+    filename: Any
+    sentences: list[Wording]
+    imgid: NotRequired[Any]
+    cocoid: NotRequired[Any]
+
+
+class KarpathyId(TypedDict):
+    split: Any
+    cocoid: Any
+
+
 def read_captions(source: Source) -> Iterator[Row]:
     """Official files. An image without a caption has no targets, which is what image_info_test*.json consists of."""
     for path in source.paths("annotations"):
         wordings = _wordings(path)
-        yield from read_rows(path, json_items(path, "images"), partial(_captioned, wordings))
+        yield from read_rows(path, json_items(path, "images", Image), partial(_captioned, wordings))
         if wordings:
             raise UserError(f"{path}: captions of images that are not listed (image_id {first_few(wordings)})")
 
@@ -39,7 +70,7 @@ def _wordings(path: Path) -> dict[str, list[str]]:
 
 def _annotations(path: Path) -> Iterator[Any]:
     """The captions; image_info files of the test splits have no such list."""
-    return iter(()) if path.name.startswith("image_info") else json_items(path, "annotations")
+    return iter(()) if path.name.startswith("image_info") else json_items(path, "annotations", Caption)
 
 
 def _captioned(wordings: dict[str, list[str]], image: Any) -> Iterator[Row]:
@@ -57,7 +88,7 @@ def read_karpathy(source: Source) -> Iterator[Row]:
             yield make_row(_number(image), PurePosixPath(text(image, "filename")).stem, captions)
 
     for path in source.paths("annotations"):
-        yield from read_rows(path, json_items(path, "images"), shape)
+        yield from read_rows(path, json_items(path, "images", KarpathyImage), shape)
 
 
 def _number(image: Any) -> str:
@@ -76,6 +107,6 @@ def karpathy_image_ids(paths: Iterable[Path], subset: str) -> set[str]:
         return ()
 
     for path in paths:
-        for _ in read_rows(path, json_items(path, "images"), collect):
+        for _ in read_rows(path, json_items(path, "images", KarpathyId), collect):
             pass
     return found

@@ -7,17 +7,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import NotRequired, TypedDict
+
 from vlhyper.errors import UserError
 from vlhyper.readers.fields import Row, ident, make_row, text
 from vlhyper.readers.source import Source
 from vlhyper.readers.streams import json_members, read_rows
 
 
+class Question(TypedDict):
+    """What is read of a record; the test and challenge files hold no answers."""
+
+    imageId: Any
+    question: Any
+    answer: NotRequired[Any]
+
+
 def read_gqa(source: Source) -> Iterator[Row]:
-    """Rows in file order; the test and challenge files hold no answers, so their rows have no targets."""
+    """Rows in file order, without targets where there are no answers."""
     for path in source.paths("questions"):
         for chunk in _chunks(path) if path.is_dir() else [path]:
-            yield from read_rows(chunk, json_members(chunk), _shape)
+            yield from read_rows(chunk, json_members(chunk, Question), _shape)
 
 
 def _shape(member: tuple[str, Any]) -> list[Row]:

@@ -1,22 +1,31 @@
-"""Files read record by record, never whole: JSON through ijson, JSON lines, tab-separated text.
+"""Files read record by record, never whole: JSON, JSON lines, lines of text; each may be packed by gzip.
 
 Every stream yields records in file order and turns what is wrong with the file into one line that names it.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
-import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
+
+import msgspec
 
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import existing_file
 from vlhyper.readers.fields import FieldError, Row
+from vlhyper.readers.members import TOO_DEEP, BrokenFile, Members, NoSuchList, members, split
 
 BOM = b"\xef\xbb\xbf"
+GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 ID_KEYS = ("question_id", "qa_id", "pairID", "cocoid", "id", "index", "image_id")
+# What decoding raises for bytes that are no JSON, no UTF-8, or nested past Python's limit.
+NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+Decode = Callable[[bytes], Any]
 
 
 def read_rows(path: Path | str, records: Iterable[Any], shape: Callable[[Any], Iterable[Row]]) -> Iterator[Row]:
@@ -37,89 +46,100 @@ def record_name(record: Any, number: int) -> str:
     return f"record {number}{named}"
 
 
-def json_items(path: Path, key: str = "") -> Iterator[Any]:
-    """The members of the list at the top of a JSON file, or of the list under its top-level `key`."""
-    import ijson
+def json_items(path: Path, key: str | None = None, form: Any = Any) -> Iterator[Any]:
+    """The members of the list at the top of a JSON file, or of the list under its top-level `key`.
 
-    with _open_json(path, "{" if key else "[", f"an object with the list {key!r}" if key else "a list") as file:
-        records = ijson.items(_Shallow(file, path), f"{key}.item" if key else "item", use_float=True)
-        count = yield from _guarded(path, records)
-    if key and not count and key not in (keys := _top_level_keys(path)):
-        raise UserError(f"{path}: has no {key!r}; its keys are {first_few(keys, 6) or 'none'}; is it another file?")
-
-
-def json_members(path: Path) -> Iterator[tuple[str, Any]]:
-    """Key and value of each member of the object at the top of a JSON file."""
-    import ijson
-
-    with _open_json(path, "{", "an object with one member a record") as file:
-        yield from _guarded(path, ijson.kvitems(_Shallow(file, path), "", use_float=True))
-
-
-def _top_level_keys(path: Path) -> list[str]:
-    import ijson
-
-    with path.open("rb") as file:
-        _skip_bom(file)
-        return [name for prefix, event, name in ijson.parse(file) if prefix == "" and event == "map_key"]
-
-
-def _open_json(path: Path, opening: str, meant: str) -> BinaryIO:
-    """The file at its first bracket. ijson yields nothing at all where the outermost bracket is the other one."""
-    file = existing_file(path).open("rb")
-    _skip_bom(file)
-    start = file.tell()
-    first = file.read(4096).lstrip()[:1].decode("latin-1")
-    if first != opening:
-        file.close()
-        found = {"": "is empty", "[": "holds a list", "{": "holds an object"}.get(first, "is no JSON file")
-        raise UserError(f"{path}: {found}; this format wants {meant}")
-    file.seek(start)
-    return file
-
-
-class _Shallow:
-    """A file that refuses deep nesting: on 100,000 brackets ijson's parser overruns the stack, which ends Python.
-
-    Brackets are counted a block at a time, those in texts too; they would have to be unbalanced by DEEPEST to matter.
+    `form` may be a TypedDict: of a record that has its fields, the others are not decoded.
     """
-
-    DEEPEST = 10_000
-
-    def __init__(self, file: BinaryIO, path: Path) -> None:
-        self.file, self.path, self.depth = file, path, 0
-
-    def read(self, size: int) -> bytes:
-        block = self.file.read(size)
-        opened = block.count(b"[") + block.count(b"{")
-        self.depth = max(0, self.depth + opened - block.count(b"]") - block.count(b"}"))
-        if self.depth > self.DEEPEST:
-            raise UserError(f"{self.path}: nested too deeply to be a file of this kind")
-        return block
+    opening, meant = ("[", "a list") if key is None else ("{", f"an object with the list {key!r}")
+    decode = msgspec.json.Decoder(list[form]).decode
+    with _opened_json(path, opening, meant) as file:
+        yield from _records(path, members(file, key), b"[%b]", decode)
 
 
-def _skip_bom(file: BinaryIO) -> None:
-    if file.read(len(BOM)) != BOM:
-        file.seek(0)
+def json_members(path: Path, form: Any = Any) -> Iterator[tuple[str, Any]]:
+    """Key and value of each member of the object at the top of a JSON file; `form` as for `json_items`."""
+    decode = msgspec.json.Decoder(dict[str, form]).decode
+    with _opened_json(path, "{", "an object with one member a record") as file:
+        yield from _records(path, members(file), b"{%b}", decode)
 
 
-def _guarded(path: Path, records: Iterator[Any]) -> Generator[Any, None, int]:
-    """The records, and at the end how many; a fault of the JSON becomes a UserError that says after which record."""
-    import ijson
-
+def _records(path: Path, pieces: Iterator[Members], frame: bytes, decode: Decode) -> Iterator[Any]:
+    """The records of all pieces; a fault of the JSON becomes a UserError that says after which record."""
     count = 0
     try:
-        for record in records:
-            count += 1
-            yield record
-        return count
-    except ijson.IncompleteJSONError as error:
-        # yajl reports a file that ends too early and a wrong character in it by the same class.
-        said = re.split(r"\s*\n", str(error).strip())[0]
-        raise UserError(f"{path}: broken off or not JSON after record {count}: {said}; fetch it again") from None
-    except (ijson.JSONError, UnicodeDecodeError) as error:
-        said = re.split(r"\s*\n", str(error).strip())[0]
-        raise UserError(f"{path}: not JSON after record {count}: {said}") from None
+        for piece in pieces:
+            for record in _decoded(piece, frame, decode):
+                yield record
+                count += 1
+    except NoSuchList as error:
+        keys = first_few(error.keys, 6) or "none"
+        raise UserError(f"{path}: has no list {error.key!r}; its keys are {keys}; is it another file?") from None
+    except BrokenFile as error:
+        raise UserError(f"{path}: broken off or not JSON after record {count}: {error}; fetch it again") from None
+
+
+def _decoded(piece: Members, frame: bytes, decode: Decode) -> Iterable[Any]:
+    try:
+        found = decode(frame % piece.text)
+    except NO_JSON:
+        found = []
+    # A key that stands twice leaves fewer. Whatever is unusual goes one by one, so that the record can be named.
+    return _listed(found) if len(found) == piece.number else _one_by_one(piece.text, frame, decode)
+
+
+def _one_by_one(text: bytes, frame: bytes, decode: Decode) -> Iterator[Any]:
+    for member in split(text):
+        if not member.strip():
+            raise BrokenFile("nothing stands before or behind a comma")
+        try:
+            yield from _listed(_lenient(frame % member, decode))
+        except RecursionError:
+            raise BrokenFile(TOO_DEEP) from None
+        except NO_JSON as error:
+            raise BrokenFile(str(error).removeprefix("JSON is malformed: ")) from None
+
+
+def _lenient(text: bytes, decode: Decode) -> Any:
+    """Whole where it has not the form that is wanted; the reader that wants it says what is lacking."""
+    try:
+        return decode(text)
+    except msgspec.ValidationError:
+        return msgspec.json.decode(text)
+
+
+def _listed(found: Any) -> Iterable[Any]:
+    return list(found.items()) if isinstance(found, dict) else found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file behind its byte-order mark, unpacked where it is packed by gzip."""
+    with existing_file(path).open("rb") as packed:
+        start = packed.read(len(ZIP))
+        packed.seek(0)
+        if start == ZIP:
+            raise UserError(f"{path}: is a zip archive; unpack it and name the file that was in it")
+        file = cast(BinaryIO, gzip.GzipFile(fileobj=packed)) if start.startswith(GZIP) else packed
+        try:
+            if file.read(len(BOM)) != BOM:
+                file.seek(0)
+            yield file
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            raise UserError(f"{path}: what gzip packed is broken off or damaged; fetch it again") from None
+
+
+@contextmanager
+def _opened_json(path: Path, opening: str, meant: str) -> Iterator[BinaryIO]:
+    """The file at its first bracket, which must be the one the format wants."""
+    with _opened(path) as file:
+        begin = file.tell()
+        first = file.read(4096).lstrip()[:1].decode("latin-1")
+        if first != opening:
+            found = {"": "is empty", "[": "holds a list", "{": "holds an object"}.get(first, "is no JSON file")
+            raise UserError(f"{path}: {found}; this format wants {meant}")
+        file.seek(begin)
+        yield file
 
 
 def json_lines(path: Path) -> Iterator[Any]:
@@ -134,8 +154,7 @@ def json_lines(path: Path) -> Iterator[Any]:
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Line number (from 1) and line. Only the newline byte ends a line: texts hold U+2028, form feeds and the like."""
-    with existing_file(path).open("rb") as file:
-        _skip_bom(file)
+    with _opened(path) as file:
         for number, line in enumerate(file, start=1):
             try:
                 yield number, line.decode("utf-8").rstrip("\r\n")

@@ -5,14 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from vlhyper.readers.fields import FieldError, Row, ident, items, make_row, text
 from vlhyper.readers.source import Source
 from vlhyper.readers.streams import json_items, read_rows
 
 
+class Pair(TypedDict):
+    """What is read of a question with its answer."""
+
+    qa_id: Any
+    image_id: Any
+    question: Any
+    answer: Any
+
+
+class Image(TypedDict):
+    qas: list[Pair]
+
+
 def read_visual_genome(source: Source) -> Iterator[Row]:
     for path in source.paths("questions"):
-        yield from read_rows(path, json_items(path), _shape)
+        yield from read_rows(path, json_items(path, form=Image), _shape)
 
 
 def _shape(image: Any) -> Iterator[Row]:

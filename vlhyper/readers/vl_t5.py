@@ -8,16 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from typing_extensions import NotRequired, TypedDict
+
 from vlhyper.readers.answers import scored_labels
 from vlhyper.readers.fields import Row, ident, make_row, text
 from vlhyper.readers.source import Source
 from vlhyper.readers.streams import json_items, read_rows
 
 
+class Question(TypedDict):
+    """What is read of a record."""
+
+    question_id: Any
+    img_id: Any
+    sent: Any
+    label: NotRequired[Any]
+
+
 def read_vl_t5(source: Source) -> Iterator[Row]:
     """Rows with the file's own scores; `submit` and test files have no `label`, so their rows have no targets."""
     for path in source.paths("questions"):
-        yield from read_rows(path, json_items(path), _shape)
+        yield from read_rows(path, json_items(path, form=Question), _shape)
 
 
 def _shape(record: Any) -> list[Row]:

@@ -7,6 +7,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from vlhyper.errors import UserError, first_few
 from vlhyper.readers.answers import human_answers
 from vlhyper.readers.coco import karpathy_image_ids
@@ -15,6 +17,12 @@ from vlhyper.readers.source import Source
 from vlhyper.readers.streams import json_items, read_rows
 
 ANSWER_KEYS = {"stemmed": "answer", "raw": "raw_answer"}
+
+
+class Question(TypedDict):
+    question_id: Any
+    image_id: Any
+    question: Any
 
 
 def read_vqa(source: Source) -> Iterator[Row]:
@@ -36,17 +44,20 @@ def _questions(source: Source) -> Iterator[Row]:
         return [make_row(id, image, [], question=text(record, "question"))]
 
     for path in source.paths("questions"):
-        yield from read_rows(path, json_items(path, "questions"), shape)
+        yield from read_rows(path, json_items(path, "questions", Question), shape)
 
 
 def _annotations(source: Source) -> Iterator[Row]:
     part = ANSWER_KEYS[source.options.get("answers", "stemmed")]
+    # Ten answers a question are most of the file, and most of what stands in an answer is not read.
+    person = TypedDict("person", {part: Any})  # type: ignore[misc]
+    form = TypedDict("form", {"question_id": Any, "answers": list[person]})  # noqa: UP013
 
     def shape(record: Any) -> list[Row]:
         return [make_row(ident(record, "question_id"), "", *human_answers(record, "answers", part))]
 
     for path in source.paths("annotations"):
-        yield from read_rows(path, json_items(path, "annotations"), shape)
+        yield from read_rows(path, json_items(path, "annotations", form), shape)
 
 
 def _joined(source: Source) -> Iterator[Row]:
