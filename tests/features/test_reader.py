@@ -152,3 +152,8 @@ def test_a_pickled_set_takes_no_handle_along(tmp_path, make):
     found = open_features(tmp_path / "f.h5")
     found.read(["a"])
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(found)).read(["a"]), rows)
+
+
+def test_a_folder_is_named_as_one(tmp_path):
+    with pytest.raises(UserError, match=rf"^{tmp_path}: this is a folder; a feature file is a file"):
+        open_features(tmp_path)

@@ -125,13 +125,14 @@ class FeatureSet:
 
     def _read(self, name: str, rows: np.ndarray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
         out = np.empty((len(rows), *shape), dtype)
-        sources = self._sources(name, dtype)
-        segments = np.searchsorted(self._starts, rows, side="right") - 1
-        inside = rows - self._starts[segments]
         # Rising file positions: what lies together on the disk is read together.
         order = np.argsort(rows, kind="stable")
-        for place, row, segment in zip(order.tolist(), inside[order].tolist(), segments[order].tolist(), strict=True):
-            sources[segment].read_into(self.segments[segment].first + row, out[place])
+        rising = rows[order]
+        bounds = np.searchsorted(rising, self._starts).tolist()
+        for number, source in enumerate(self._sources(name, dtype)):
+            here = slice(bounds[number], bounds[number + 1])
+            inside = rising[here] - self._starts[number] + self.segments[number].first
+            source.read_into(out, order[here], inside)
         return out
 
     def _sources(self, name: str, dtype: np.dtype[Any]) -> list[Rows]:

@@ -13,8 +13,8 @@ from vlhyper.errors import UserError
 
 
 class Rows(Protocol):
-    def read_into(self, row: int, out: np.ndarray) -> None:
-        """Fill `out` (tokens, width) with the values of `row`."""
+    def read_into(self, out: np.ndarray, places: np.ndarray, rows: np.ndarray) -> None:
+        """Fill `out[places]`, each (tokens, width), with the values of `rows`; places and rows are (k,) integers."""
 
 
 def open_rows(path: Path, dataset: str, dtype: np.dtype[Any]) -> Rows:
@@ -35,6 +35,8 @@ def open_hdf5(path: Path) -> h5py.File:
     import hdf5plugin  # noqa: F401
 
     try:
+        if path.is_dir():
+            raise UserError(f"{path}: this is a folder; a feature file is a file, such as {path / 'features.h5'}")
         return h5py.File(path, "r")
     except FileNotFoundError:
         raise UserError(f"{path}: no such feature file; make it with `vlhyper extract IMAGES --out {path}`") from None
@@ -67,18 +69,18 @@ class _PlainRows:
     """Rows copied out of the mapped file; no file position, so threads and forked children may share it."""
 
     def __init__(self, path: Path, offsets: np.ndarray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.offsets = offsets.tolist()
-        self.shape, self.dtype, self.count = shape, dtype, int(np.prod(shape))
-        size = self.count * dtype.itemsize
+        self.offsets, self.size = offsets, int(np.prod(shape)) * dtype.itemsize
         # Reading a mapped file behind its end kills the process, so that is looked for first.
-        if max(self.offsets, default=0) + size > path.stat().st_size:
+        if self.offsets.max(initial=0) + self.size > path.stat().st_size:
             raise UserError(f"{path}: the file ends inside its rows; it was cut short: make or copy it again")
         with path.open("rb") as file:
-            self.map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+            self.content = np.frombuffer(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ), np.uint8)
 
-    def read_into(self, row: int, out: np.ndarray) -> None:
-        values = np.frombuffer(self.map, self.dtype, self.count, self.offsets[row])
-        out[...] = values.reshape(self.shape)
+    def read_into(self, out: np.ndarray, places: np.ndarray, rows: np.ndarray) -> None:
+        # As bytes in one plain loop: for narrow rows the steps in between would cost more than the copy.
+        content, size, target = self.content, self.size, out.reshape(-1).view(np.uint8).reshape(len(out), self.size)
+        for place, start in zip(places.tolist(), self.offsets[rows].tolist(), strict=True):
+            target[place] = content[start : start + size]
 
 
 class _LibraryRows:
@@ -88,8 +90,11 @@ class _LibraryRows:
         self.path = path
         self.data = data
 
-    def read_into(self, row: int, out: np.ndarray) -> None:
-        try:
-            self.data.read_direct(out[None], np.s_[row : row + 1])
-        except OSError as error:
-            raise UserError(f"{self.path}: row {row} can't be read ({error}); make or copy the file again") from None
+    def read_into(self, out: np.ndarray, places: np.ndarray, rows: np.ndarray) -> None:
+        for place, row in zip(places.tolist(), rows.tolist(), strict=True):
+            try:
+                self.data.read_direct(out[place : place + 1], np.s_[row : row + 1])
+            except OSError as error:
+                raise UserError(
+                    f"{self.path}: row {row} can't be read ({error}); make or copy the file again"
+                ) from None

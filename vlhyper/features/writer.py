@@ -101,7 +101,7 @@ class FeatureWriter:
         features = rows["features"]
         broken = ~np.isfinite(features).all(axis=(1, 2))
         if broken.any():
-            image = ids[int(broken.argmax())]
+            image = ids[int(np.argmax(broken))]
             raise JobError(
                 f"{self.out}: the features of {image!r} hold an infinity or NaN as {features.dtype}; "
                 "use --store float32, or --precision fp32 where that was lowered"
