@@ -52,6 +52,8 @@ def extract(
             f"which weights of {encoder}? give --weights FILE (safetensors or a state dict), "
             "or --weights openai to fetch the published ones"
         )
+    if out.is_dir():
+        raise UserError(f"--out {out}: this is a folder; name the feature file to write, such as {out / 'features.h5'}")
     from feature_extraction.encoder import load_encoder
     from feature_extraction.listing import find_images
     from feature_extraction.machine import default_batch_size, default_workers

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from feature_extraction.images import RULES
-from vlhyper.errors import UserError, nearest
+from vlhyper.errors import UserError
 from vlhyper.files import read_json
 
 
@@ -57,7 +58,11 @@ def read_config(encoder: str, weights: str) -> Config:
 
     name = encoder.replace("/", "-")
     if name not in list_models():
-        raise UserError(f"--encoder {encoder}: no encoder of open_clip and no .json file{nearest(name, list_models())}")
+        near = ", ".join(difflib.get_close_matches(name, list_models(), n=4, cutoff=0))
+        raise UserError(
+            f"--encoder {encoder}: no encoder of open_clip and no .json file; the nearest are {near} "
+            "(open_clip.list_models() lists them all)"
+        )
     return _config(name, get_model_config(name), _published(name, weights), name)
 
 

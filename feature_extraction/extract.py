@@ -17,7 +17,7 @@ from vlhyper.console import Bar, progress, say
 from vlhyper.features import FeatureWriter, Skip, open_features
 from vlhyper.features.layout import IDENTITY, require_same
 from vlhyper.features.merge import copy_rows
-from vlhyper.features.writer import read_skipped
+from vlhyper.features.writer import read_skipped, skipped_path
 
 LIBRARIES = ("vlhyper", "torch", "open_clip_torch", "timm", "pillow", "numpy", "h5py")
 # An image's id and file.
@@ -42,16 +42,23 @@ def extract(
     earlier = {Path(skip.image).stem: skip for skip in read_skipped(out)} if kept else {}
     new = {image: path for image, path in images.items() if not kept or image not in kept}
     if kept and new.keys() <= earlier.keys():
-        say(f"{out}: nothing to do, its {len(old)} images are all there is")
+        say(f"{out}: nothing to do, its {len(old)} images are all there is; {_listed(out, list(earlier.values()))}")
         return [earlier[image] for image in new]
     carried = [skip for image, skip in earlier.items() if image not in new]
-    with FeatureWriter(out, [*old, *new], {"features": (shape, store)}, meta, carried) as writer:
-        with progress("extract", writer.count, "images", start=writer.done) as bar:
-            for count in copy_rows(writer, kept) if kept else ():
-                bar(count)
-            todo = list(new.items())[writer.done - len(old) :]
-            _run(encoder, todo, writer, getattr(torch, store), batch_size, workers, bar)
-        return writer.state.skipped[len(carried) :]
+    with (
+        FeatureWriter(out, [*old, *new], {"features": (shape, store)}, meta, carried) as writer,
+        progress("extract", writer.count, "images", start=writer.done) as bar,
+    ):
+        for count in copy_rows(writer, kept) if kept else ():
+            bar(count)
+        todo = list(new.items())[writer.done - len(old) :]
+        _run(encoder, todo, writer, getattr(torch, store), batch_size, workers, bar)
+    say(f"{out}: {len(writer.state.ids)} images of {shape[0]} x {shape[1]}; {_listed(out, writer.state.skipped)}")
+    return writer.state.skipped[len(carried) :]
+
+
+def _listed(out: Path, skipped: Sequence[Skip]) -> str:
+    return f"{len(skipped)} skipped, listed with the reasons in {skipped_path(out)}" if skipped else "none skipped"
 
 
 def describe(encoder: Encoder) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def _walk(sources: Iterable[Path]) -> Iterator[Path]:
 def _folder(folder: Path) -> Iterator[Path]:
     found, ignored = [], Counter[str]()
     seen: set[str] = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         if os.path.realpath(place) in seen:
             folders.clear()
             continue
@@ -84,3 +84,10 @@ def _folder(folder: Path) -> Iterator[Path]:
     if not found:
         raise UserError(f"{folder}: no images in this folder (looked for {' '.join(SUFFIXES)})")
     yield from sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that can't be looked into may hold anything, so it must not pass for an empty one."""
+    raise UserError(
+        f"{error.filename}: can't list this folder ({error.strerror}); make it readable, or name the folders beside it"
+    )

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from encoder_cases import Deadly, exits_at_once, noise
+from deadly_images import Deadly, exits_at_once
+from encoder_cases import noise
 
 from feature_extraction import decoding
 from feature_extraction.decoding import decoded_batches

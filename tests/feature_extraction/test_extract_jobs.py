@@ -33,7 +33,12 @@ def test_skipped_images_are_said_listed_and_an_error_only_where_asked(tiny, fold
         {"image": str(folder / "03b.jpg"), "why": "not an image of a known format"},
         {"image": str(folder / "07b.jpg"), "why": "the file is empty"},
     ]
-    assert f"skipped {folder / '07b.jpg'}: the file is empty" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"skipped {folder / '07b.jpg'}: the file is empty" in said
+    last = (
+        f"{tmp_path / 'f.h5'}: 11 images of 4 x 512; 2 skipped, listed with the reasons in {tmp_path}/f.skipped.jsonl"
+    )
+    assert said.splitlines()[-1] == last
     strict = ["extract", folder, "--out", tmp_path / "strict.h5", "--workers", 0, "--strict"]
     strict += ["--encoder", tiny.config, "--weights", tiny.weights]
     assert CliRunner().invoke(build_app(), list(map(str, strict))).exit_code == 1
@@ -109,6 +114,25 @@ def test_folders_are_searched_below_and_other_files_left_out(tiny, folder, tmp_p
     tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0)
     assert open_features(tmp_path / "f.h5").ids[-1] == "x"
     assert "1 files have no image suffix and are left out (.txt × 1)" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_listed_does_not_pass_for_an_empty_one(tiny, folder, tmp_path, monkeypatch):
+    (folder / "closed").mkdir()
+    scandir = os.scandir
+
+    def refuses(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuses)
+    with pytest.raises(UserError, match=r"images/closed: can't list this folder \(Permission denied\)"):
+        tiny.extract(folder, "--out", tmp_path / "f.h5")
+
+
+def test_a_folder_given_for_the_feature_file_is_named(tiny, folder, tmp_path):
+    with pytest.raises(UserError, match=rf"^--out {tmp_path}: this is a folder; .*{tmp_path}/features\.h5"):
+        tiny.extract(folder, "--out", tmp_path)
 
 
 @pytest.mark.parametrize("what", ["missing", "empty"])

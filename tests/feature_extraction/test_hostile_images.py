@@ -1,6 +1,8 @@
 """Every kind of image that goes wrong in practice, by the rules of `feature_extraction.images`."""
 
 import io
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -125,6 +127,15 @@ def test_zero_bytes(tmp_path):
 def test_a_broken_link(tmp_path):
     (tmp_path / "i.jpg").symlink_to(tmp_path / "gone.jpg")
     assert why(tmp_path / "i.jpg") == f"broken link to {tmp_path / 'gone.jpg'}"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "i.jpg")
+    found = []
+    reader = threading.Thread(target=lambda: found.append(why(tmp_path / "i.jpg")), daemon=True)
+    reader.start()
+    reader.join(20)
+    assert found == ["not a regular file"]
 
 
 def test_a_decompression_bomb_is_refused_by_its_header(tmp_path):

@@ -137,7 +137,8 @@ def test_nothing_is_fetched_offline_and_the_cure_is_said(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("encoder", "named", "said"),
     [
-        ("RN102", "openai", r"--encoder RN102: no encoder of open_clip.*did you mean 'RN101'"),
+        ("RN102", "openai", r"--encoder RN102: no encoder of open_clip.*the nearest are RN101, .*list_models\(\)"),
+        ("x", "openai", r"^--encoder x: .{,250}$"),
         ("RN101", "opnai", r"--weights opnai: no such file, and no published weights of RN101 \(these are: openai"),
         ("missing.json", "openai", r"missing\.json: no such file"),
     ],
