@@ -1,11 +1,27 @@
 """Progress, lines and tables: what goes where."""
 
 import io
+import re
 import sys
 
 import pytest
 
+import vlhyper.console
 from vlhyper.console import print_table, progress, say, tracked
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def on_terminal(monkeypatch, width: int = 100) -> Terminal:
+    """A terminal in place of standard error; its value is all that was written to it."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(width))
+    return terminal
 
 
 def test_what_is_said_goes_to_standard_error(capsys):
@@ -48,14 +64,7 @@ def test_tracked_items_pass_unchanged(capsys):
 
 
 def test_on_a_terminal_there_is_a_bar_with_its_note(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "120")
+    terminal = on_terminal(monkeypatch)
     with progress("training", 4, "steps", start=1) as bar:
         bar(note="vqa 1.250")
         bar(2)
@@ -70,3 +79,51 @@ def test_a_table_goes_to_standard_output_with_two_decimals(capsys):
     assert "12.35" in out and "12.3456" not in out
     # Nothing is folded off a terminal.
     assert ("a very long name " * 5).strip() in out
+
+
+HIDE_CURSOR = "\x1b[?25l"
+
+
+def last_frame(terminal) -> list[str]:
+    """What stands on the screen at the end: each frame begins by wiping the lines of the one before."""
+    frame = terminal.getvalue().split("\x1b[2K")[-1]
+    return [line for line in re.sub(r"\x1b\[[?\d;]*\w", "", frame).splitlines() if line.strip()]
+
+
+def test_work_within_work_shares_one_display(monkeypatch):
+    terminal = on_terminal(monkeypatch)
+    with progress("training", 4, "steps") as outer:
+        outer(2)
+        with progress("vqa: answering", 9, "rows") as inner:
+            inner(9)
+            say("step 2: vqa.overall 50.00")
+            assert len(vlhyper.console._display.task_ids) == 2
+        outer(2)
+    shown = terminal.getvalue()
+    # Each display hides the cursor when it begins.
+    assert shown.count(HIDE_CURSOR) == 1
+    assert "vqa: answering" in shown and "step 2: vqa.overall 50.00" in shown
+    assert [line.split()[0] for line in last_frame(terminal)] == ["training"]
+
+
+def test_work_that_fails_leaves_no_bar_behind(monkeypatch):
+    terminal = on_terminal(monkeypatch)
+    with progress("training", 4) as outer:
+        with pytest.raises(RuntimeError), progress("vqa: answering", 9):
+            raise RuntimeError
+        outer(4)
+    assert [line.split()[0] for line in last_frame(terminal)] == ["training"]
+    with pytest.raises(RuntimeError), progress("training", 4):
+        raise RuntimeError
+    with progress("training", 4):
+        pass
+    assert terminal.getvalue().count(HIDE_CURSOR) == 3
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_on_a_narrow_terminal_the_note_is_cut_and_the_counts_are_not(monkeypatch, width):
+    terminal = on_terminal(monkeypatch, width)
+    with progress("training", 262144, "steps") as bar:
+        bar(123456, note="caption 5.949 gqa 5.219 vg_qa 5.633 vqa 5.782")
+    (line,) = last_frame(terminal)
+    assert "123456/262144 steps" in line and "caption" in line and "vqa 5.782" not in line

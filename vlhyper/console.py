@@ -10,7 +10,10 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 Item = TypeVar("Item")
 
@@ -46,28 +49,64 @@ def tracked(items: Iterable[Item], label: str, total: int | None = None, unit: s
             bar()
 
 
+# The display on this terminal, while a bar is shown: two of them would write over each other.
+_display: Progress | None = None
+
+
 @contextmanager
 def _rich_bar(label: str, total: int | None, unit: str, start: int, every: float) -> Iterator[Bar]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as display:
-        task = display.add_task(label, total=total, completed=start, note="")
+    nested = _display is not None
+    with _shared_display() as display:
+        task = display.add_task(label, total=total, completed=start, unit=unit, note="")
 
         def bar(done: int = 1, note: str = "") -> None:
             display.advance(task, done)
             if note:
                 display.update(task, note=note)
 
-        yield bar
+        try:
+            yield bar
+        finally:
+            if nested:
+                # A part of other work makes room when it ends; the line of the whole stays.
+                display.remove_task(task)
+
+
+@contextmanager
+def _shared_display() -> Iterator[Progress]:
+    """The display of the work this is part of, or a new one."""
+    global _display
+    if _display is not None:
+        yield _display
+        return
+    with _new_display() as _display:
+        try:
+            yield _display
+        finally:
+            _display = None
+
+
+def _new_display() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+    from rich.table import Column
+    from rich.text import Text
+
+    class Note(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            # On a narrow terminal it is cut, before the counts are; folded, it would push the bars up and down.
+            return Text(task.fields["note"], no_wrap=True, overflow="ellipsis")
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(table_column=Column(min_width=10)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[unit]}"),
+        Remaining(elapsed_when_finished=True, table_column=Column(no_wrap=True)),
+        Note(),
+        console=Console(stderr=True),
+    )
 
 
 @contextmanager
