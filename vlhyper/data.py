@@ -182,12 +182,12 @@ def grid_statistics(rows: Sequence[TaskRows], features: FeatureSet, most: int = 
     """Channel means (d_v,) and overall deviation () of the training images' grids, from `most` of them at most."""
     keys = sorted({key for one in rows for key in one.keys.values()})
     chosen = [keys[index] for index in np.linspace(0, len(keys) - 1, min(most, len(keys))).astype(int)]
-    count, total, squares = 0, 0.0, 0.0
+    count, total, squares = 0, np.zeros(features.width), np.zeros(features.width)
     for start in range(0, len(chosen), 64):
         grid = features.read(chosen[start : start + 64]).astype(np.float64)
         count += grid.shape[0] * grid.shape[1]
-        total = total + grid.sum((0, 1))
-        squares = squares + np.square(grid).sum((0, 1))
+        total += grid.sum((0, 1))
+        squares += np.square(grid).sum((0, 1))
     mean = total / count
     variance = (squares / count - np.square(mean)).mean()
     return torch.tensor(mean, dtype=torch.float32), torch.tensor(max(variance, 1e-12) ** 0.5, dtype=torch.float32)
