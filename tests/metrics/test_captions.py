@@ -10,7 +10,7 @@ from vlhyper.errors import UserError
 from vlhyper.metrics import caption_scores, captions, ptb_tokenize, score
 from vlhyper.metrics.corpus import bleu_of, meteor_of, meteor_sums
 from vlhyper.metrics.meteor import meteor
-from vlhyper.metrics.ngram import SCORERS, in_process
+from vlhyper.metrics.ngram import SCORERS, cider_part, in_process, write_texts
 from vlhyper.metrics.programs import JobError, Programs, Unavailable
 
 NAMES = {"Bleu_1": "BLEU-1", "Bleu_2": "BLEU-2", "Bleu_3": "BLEU-3", "Bleu_4": "BLEU-4"}
@@ -104,10 +104,10 @@ def test_golden_meteor_of_images_and_corpora(golden, all_meteor):
     for one in golden.values():
         end = start + one["n_images"]
         assert all_meteor.scores[start:end] == one["per_image"]["METEOR"]
-        sums = np.array(meteor_sums(all_meteor.statistics[start:end])).sum(axis=0)
+        sums = np.array(meteor_sums(all_meteor.statistics()[start:end])).sum(axis=0)
         assert meteor_of(sums) == pytest.approx(100 * one["corpus"]["METEOR"], abs=1e-10)
         start = end
-    assert meteor_of(np.array(meteor_sums(all_meteor.statistics)).sum(axis=0)) == pytest.approx(
+    assert meteor_of(np.array(meteor_sums(all_meteor.statistics())).sum(axis=0)) == pytest.approx(
         100 * all_meteor.score, abs=1e-10
     )
 
@@ -122,12 +122,22 @@ def test_bleu_from_sums_is_bleu(golden):
         assert bleu_of(sums, order) == pytest.approx(100 * np.array(found.items[f"BLEU-{order}"]), rel=1e-9, abs=1e-9)
 
 
-def test_a_scorer_gives_the_same_in_a_process_of_its_own(monkeypatch):
+@pytest.mark.parametrize("cores", [1, 7])
+def test_a_scorer_gives_the_same_in_processes_of_its_own(monkeypatch, cores):
+    """With seven cores CIDEr runs in three, of 0, 1 and 1 captions."""
+    monkeypatch.setattr("vlhyper.metrics.ngram.cores", lambda: cores)
     given = ["a dog", "the cat"], [["a dog runs"], ["a cat", "the cat sits"]]
-    here = {name: run(*given) for name, run in SCORERS.items()}
-    monkeypatch.setattr("vlhyper.metrics.ngram.WORTH_A_PROCESS", 0)
     with Programs() as programs:
-        assert {name: in_process(name, *given, programs) for name in SCORERS} == here
+        write_texts(*given, programs.folder / "texts.json")
+        found = {name: in_process(name, programs.folder / "texts.json", programs) for name in SCORERS}
+    assert found == {name: run(*given) for name, run in SCORERS.items()}
+
+
+def test_golden_cider_in_parts(golden):
+    one = golden["coco_fakecap_val2017"]
+    captions_, references = ([one[name][key] for key in one["per_image_ids"]] for name in ("hyps_ptb", "refs_ptb"))
+    parts = [cider_part(captions_, references, part, 3) for part in range(3)]
+    assert [score for part in parts for score in part] == one["per_image"]["CIDEr"]
 
 
 def test_images_with_a_prediction_are_scored_in_the_order_of_the_file(tmp_path):

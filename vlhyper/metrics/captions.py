@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vlhyper.console import Bar
@@ -23,7 +24,7 @@ from vlhyper.metrics.corpus import bleu_of, meteor_of, meteor_sums
 from vlhyper.metrics.programs import Programs
 from vlhyper.metrics.ptb import ptb_tokenize
 from vlhyper.metrics.reading import Source, name_of, some
-from vlhyper.metrics.report import Figure, Place, Report, mean_of
+from vlhyper.metrics.report import Figure, Report, mean_of
 
 # What each scorer gives, in the order of COCOEvalCap.
 SCORERS = {
@@ -119,6 +120,8 @@ def caption_report(
             programs=programs,
             bar=bar,
         )
+        if task.large:
+            ngram.write_texts(task.captions, task.references, task.texts)
         jobs = {name: pool.submit(_outcome, name, task) for name in scorers}
         outcomes = {name: job.result() for name, job in jobs.items()}
     return _gather(ids, outcomes)
@@ -138,14 +141,23 @@ class _Task:
     programs: Programs
     bar: Bar
 
+    @property
+    def large(self) -> bool:
+        return len(self.captions) >= ngram.WORTH_A_PROCESS
+
+    @property
+    def texts(self) -> Path:
+        """Where the n-gram scorers' processes read the texts."""
+        return self.programs.folder / "texts.json"
+
 
 @dataclass(frozen=True)
 class _Scores:
-    """What a scorer gives: figures of the corpus and of its captions, 0 to 1, and how to resample each."""
+    """What a scorer gives: figures of the corpus and of its captions, 0 to 1, and how to resample one of a name."""
 
     corpus: dict[str, float]
     captions: dict[str, list[float]]
-    resampled: dict[str, Figure]
+    resampled: Callable[[str], Figure]
 
 
 def _outcome(name: str, task: _Task) -> _Scores | str:
@@ -160,7 +172,7 @@ def _outcome(name: str, task: _Task) -> _Scores | str:
 
 def _gather(ids: Sequence[Any], outcomes: dict[str, _Scores | str]) -> Report:
     report = Report(task="caption", n=len(ids), metrics={}, ids=ids)
-    figures: dict[Place, Figure] = {}
+    makers: dict[str, Callable[[str], Figure]] = {}
     items: dict[str, Sequence[float | None]] = {}
     for name, outcome in outcomes.items():
         if isinstance(outcome, str):
@@ -172,22 +184,29 @@ def _gather(ids: Sequence[Any], outcomes: dict[str, _Scores | str]) -> Report:
                 report.skipped[key] = "an image has nothing to compare, neither in caption nor references: no mean"
             else:
                 report.metrics[key] = 100 * value
-                figures[(key,)] = outcome.resampled[key]
+                makers[key] = outcome.resampled
     report.items = items
-    report.figures = lambda: figures
+    report.figures = lambda: {(key,): figure_of(key) for key, figure_of in makers.items()}
     return report
 
 
 def _run_ngram(name: str, task: _Task) -> _Scores:
-    found = ngram.in_process(name, task.captions, task.references, task.programs)
+    if task.large:
+        found = ngram.in_process(name, task.texts, task.programs)
+    else:
+        found = ngram.SCORERS[name](task.captions, task.references)
     task.bar(len(task.captions), note=f"{name} done")
     if name == "bleu":
-        resampled = {
-            key: Figure(None, found.statistics, functools.partial(bleu_of, order=int(key[-1]))) for key in found.scores
-        }
-    else:
-        resampled = {key: mean_of([100 * score for score in scores]) for key, scores in found.items.items()}
-    return _Scores(found.scores, found.items, resampled)
+        return _Scores(
+            found.scores,
+            found.items,
+            lambda key: Figure(None, found.statistics, functools.partial(bleu_of, order=int(key[-1]))),
+        )
+    return _Scores(found.scores, found.items, lambda key: _mean_of(found.items[key]))
+
+
+def _mean_of(scores: Sequence[float]) -> Figure:
+    return mean_of([100 * score for score in scores])
 
 
 def _run_meteor(task: _Task) -> _Scores:
@@ -195,7 +214,7 @@ def _run_meteor(task: _Task) -> _Scores:
     return _Scores(
         {"METEOR": found.score},
         {"METEOR": found.scores},
-        {"METEOR": Figure(None, meteor_sums(found.statistics), meteor_of)},
+        lambda _: Figure(None, meteor_sums(found.statistics()), meteor_of),
     )
 
 
@@ -204,8 +223,7 @@ def _run_spice(task: _Task) -> _Scores:
     task.bar(len(task.captions), note="spice done")
     # COCOEvalCap averages SPICE, and no other figure, in the order of the ids.
     ordered = [found.scores[row] for row in sorted(range(len(task.ids)), key=lambda row: task.ids[row])]
-    resampled = {"SPICE": mean_of([100 * score for score in found.scores])}
-    return _Scores({"SPICE": spice.mean(ordered)}, {"SPICE": found.scores}, resampled)
+    return _Scores({"SPICE": spice.mean(ordered)}, {"SPICE": found.scores}, lambda _: _mean_of(found.scores))
 
 
 RUNS: dict[str, Callable[[_Task], _Scores]] = {"meteor": _run_meteor, "spice": _run_spice}

@@ -2,7 +2,7 @@
 
 Source: Denkowski and Lavie (2014); coco-caption, meteor.py. The program turns each caption into a line of statistics,
 and lines of statistics into scores, so the captions are dealt out to several processes and one of them scores all
-lines: the figure is that of one process.
+lines: the figure is that of one process. What each would read for seconds, the paraphrase table, is cut down before.
 """
 
 from __future__ import annotations
@@ -12,25 +12,32 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from vlhyper.errors import JobError
-from vlhyper.metrics.programs import Program, Programs, cores, package_folder
+from vlhyper.metrics.programs import QUICK, Program, Programs, cores, package_folder, python_module
 
 JAR = "meteor-1.5.jar"
 ARGUMENTS = ("-", "-", "-stdio", "-l", "en", "-norm")
-# A process reads its paraphrase table for seconds, which fewer captions than this do not pay for.
-WORTH_A_PROCESS = 2000
+TABLE = "data/paraphrase-en.gz"
+# A process takes a second to start, as long as it then takes for this many captions.
+WORTH_A_PROCESS = 1500
+# Java's second compiler takes more time than it saves before this many captions.
+WORTH_COMPILING = 15_000
 SEPARATOR = " ||| "
 
 
 @dataclass(frozen=True)
 class MeteorResult:
-    """METEOR of a corpus and of its captions, 0 to 1, and each caption's 23 statistics, which add up over captions."""
+    """METEOR of a corpus and of its captions, 0 to 1, and the line of statistics the program gave for each caption."""
 
     score: float
     scores: list[float]
-    statistics: list[list[float]]
+    lines: list[str]
+
+    def statistics(self) -> list[list[float]]:
+        """23 numbers a caption, which add up over captions."""
+        return [[float(number) for number in line.split()] for line in self.lines]
 
 
 def meteor(
@@ -49,16 +56,18 @@ def meteor(
     lines = [_score_line(caption, texts) for caption, texts in zip(captions, references, strict=True)]
     shards = min(cores(), 1 + len(lines) // WORTH_A_PROCESS)
     bounds = [len(lines) * shard // shards for shard in range(shards + 1)]
-    started = [_start(programs) for _ in range(shards)]
+    options = ("-Xmx2G", *(QUICK if len(lines) < shards * WORTH_COMPILING else ()))
+    command = _command(captions, references, options, programs)
+    started = [programs.start(command) for _ in range(shards)]
     with ThreadPoolExecutor(shards) as pool:
         parts = [lines[start:end] for start, end in pairwise(bounds)]
         jobs = [pool.submit(_ask, one, part, len(part), done) for one, part in zip(started, parts, strict=True)]
-        statistics = [line for job in jobs for line in job.result()]
-    answer = _ask(started[0], [SEPARATOR.join(["EVAL", *statistics])], len(lines) + 1)
+        found = [line for job in jobs for line in job.result()]
+    answer = _ask(started[0], [SEPARATOR.join(["EVAL", *found])], len(lines) + 1)
     for program in started:
         program.kill()
     *scores, score = map(float, answer)
-    return MeteorResult(score, scores, [[float(number) for number in line.split()] for line in statistics])
+    return MeteorResult(score, scores, found)
 
 
 def _score_line(caption: str, references: Sequence[str]) -> str:
@@ -67,8 +76,17 @@ def _score_line(caption: str, references: Sequence[str]) -> str:
     return SEPARATOR.join(["SCORE", *clean, caption.replace("|||", "").replace("  ", " ")])
 
 
-def _start(programs: Programs) -> Program:
-    return programs.start(programs.java(("-Xmx2G",), [package_folder("meteor") / JAR], "Meteor", ARGUMENTS))
+def _command(
+    captions: Sequence[str], references: Sequence[Sequence[str]], options: Sequence[str], programs: Programs
+) -> list[str]:
+    """The command line of METEOR with a paraphrase table for these texts."""
+    folder = package_folder("meteor")
+    texts, table = programs.folder / "meteor-texts.txt", programs.folder / "paraphrases.gz"
+    unique = dict.fromkeys(chain(captions, *references))
+    texts.write_text("".join(f"{text.lower()}\n" for text in unique), encoding="utf-8", newline="\n")
+    command = programs.java(options, [folder / JAR], "Meteor", (*ARGUMENTS, "-a", str(table)))
+    programs.run(python_module("vlhyper.metrics.paraphrases", str(folder / TABLE), str(texts), str(table)))
+    return command
 
 
 def _ask(

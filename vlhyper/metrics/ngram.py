@@ -1,20 +1,27 @@
-"""BLEU, ROUGE-L and CIDEr by pycocoevalcap's own scorers; `python -m vlhyper.metrics.ngram NAME` runs one in a process.
+"""BLEU, ROUGE-L and CIDEr by pycocoevalcap's own scorers, each in a process of its own where the work is large.
 
-A process of its own lets the scorers, which are plain Python, run side by side.
+The scorers are plain Python, so only processes run side by side: `python -m vlhyper.metrics.ngram TEXTS NAME`. CIDEr,
+the slowest, is dealt out to several where there are cores to spare.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from vlhyper.metrics.programs import Programs, python_module
+from vlhyper.metrics.programs import Programs, cores, python_module
 
 # Below this a second Python takes longer to start than the scorer to run.
 WORTH_A_PROCESS = 1000
+# Every process of CIDEr counts the n-grams of all references, a third of the work; with more of them little is won.
+MOST_PARTS = 4
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class NgramResult:
 
     scores: dict[str, float]
     items: dict[str, list[float]]
-    statistics: list[list[float]] = field(default_factory=list)
+    statistics: list[list[int]] = field(default_factory=list)
 
 
 def bleu(captions: Sequence[str], references: Sequence[Sequence[str]]) -> NgramResult:
@@ -39,11 +46,15 @@ def bleu(captions: Sequence[str], references: Sequence[Sequence[str]]) -> NgramR
     scores, items = scorer.compute_score(option="closest")
     names = [f"BLEU-{order}" for order in range(1, 5)]
     statistics = [
-        [float(test["testlen"]), float(min((abs(size - test["testlen"]), size) for size in test["reflen"])[1])]
-        + [float(number) for number in (*test["guess"], *test["correct"])]
+        [test["testlen"], _closest(test["reflen"], test["testlen"]), *test["guess"], *test["correct"]]
         for test in scorer.ctest
     ]
     return NgramResult(dict(zip(names, scores, strict=True)), dict(zip(names, items, strict=True)), statistics)
+
+
+def _closest(lengths: Sequence[int], length: int) -> int:
+    """The reference length that BLEU takes: of two that are as close, the shorter."""
+    return min(lengths, key=lambda size: (abs(size - length), size))
 
 
 def rouge_l(captions: Sequence[str], references: Sequence[Sequence[str]]) -> NgramResult:
@@ -55,12 +66,47 @@ def rouge_l(captions: Sequence[str], references: Sequence[Sequence[str]]) -> Ngr
 
 def cider(captions: Sequence[str], references: Sequence[Sequence[str]]) -> NgramResult:
     """CIDEr (coco-caption's, CIDEr-D) of PTB-tokenised captions, with the document frequencies of these references."""
-    from pycocoevalcap.cider.cider import Cider
+    return _cider_of(cider_part(captions, references, 0, 1))
+
+
+def cider_part(captions: Sequence[str], references: Sequence[Sequence[str]], part: int, parts: int) -> list[float]:
+    """CIDEr of the captions of one of several equal parts, with the document frequencies of all references."""
+    from pycocoevalcap.cider.cider_scorer import CiderScorer
 
     if not any(text.strip() for texts in references for text in texts):
         # Without one word in any reference there are no document frequencies, and coco-caption's scorer stops.
-        return NgramResult({"CIDEr": 0.0}, {"CIDEr": [0.0] * len(captions)})
-    return _mean_scorer(Cider(), "CIDEr", captions, references)
+        return [0.0] * len(range(*_bounds(captions, part, parts)))
+    frequencies: defaultdict[tuple[str, ...], float] = defaultdict(float)
+    for number in range(parts):
+        scorer = CiderScorer()
+        scorer.document_frequency = frequencies
+        for row in range(*_bounds(captions, number, parts)):
+            scorer += (captions[row] if number == part else None, references[row])
+        scorer.compute_doc_freq()
+        if number == part:
+            own = scorer
+    own.crefs = _Part(own.crefs)
+    own.crefs.whole = len(captions)
+    return [float(score) for score in own.compute_cider()]
+
+
+class _Part(list[Any]):
+    """The references of a part, as long as all: their number is what coco-caption's scorer takes the length for."""
+
+    whole: int
+
+    def __len__(self) -> int:
+        return self.whole
+
+
+def _bounds(captions: Sequence[str], part: int, parts: int) -> tuple[int, int]:
+    return len(captions) * part // parts, len(captions) * (part + 1) // parts
+
+
+def _cider_of(scores: list[float]) -> NgramResult:
+    import numpy as np
+
+    return NgramResult({"CIDEr": float(np.mean(np.array(scores)))}, {"CIDEr": scores})
 
 
 def _mean_scorer(scorer: Any, name: str, captions: Sequence[str], references: Sequence[Sequence[str]]) -> NgramResult:
@@ -76,21 +122,32 @@ SCORERS: dict[str, Callable[[Sequence[str], Sequence[Sequence[str]]], NgramResul
 }
 
 
-def in_process(
-    name: str, captions: Sequence[str], references: Sequence[Sequence[str]], programs: Programs
-) -> NgramResult:
-    """The same as SCORERS[name](captions, references), in a Python of its own where that pays."""
-    if len(captions) < WORTH_A_PROCESS:
-        return SCORERS[name](captions, references)
-    given = json.dumps([list(captions), [list(texts) for texts in references]]).encode()
-    output = programs.run(python_module(__spec__.name if __spec__ else "vlhyper.metrics.ngram", name), given)
-    return NgramResult(**json.loads(output))
+def write_texts(captions: Sequence[str], references: Sequence[Sequence[str]], path: Path) -> None:
+    """Write what `in_process` reads."""
+    path.write_text(json.dumps([list(captions), [list(texts) for texts in references]]), encoding="ascii")
+
+
+def in_process(name: str, texts: Path, programs: Programs) -> NgramResult:
+    """The same as SCORERS[name] of the written texts, in a Python of its own; CIDEr in several."""
+    module = "vlhyper.metrics.ngram"
+    if name != "cider":
+        return NgramResult(**json.loads(programs.run(python_module(module, str(texts), name))))
+    parts = min(MOST_PARTS, max(1, cores() // 2))
+    commands = [python_module(module, str(texts), name, str(part), str(parts)) for part in range(parts)]
+    with ThreadPoolExecutor(parts) as pool:
+        return _cider_of([score for output in pool.map(programs.run, commands) for score in json.loads(output)])
 
 
 def main() -> None:
-    """Read captions and references as JSON from standard input, write the result as JSON."""
-    captions, references = json.load(sys.stdin)
-    print(json.dumps(asdict(SCORERS[sys.argv[1]](captions, references))))
+    """Arguments: a file of `write_texts` and a scorer's name; of CIDEr also which part, of how many. Prints JSON."""
+    # The scorers make millions of objects and no cycles.
+    gc.disable()
+    texts, name, *part = sys.argv[1:]
+    captions, references = json.loads(Path(texts).read_bytes())
+    if name == "cider":
+        print(json.dumps(cider_part(captions, references, *map(int, part))))
+    else:
+        print(json.dumps(vars(SCORERS[name](captions, references))))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from vlhyper.errors import JobError
 LOCALE = ("-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8")
 # One quiet thread of collection: the programs run side by side and each uses a core of its own. No /tmp/hsperfdata.
 THRIFT = ("-XX:+UseSerialGC", "-XX:-UsePerfData")
+# Without Java's second compiler, whose work pays only in programs that run for long.
+QUICK = ("-XX:TieredStopAtLevel=1",)
 CALLER_SETTINGS = ("_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
 
 

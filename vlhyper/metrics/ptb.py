@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vlhyper.errors import JobError
-from vlhyper.metrics.programs import Programs, package_folder
+from vlhyper.metrics.programs import QUICK, Programs, package_folder
 
 JAR = "stanford-corenlp-3.4.1.jar"
 DROPPED = frozenset(
@@ -44,7 +44,7 @@ def ptb_tokenize(captions: Iterable[str], programs: Programs | None = None) -> d
 def _tokenize_lines(lines: list[str], programs: Programs) -> list[str]:
     folder = package_folder("tokenizer")
     command = programs.java(
-        (), [folder / JAR], "edu.stanford.nlp.process.PTBTokenizer", ("-preserveLines", "-lowerCase")
+        QUICK, [folder / JAR], "edu.stanford.nlp.process.PTBTokenizer", ("-preserveLines", "-lowerCase")
     )
     output = programs.run(command, "".join(f"{line}\n" for line in lines).encode())
     tokenized = output.decode().split("\n")[:-1]
