@@ -34,7 +34,11 @@ def test_labels_keep_their_scores():
     assert scored_labels({}) == ([], [])
 
 
-@pytest.mark.parametrize("score", [0, -1, 1.5, "1", True, None])
+def test_what_would_never_be_drawn_is_no_target():
+    assert scored_labels({"net": 0, "mesh": 0.3}) == (["mesh"], [0.3])
+
+
+@pytest.mark.parametrize("score", [-1, 1.5, "1", True, None])
 def test_a_score_outside_the_scale_is_refused(score):
     with pytest.raises(FieldError, match="'board'"):
         scored_labels({"board": score})

@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlhyper.readers import members as module
@@ -27,29 +27,34 @@ def cut(content: str, block: int, key: str | None = None) -> list[bytes]:
     return [member for some in singles for member in some]
 
 
+@settings(deadline=None)
 @given(st.lists(values, max_size=5), written, blocks)
 def test_the_members_of_a_list(value, style, block):
     assert [json.loads(member) for member in cut(json.dumps(value, **style), block)] == value
 
 
+@settings(deadline=None)
 @given(st.dictionaries(texts, values, max_size=5), written, blocks)
 def test_the_members_of_an_object(value, style, block):
     found = [json.loads(b"{%b}" % member) for member in cut(json.dumps(value, **style), block)]
     assert found == [{key: member} for key, member in value.items()]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(texts, values, max_size=3), st.lists(values, max_size=5), written, blocks)
 def test_the_members_of_a_list_under_a_key(before, value, style, block):
     content = json.dumps({**before, "here": value, "behind": {"here": [0]}, "last": 1}, **style)
     assert [json.loads(member) for member in cut(content, block, "here")] == value
 
 
+@settings(deadline=None)
 @given(st.dictionaries(texts, values, max_size=4), blocks)
 def test_a_list_that_is_not_there(value, block):
     with pytest.raises(NoSuchList):
         cut(json.dumps({**value, "here": {"here": [1]}}), block, "here")
 
 
+@settings(deadline=None)
 @given(st.lists(values, min_size=1, max_size=3), st.data())
 def test_every_file_that_ends_too_early_is_found_out(value, data):
     content = json.dumps(value)

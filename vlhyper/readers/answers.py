@@ -24,10 +24,14 @@ def human_answers(record: Any, key: str = "answers", part: str = "answer") -> tu
 
 
 def scored_labels(labels: Any) -> tuple[list[str], list[float]]:
-    """Targets and soft scores of VL-T5's `label`: an object from answer to score, which may be empty."""
+    """Targets and soft scores of VL-T5's `label`: an object from answer to score, which may be empty.
+
+    An answer of score 0 would never be drawn; it is no target.
+    """
     if not isinstance(labels, Mapping):
         raise FieldError(f"'label' must map answers to scores, is {shown(labels)}")
     for answer, score in labels.items():
-        if isinstance(score, bool) or not isinstance(score, int | float) or not 0 < score <= 1:
-            raise FieldError(f"'label' gives {answer!r} the score {shown(score)}; it must be above 0 and at most 1")
-    return list(labels), [float(score) for score in labels.values()]
+        if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
+            raise FieldError(f"'label' gives {answer!r} the score {shown(score)}; it must be from 0 to 1")
+    drawn = {answer: float(score) for answer, score in labels.items() if score}
+    return list(drawn), list(drawn.values())

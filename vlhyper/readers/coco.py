@@ -60,7 +60,8 @@ def _wordings(path: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
 
     def collect(annotation: Any) -> Iterable[Row]:
-        found[ident(annotation, "image_id")].append(text(annotation, "caption").strip())
+        if caption := text(annotation, "caption").strip():
+            found[ident(annotation, "image_id")].append(caption)
         return ()
 
     for _ in read_rows(path, _annotations(path), collect):
@@ -85,7 +86,8 @@ def read_karpathy(source: Source) -> Iterator[Row]:
     def shape(image: Any) -> Iterator[Row]:
         if text(image, "split") in wanted:
             captions = [text(sentence, "raw").strip() for sentence in items(image, "sentences")]
-            yield make_row(_number(image), PurePosixPath(text(image, "filename")).stem, captions)
+            stem = PurePosixPath(text(image, "filename")).stem
+            yield make_row(_number(image), stem, [caption for caption in captions if caption])
 
     for path in source.paths("annotations"):
         yield from read_rows(path, json_items(path, "images", KarpathyImage), shape)

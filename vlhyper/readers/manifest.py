@@ -158,6 +158,9 @@ class Manifest(Strict):
         ]
 
     def _where_from(self, path: str, split: Split) -> str:
+        packed = [f"{self.root}/{path}{ending}" for ending in (".zip", ".gz")]
+        if lies := next((name for name in packed if Path(name).exists()), None):
+            return f"; unpack {lies}"
         known = self.sources.get(path)
         if known is None and split.hub is not None:
             return f"; the hub's {split.hub.id} has it"

@@ -17,15 +17,18 @@ def file_records(path: Path, options: Mapping[str, Any], columns: list[str | int
     """
     if path.is_dir():
         return _folder_records(path, options.get("labels") or {})
-    if path.suffix == ".parquet":
+    # What gzip packed is read as what it was.
+    ending = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    if ending == ".parquet":
         return _parquet_records(path, columns)
-    if path.suffix == ".jsonl":
+    if ending == ".jsonl":
         return json_lines(path)
-    if path.suffix == ".json":
+    if ending == ".json":
         return json_items(path)
-    if path.suffix == ".tsv":
+    # MRPC's own files, msr_paraphrase_*.txt, are tab-separated too.
+    if ending in (".tsv", ".txt"):
         return _tsv_records(path, options.get("header", True), options.get("short_lines", "refuse"))
-    raise UserError(f"{path}: a table must be .tsv, .jsonl, .json, .parquet or a folder of texts")
+    raise UserError(f"{path}: a table must be .tsv, .txt, .jsonl, .json, .parquet or a folder of texts")
 
 
 def _folder_records(path: Path, labels: Mapping[str, str]) -> Iterator[dict[str, str]]:

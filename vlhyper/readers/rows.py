@@ -6,7 +6,7 @@ import gc
 import hashlib
 import json
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -51,7 +51,8 @@ def load_rows(manifest: Manifest, split: str, cache_dir: str | Path | None = Non
             raise UserError(f"{where}: {lacking[0]}" + (f" (and {len(lacking) - 1} more)" if lacking[1:] else ""))
         # The count is that of the part, while all rows are read.
         expected = settings.count if settings.part is None else None
-        _write(path, manifest.layout.read(source), manifest.texts, where, expected)
+        with progress(f"reading {where}", expected, "rows") as bar:
+            _write(path, manifest.layout.read(source), manifest.texts, f"{where} ({_files(manifest, split)})", bar)
     rows = Dataset.from_file(str(path))
     if settings.part is None:
         return rows
@@ -76,7 +77,16 @@ def _identity(path: Path) -> list[Any]:
     return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in facts]
 
 
-def _write(path: Path, rows: Iterator[Row], texts: tuple[str, ...], where: str, expected: int | None) -> None:
+def _files(manifest: Manifest, split: str) -> str:
+    """What an error of a whole split calls its files."""
+    settings = manifest.split(split)
+    written = [path for paths in settings.files.values() for path in paths]
+    return first_few([Path(manifest.root, path) for path in written]) or f"the hub's {settings.hub and settings.hub.id}"
+
+
+def _write(
+    path: Path, rows: Iterator[Row], texts: tuple[str, ...], where: str, report: Callable[[int], object]
+) -> None:
     """Stream rows into an Arrow file. What is held at a time is one batch and eight bytes an id."""
     import pyarrow as pa
 
@@ -89,13 +99,12 @@ def _write(path: Path, rows: Iterator[Row], texts: tuple[str, ...], where: str, 
         with (
             pa.OSFile(str(part), "wb") as file,
             pa.ipc.new_stream(file, schema) as out,
-            progress(f"reading {where}", expected, "rows") as bar,
             _few_collections(),
         ):
             while batch := list(islice(rows, BATCH)):
                 hashes.extend(hash(row["id"]) for row in batch)
                 out.write_batch(_encoded(batch, schema, where))
-                bar(len(batch))
+                report(len(batch))
         if not hashes:
             raise UserError(f"{where}: the files hold no row for this split; are they those of the split?")
         _refuse_doubles(part, hashes, where)
@@ -125,7 +134,9 @@ def _encoded(batch: list[Row], schema: pa.Schema, where: str) -> pa.RecordBatch:
     except UnicodeEncodeError as error:
         # JSON can spell half a surrogate pair, which no UTF-8 file can hold.
         row = next(row for row in batch if _broken(row))
-        raise UserError(f"{where}: id {row['id']!r} holds a text with half a character ({error.reason})") from None
+        raise UserError(
+            f"{where}: id {row['id']!r} holds a text with half a character ({error.reason}); write it whole"
+        ) from None
 
 
 def _broken(row: Row) -> bool:

@@ -76,8 +76,8 @@ class _Shape:
         if found.get("answers") is not None:
             return human_answers(found)
         if found.get("captions") is not None:
-            wordings = items(found, "captions")
-            return [text({"captions": wording}, "captions").strip() for wording in wordings], None
+            wordings = [text({"captions": wording}, "captions").strip() for wording in items(found, "captions")]
+            return [wording for wording in wordings if wording], None
         return self._label(str(found.get("label")).strip()), None
 
     def _label(self, written: str) -> list[str]:

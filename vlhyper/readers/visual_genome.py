@@ -33,16 +33,18 @@ def read_visual_genome(source: Source) -> Iterator[Row]:
 def _shape(image: Any) -> Iterator[Row]:
     for qa in items(image, "qas"):
         try:
-            yield make_row(
-                ident(qa, "qa_id"),
-                ident(qa, "image_id"),
-                [short_answer(text(qa, "answer"))],
-                question=text(qa, "question"),
-            )
+            yield _row(image, qa)
         except FieldError as error:
-            raise FieldError(
-                f"qa_id {qa['qa_id'] if isinstance(qa, dict) and 'qa_id' in qa else '?'}: {error}"
-            ) from None
+            named = qa["qa_id"] if isinstance(qa, dict) and "qa_id" in qa else "?"
+            raise FieldError(f"qa_id {named}: {error}") from None
+
+
+def _row(image: Any, qa: Any) -> Row:
+    id, answer = ident(qa, "qa_id"), short_answer(text(qa, "answer"))
+    # Some releases name the image beside the list of its questions alone, as `image_id` or as `id`.
+    holder = qa if "image_id" in qa else image
+    place = ident(holder, "id" if holder is image and "image_id" not in image else "image_id")
+    return make_row(id, place, [answer], question=text(qa, "question"))
 
 
 def short_answer(answer: str) -> str:

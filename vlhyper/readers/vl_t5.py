@@ -17,7 +17,7 @@ from vlhyper.readers.streams import json_items, read_rows
 
 
 class Question(TypedDict):
-    """What is read of a record."""
+    """What is read of a record; of one that writes `question` for `sent` all is read."""
 
     question_id: Any
     img_id: Any
@@ -32,5 +32,7 @@ def read_vl_t5(source: Source) -> Iterator[Row]:
 
 
 def _shape(record: Any) -> list[Row]:
-    id, image, question = ident(record, "question_id"), ident(record, "img_id"), text(record, "sent")
+    id, image = ident(record, "question_id"), ident(record, "img_id")
+    # VL-T5 and VL-Adapter take either.
+    question = text(record, "question" if "sent" not in record and "question" in record else "sent")
     return [make_row(id, image, *scored_labels(record.get("label", {})), question=question)]
