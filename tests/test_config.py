@@ -55,8 +55,13 @@ def refusal(path: Path, *overrides: str) -> str:
         ("features.file=[a.h5]", "unknown key 'features.file'; did you mean 'files'?"),
         ("validation.evry=3", "unknown key 'validation.evry'; did you mean 'every'?"),
         ("training.colour=red", "unknown key 'training.colour'; valid are accumulation, batch"),
-        ("tasks.vqx.data=vqa.yaml", "unknown task 'vqx'; did you mean 'vqa'?"),
-        ("tasks.vqa.task=vqaa", "unknown task 'vqaa'; did you mean 'vqa'?"),
+        (
+            "tasks.vqx.data=vqa.yaml",
+            "unknown task 'vqx'; did you mean 'vqa'? Tasks are vqa, vg_qa, gqa, caption, okvqa",
+        ),
+        ("tasks.vqx.data=vqa.yaml", "; under a name of its own, tasks.vqx.task says which one it is"),
+        ("tasks.zzzzz.data=vqa.yaml", "unknown task 'zzzzz'; valid are boolq, caption, cb"),
+        ("tasks.vqa.task=vqaa", "unknown task 'vqaa'; did you mean 'vqa'? Tasks are vqa, vg_qa, gqa, caption, okvqa"),
         ("model.method=vl_hyperplt", "method 'vl_hyperplt' is unknown; did you mean 'vl_hyperpelt'?"),
         ("model.method=hyperpelt", "task 'vqa' asks about images, but method 'hyperpelt' does not see any"),
         ("tasks.okvqa.beams=2", "tasks.okvqa.data: field required"),
@@ -147,6 +152,60 @@ def test_the_folder_of_all_data_is_filled_in_where_the_manifest_is_read(write, m
     for folder in ("/one", "/two"):
         monkeypatch.setenv("VLHYPER_DATA", folder)
         assert config.manifest("vqa").root == f"{folder}/vqa"
+
+
+def test_a_folder_in_the_home_is_found_wherever_a_path_may_stand(write, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    files = {"questions": ["~/q.json", "other.json"]}
+    manifest = inline(splits={"train": {"files": files}}, features=["~/f.h5"])
+    path = write(model={"backbone": "~/t5", "tokenizer": "~/words"}, tasks={"vqa": {"data": manifest}})
+    # Written as a path it is one, also before the folder is there.
+    for _ in range(2):
+        config = load_config(path)
+        assert (config.model.backbone, config.model.tokenizer) == (str(home / "t5"), str(home / "words"))
+        (home / "t5").mkdir(exist_ok=True)
+    assert config.manifest("vqa").source("train").paths("questions") == (home / "q.json", tmp_path / "files/other.json")
+    assert config.manifest("vqa").feature_paths() == [home / "f.h5"]
+    overridden = load_config(path, ["model.backbone=~/other", "tasks.vqa.data=~/vqa.yaml", "features.files=[~/b.h5]"])
+    assert overridden.model.backbone == str(home / "other")
+    assert overridden.tasks["vqa"].data == str(home / "vqa.yaml")
+    assert overridden.features.files == [str(home / "b.h5")]
+
+
+def test_paths_of_overrides_belong_to_the_folder_where_they_are_typed(write, tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    for folder in (here / "t5", tmp_path / "t5"):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    overrides = ["model.backbone=t5", "features.files=[f.h5]", "tasks.gqa.root=data", "tasks.vqa.data=v.yaml"]
+    config = load_config(write(), overrides)
+    assert config.model.backbone == str(here / "t5")
+    assert config.features.files == [str(here / "f.h5")]
+    assert config.tasks["gqa"].root == str(here / "data")
+    assert config.tasks["vqa"].data == str(here / "v.yaml")
+    # What no override touches stays beside the config.
+    assert config.tasks["gqa"].data == str(tmp_path / "gqa.yaml")
+
+
+def test_an_override_within_an_inline_manifest_leaves_its_folder(write, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    path = write(tasks={"vqa": {"data": inline()}})
+    assert load_config(path, ["tasks.vqa.data.name=yours"]).manifest("vqa").root == str(tmp_path / "files")
+    assert load_config(path, ["tasks.vqa.data.root=mine"]).manifest("vqa").root == str(tmp_path / "here/mine")
+    whole = json.dumps(inline(root="."))
+    assert load_config(path, [f"tasks.vqa.data={whole}"]).manifest("vqa").root == str(tmp_path / "here")
+
+
+def test_what_is_no_folder_where_an_override_is_typed_is_a_hub_id(write, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "google-t5/t5-base").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    path = write(model={"backbone": "google-t5/t5-base"})
+    assert load_config(path).model.backbone == str(tmp_path / "google-t5/t5-base")
+    assert load_config(path, ["model.backbone=google-t5/t5-base"]).model.backbone == "google-t5/t5-base"
 
 
 def test_a_hub_id_is_no_path(write):

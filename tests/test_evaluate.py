@@ -118,7 +118,7 @@ def test_the_command_prints_a_table(ran, capsys):
     [
         (("tset",), "no task of this run that can be scored has a split 'tset'"),
         (("tset", "vqa"), "unknown split 'tset'; did you mean 'test'?"),
-        (("test", "vqqa"), "task 'vqqa' is not in this run; did you mean 'vqa'?"),
+        (("test", "vqqa"), "unknown task 'vqqa'; did you mean 'vqa'? Tasks are vqa, vg_qa, gqa, caption, okvqa, snli-ve"),
     ],
 )
 def test_a_missing_split_or_task_is_one_line(ran, arguments, told):

@@ -111,7 +111,12 @@ class RunConfig(Strict):
 
     def task(self, name: str) -> Task:
         """What the entry `name` of `tasks` is."""
-        return find_task(self.tasks[name].task or name)
+        entry = self.tasks[name]
+        try:
+            return find_task(entry.task or name)
+        except UserError as error:
+            own = "" if entry.task else f"; under a name of its own, tasks.{name}.task says which one it is"
+            raise UserError(f"{error}{own}") from None
 
     def manifest(self, name: str) -> Manifest:
         """The data set of the entry `name` of `tasks`."""
@@ -154,14 +159,15 @@ class RunConfig(Strict):
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a config, put `key.sub=value` in, and make its paths absolute (they are relative to the config's folder).
+    """Read a config, put `key.sub=value` in, and make all paths absolute.
 
+    Paths in the file are relative to its folder, those of overrides to the working folder, where they are typed.
     Raises UserError that names the file, the key, and the nearest valid key.
     """
-    values = read_yaml(path, "a config")
+    values = _absolute(read_yaml(path, "a config"), Path(path).absolute().parent)
     for override in overrides:
         _override(values, override)
-    return validated(RunConfig, _absolute(values, Path(path).absolute().parent), str(path))
+    return validated(RunConfig, values, str(path))
 
 
 def save_config(config: RunConfig, path: Path) -> None:
@@ -195,39 +201,41 @@ def _override(values: dict[str, Any], override: str) -> None:
         if not isinstance(place, dict):
             raise UserError(f"{override!r}: {parent!r} holds a value and has no keys of its own")
     try:
-        place[last] = yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except yaml.YAMLError:
-        place[last] = text
+        value = text
+    place[last] = _absolute(value, Path.cwd(), (*parents, last))
 
 
-def _absolute(values: dict[str, Any], base: Path) -> dict[str, Any]:
-    """Paths in a config are relative to its folder; a hub id is no path and stays as it is."""
+def _absolute(value: Any, base: Path, place: tuple[str, ...] = ()) -> Any:
+    """What stands at `place` of a config, with paths made absolute that are relative to `base`."""
+    match place:
+        case ("model", "backbone" | "tokenizer"):
+            return _folder(base, value)
+        case ("features", "files") if isinstance(value, list):
+            return [_under(base, path) for path in value]
+        case ("tasks", _, "data") if isinstance(value, dict):
+            value = {"root": ".", **value}
+        case ("tasks", _, "data"):
+            return _under(base, value)
+        case ("tasks", _, "root") | ("tasks", _, "data", "root"):
+            return _root(base, value)
+        case ("tasks", _, "data", *_) if isinstance(value, str) and value.startswith("~/"):
+            # Other paths of a manifest are relative to its root.
+            return _under(base, value)
+        case ("tasks", _, "data", *_) if isinstance(value, list):
+            return [_absolute(inner, base, place) for inner in value]
+    if isinstance(value, dict):
+        return {key: _absolute(inner, base, (*place, str(key))) for key, inner in value.items()}
+    return value
 
-    def folder(name: Any) -> Any:
-        return _under(base, name) if isinstance(name, str) and (base / name).is_dir() else name
 
-    result = dict(values)
-    if isinstance(model := result.get("model"), dict):
-        folders = {key: folder(model[key]) for key in ("backbone", "tokenizer") if key in model}
-        result["model"] = {**model, **folders}
-    if isinstance(features := result.get("features"), dict) and isinstance(features.get("files"), list):
-        result["features"] = {**features, "files": [_under(base, name) for name in features["files"]]}
-    if isinstance(tasks := result.get("tasks"), dict):
-        result["tasks"] = {name: _absolute_task(entry, base) for name, entry in tasks.items()}
-    return result
-
-
-def _absolute_task(entry: Any, base: Path) -> Any:
-    if not isinstance(entry, dict):
-        return entry
-    entry = dict(entry)
-    if isinstance(data := entry.get("data"), dict):
-        entry["data"] = {**data, "root": _root(base, data.get("root", "."))}
-    elif isinstance(data, str):
-        entry["data"] = _under(base, data)
-    if "root" in entry:
-        entry["root"] = _root(base, entry["root"])
-    return entry
+def _folder(base: Path, name: Any) -> Any:
+    """A folder as a path; a hub id is none and stays as it is."""
+    if not isinstance(name, str):
+        return name
+    written_as_path = name.startswith(("~", "/", "./", "../"))
+    return _under(base, name) if written_as_path or Path(_under(base, name)).is_dir() else name
 
 
 def _root(base: Path, path: Any) -> Any:

@@ -14,11 +14,11 @@ from accelerate.utils import gather_object
 from vlhyper.config import RunConfig, load_config
 from vlhyper.console import progress, say
 from vlhyper.data import Collator, TaskRows, find_features, load_split, load_tokenizer, to_device
-from vlhyper.errors import UserError, nearest
+from vlhyper.errors import UserError
 from vlhyper.files import read_json, write_json
 from vlhyper.metrics import Report
 from vlhyper.model.model import VLHyperPELT
-from vlhyper.tasks import Decoding, target_counts
+from vlhyper.tasks import Decoding, target_counts, unknown_task
 from vlhyper.truth import find_truth
 
 Answers = dict[str, str]
@@ -73,7 +73,7 @@ def evaluate_run(
     """
     config = load_run(run)
     if only is not None and only not in config.tasks:
-        raise UserError(f"{run}: task {only!r} is not in this run{nearest(only, config.tasks)}")
+        raise UserError(f"{run}: {unknown_task(only, config.tasks)}")
     wanted = [only] if only else [name for name in config.tasks if _has(config, name, split)]
     for name in config.tasks if only is None else ():
         if name not in wanted and config.task(name).scorer:

@@ -10,7 +10,13 @@ import typer
 
 def command(
     config: Annotated[Path, typer.Argument(help="Config of a run.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value", metavar="KEY.SUB=VALUE")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Values in place of the config's. Paths here start where you are, those of the file at its folder.",
+            metavar="KEY.SUB=VALUE",
+        ),
+    ] = None,
 ) -> None:
     """Read every file a run needs and say what is missing or wrong, before any training.
 

@@ -10,7 +10,13 @@ import typer
 
 def command(
     config: Annotated[Path, typer.Argument(help="Config of a run.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value", metavar="KEY.SUB=VALUE")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Values in place of the config's. Paths here start where you are, those of the file at its folder.",
+            metavar="KEY.SUB=VALUE",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Count what a run trains, part by part, before anything is built.

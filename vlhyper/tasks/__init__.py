@@ -1,5 +1,7 @@
 """One short file a task, joined in the table TASKS. A new task is a file and a line here."""
 
+from collections.abc import Iterable
+
 from vlhyper.errors import UserError, nearest
 from vlhyper.tasks.caption import CAPTION
 from vlhyper.tasks.examples import Example, Examples, target_counts
@@ -15,10 +17,27 @@ TASKS = {task.name: task for task in (VQA, VG_QA, GQA, CAPTION, OKVQA, SNLI_VE, 
 
 
 def find_task(name: str) -> Task:
-    """The task of that name. Raises UserError with the nearest name there is."""
+    """The task of that name. Raises UserError with the nearest name and all there are."""
     if name not in TASKS:
-        raise UserError(f"unknown task {name!r}{nearest(name, TASKS)}")
+        raise UserError(unknown_task(name, TASKS))
     return TASKS[name]
 
 
-__all__ = ["TASKS", "Decoding", "Example", "Examples", "Task", "find_task", "numbered", "target", "target_counts"]
+def unknown_task(name: str, valid: Iterable[str]) -> str:
+    """What is said of a name that is none of the `valid` tasks."""
+    hint = nearest(name, valid)
+    return f"unknown task {name!r}{hint}" + (f" Tasks are {', '.join(valid)}" if hint.endswith("?") else "")
+
+
+__all__ = [
+    "TASKS",
+    "Decoding",
+    "Example",
+    "Examples",
+    "Task",
+    "find_task",
+    "numbered",
+    "target",
+    "target_counts",
+    "unknown_task",
+]
