@@ -47,7 +47,7 @@ def test_json_goes_there_and_back_with_all_letters(tmp_path):
     ("content", "told"),
     [
         (b"{", "not JSON: .* at line 1 column 2"),
-        (b'{"a": 1,\n}', "at line 2 column 1"),
+        (b'{"a": 1,\n"b" 2}', "at line 2 column 5"),
         (b'"\xff"', r"not UTF-8 \(byte 1\)"),
         (b"[" * 100_000, "nested too deeply"),
     ],
