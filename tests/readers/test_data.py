@@ -12,6 +12,7 @@ MANIFESTS = sorted(DATA.rglob("*.yaml"))
 TASK_OF = {
     "vqa_v2": "vqa",
     "vqa_karpathy": "vqa",
+    "vqa_lxmert": "vqa",
     "vg_qa_vl_t5": "vg_qa",
     "gqa_vl_t5": "gqa",
     "coco_karpathy": "caption",
@@ -77,3 +78,19 @@ def test_the_halves_of_a_split_add_up(path):
     if "held-out" in parts:
         held, rest = parts["held-out"], parts["all-but-held-out"]
         assert (held.files, held.count, held.held_out) == (rest.files, 1000, 1000)
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: str(path.relative_to(DATA)))
+def test_where_to_get_what_is_missing_is_told(path, tmp_path):
+    manifest = load_manifest(path, root=str(tmp_path))
+    for name, split in manifest.splits.items():
+        for line in manifest.missing(name):
+            assert "https://" in line or "http://images.cocodataset.org" in line
+        assert manifest.missing(name) or split.hub
+
+
+def test_published_checksums_are_whole():
+    sources = [source for path in MANIFESTS for source in load_manifest(path).sources.values()]
+    digests = [source.archive_sha256 for source in sources if source.archive_sha256]
+    assert len(set(digests)) >= 18
+    assert all(len(digest) == 64 and set(digest) <= set("0123456789abcdef") for digest in digests)

@@ -14,7 +14,7 @@ MINE = {
     "splits": {
         "val": {"files": {"questions": "q.json", "annotations": ["a.json"]}, "image_split": "val2014", "count": 3}
     },
-    "sources": {"q.json": {"url": "https://example.org/q.zip", "inside": "v2/q.json"}},
+    "sources": {"q.json": {"url": "https://example.org/q.zip", "inside": "v2/q.json", "archive_bytes": 1234}},
 }
 
 
@@ -62,7 +62,7 @@ def test_the_splits_name_fills_the_template():
 def test_missing_files_say_where_to_get_them(tmp_path):
     lines = load_manifest(changed(homepage="https://example.org"), tmp_path).missing("val")
     assert lines == [
-        f"{tmp_path}/files/q.json is missing; get it from https://example.org/q.zip (v2/q.json in it)",
+        f"{tmp_path}/files/q.json is missing; get it from https://example.org/q.zip (v2/q.json in it, 1,234 bytes)",
         f"{tmp_path}/files/a.json is missing; https://example.org tells where to get it",
     ]
 

@@ -49,12 +49,14 @@ class Hub(Strict):
 
 
 class Download(Strict):
-    """Where a file comes from. `inside` names it within an archive at `url`."""
+    """Where a file comes from. `inside` names it within an archive at `url`, for which the `archive_` figures hold."""
 
     url: str | None = None
     inside: str | None = None
     sha256: str | None = None
     bytes: int | None = None
+    archive_sha256: str | None = None
+    archive_bytes: int | None = None
     note: str | None = None
 
 
@@ -166,8 +168,13 @@ class Manifest(Strict):
             return f"; the hub's {split.hub.id} has it"
         if known is None:
             return f"; {self.homepage} tells where to get it" if self.homepage else ""
-        inside = f" ({known.inside} in it)" if known.inside else ""
-        got = f"; get it from {known.url}{inside}" if known.url else ""
+        facts = [
+            f"{known.inside} in it" if known.inside else "",
+            f"{known.archive_bytes:,} bytes" if known.archive_bytes else "",
+            f"SHA-256 {known.archive_sha256}" if known.archive_sha256 else "",
+        ]
+        told = ", ".join(filter(None, facts))
+        got = f"; get it from {known.url}" + (f" ({told})" if told else "") if known.url else ""
         return got + (f"; {known.note}" if known.note else "")
 
     def image_templates(self, name: str) -> list[str]:
