@@ -1,10 +1,12 @@
 """The shipped manifests: whole, in agreement with the tasks, with the paper's counts."""
 
+import functools
 from pathlib import Path
 
 import pytest
 
 from vlhyper.readers import load_manifest
+from vlhyper.splits import part_of
 from vlhyper.tasks import TASKS
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -61,6 +63,41 @@ def test_a_manifest_has_the_texts_its_task_reads(path):
 def test_the_papers_counts(name):
     manifest = load_manifest(DATA / f"{name}.yaml")
     assert {split: manifest.splits[split].count for split in COUNTS[name]} == COUNTS[name]
+
+
+# Rows of the published files, as nyu-mll/glue, super_glue, imdb and paws tell them on the hub.
+PUBLISHED = {
+    "glue_cola": (8551, 1043),
+    "glue_sst2": (67349, 872),
+    "glue_mrpc": (3668, 408),
+    "glue_qqp": (363846, 40430),
+    "glue_stsb": (5749, 1500),
+    "glue_mnli": (392702, 9815, 9832),
+    "glue_qnli": (104743, 5463),
+    "glue_rte": (2490, 277),
+    "cb": (250, 56),
+    "boolq": (9427, 3270),
+    "imdb": (25000, 25000),
+    "okvqa": (9009, 5046),
+}
+
+
+@functools.cache
+def size_of(part: str | None, rows: int, seed: int, held_out: int) -> int:
+    return rows if part is None else len(part_of([str(number) for number in range(rows)], part, seed, held_out))
+
+
+@pytest.mark.parametrize("name", [*PUBLISHED, *(f"hub/{name}" for name in PUBLISHED)])
+def test_the_rules_give_the_counts_from_the_published_sizes(name):
+    splits = load_manifest(DATA / f"{name}.yaml").splits
+    files = list(dict.fromkeys(str(split.files) for split in splits.values()))
+    # The hub has no train of OK-VQA.
+    published = PUBLISHED[name.removeprefix("hub/")][1 if name == "hub/okvqa" else 0 :]
+    rows = dict(zip(files, published, strict=False))
+    counts = {name: split.count for name, split in splits.items()}
+    assert counts == {
+        name: size_of(split.part, rows[str(split.files)], split.seed, split.held_out) for name, split in splits.items()
+    }
 
 
 def test_every_task_has_a_data_set():

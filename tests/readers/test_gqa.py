@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from vlhyper.errors import UserError
@@ -39,6 +41,14 @@ def test_a_question_in_two_chunks_is_refused(put, rows):
         put(f"chunks/c_{number}.json", {"same": RECORD})
     with pytest.raises(UserError, match=r"1 ids stand more than once \(same\)"):
         rows("gqa", {"questions": "chunks"})
+
+
+def test_a_question_that_stands_twice_in_one_object_is_refused(put, rows):
+    """A decoder would keep the last of them without a word."""
+    one, other = json.dumps({"same": RECORD}), json.dumps({"same": {**RECORD, "answer": "yes"}})
+    put("q.json", one[:-1] + ", " + other[1:])
+    with pytest.raises(UserError, match=r"q\.json\): 1 ids stand more than once \(same\)"):
+        rows("gqa", {"questions": "q.json"})
 
 
 def test_an_empty_folder_is_named(tmp_path, rows):

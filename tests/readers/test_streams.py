@@ -1,6 +1,8 @@
 import json
+from typing import Any
 
 import pytest
+from typing_extensions import NotRequired, TypedDict
 
 from vlhyper.errors import UserError
 from vlhyper.readers.streams import json_items, json_lines, json_members, text_lines
@@ -13,6 +15,23 @@ def test_list_at_the_top_and_under_a_key(put):
 
 def test_members_of_an_object(put):
     assert list(json_members(put("a.json", {"1": {"x": 1}, "2": {"x": 2}}))) == [("1", {"x": 1}), ("2", {"x": 2})]
+
+
+class Wanted(TypedDict):
+    a: Any
+    b: NotRequired[Any]
+
+
+def test_only_what_is_wanted_is_decoded(put):
+    records = [{"a": 1, "c": 5}, {"c": 5, "b": None, "a": "x"}]
+    assert list(json_items(put("a.json", records), form=Wanted)) == [{"a": 1}, {"b": None, "a": "x"}]
+    assert list(json_members(put("b.json", {"k": records[0]}), form=Wanted)) == [("k", {"a": 1})]
+
+
+def test_of_a_record_without_what_is_wanted_all_is_given(put):
+    """So that an error can tell the keys there are; the record's neighbours are not touched."""
+    records = [{"a": 1, "c": 5}, {"c": 5, "d": 6}, None, {"a": 2, "c": 7}]
+    assert list(json_items(put("a.json", records), form=Wanted)) == [{"a": 1}, {"c": 5, "d": 6}, None, {"a": 2}]
 
 
 def test_a_byte_order_mark_is_passed_over(put):

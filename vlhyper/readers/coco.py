@@ -52,7 +52,7 @@ def read_captions(source: Source) -> Iterator[Row]:
         wordings = _wordings(path)
         yield from read_rows(path, json_items(path, "images", Image), partial(_captioned, wordings))
         if wordings:
-            raise UserError(f"{path}: captions of images that are not listed (image_id {first_few(wordings)})")
+            raise UserError(f"{path}: captions of images that are not listed (image_id {first_few(wordings)}); mend it")
 
 
 def _wordings(path: Path) -> dict[str, list[str]]:

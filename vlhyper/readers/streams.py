@@ -34,7 +34,8 @@ def read_rows(path: Path | str, records: Iterable[Any], shape: Callable[[Any], I
         try:
             yield from shape(record)
         except FieldError as error:
-            raise UserError(f"{path}: {record_name(record, number)} {error}") from None
+            said = f"{record_name(record, number)} {error}"
+            raise UserError(f"{path}: {said}; mend the record, or is it another file?") from None
 
 
 def record_name(record: Any, number: int) -> str:
@@ -149,7 +150,9 @@ def json_lines(path: Path) -> Iterator[Any]:
             try:
                 yield json.loads(line)
             except (json.JSONDecodeError, RecursionError) as error:
-                raise UserError(f"{path}: line {number} is not JSON: {error}") from None
+                raise UserError(
+                    f"{path}: line {number} is not JSON: {error}; mend it or fetch the file again"
+                ) from None
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
