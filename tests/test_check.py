@@ -62,8 +62,34 @@ def test_images_without_features_are_named(lab, few):
 
 def test_an_empty_split_is_named(lab, empty):
     lines = found(lab, f"tasks.gqa.data={empty}")
-    assert [line.split(":")[0] for line in lines] == ["gqa", "gqa"]
-    assert "empty, split train: the files hold no row" in lines[0]
+    assert len(lines) == 2
+    assert lines[0].startswith("empty, split train") and "the files hold no row" in lines[0]
+    assert lines[1].startswith("empty, split val") and "the files hold no row" in lines[1]
+
+
+def test_a_fault_that_several_tasks_meet_is_told_once(lab):
+    lines = found(lab, "tasks.vqa.data=/nowhere.yaml", "tasks.gqa.data=/nowhere.yaml")
+    assert lines == ["/nowhere.yaml: no such file; a manifest must exist"]
+    shared = found(
+        lab, "tasks.vqa.root=/nowhere", 'tasks.okvqa={"data": "%s", "root": "/nowhere"}' % (lab.folder / "vqa.yaml")
+    )
+    assert len(shared) == len(set(shared)) == 2 * 3
+
+
+def test_without_features_the_rest_is_checked_and_what_is_not_is_said(lab):
+    told = []
+    lines = list(problems(lab.config("features.files=[]"), told.append))
+    assert [line.split(";")[0] for line in lines] == ["features.files is empty and no manifest names a feature file"]
+    unseen = "; its images are not checked, there are no features"
+    assert f"caption: split train has 24 rows, 120 examples{unseen}" in told
+    assert f"gqa: split test has 30 rows{unseen}" in told
+
+
+def test_truth_that_can_not_be_scored_is_named(lab, monkeypatch):
+    monkeypatch.setenv("VLHYPER_JAVA", "/nowhere/java")
+    (line,) = found(lab)
+    assert line.startswith("validation of caption, split val: ") and "VLHYPER_JAVA" in line
+    assert list(problems(lab.config("validation.every=0"), lambda text: None)) == []
 
 
 @pytest.mark.parametrize(

@@ -6,29 +6,40 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from vlhyper.config import RunConfig
-from vlhyper.data import find_features, load_split, load_tokenizer, model_inputs
-from vlhyper.errors import UserError
+from vlhyper.data import TaskRows, find_features, load_split, model_inputs
+from vlhyper.errors import JobError, UserError
 from vlhyper.features import FeatureSet
 from vlhyper.model.spec import sizes
-from vlhyper.readers import check_manifest
+from vlhyper.pretrained import missing_models
+from vlhyper.readers import check_manifest, load_rows
 from vlhyper.tasks import Examples
+from vlhyper.validation import hold_out_of
+
+Say = Callable[[str], None]
 
 
-def problems(config: RunConfig, say: Callable[[str], None]) -> Iterator[str]:
-    """What stands in the way of a run, one line each; `say` is told what was found in order.
+def problems(config: RunConfig, say: Say) -> Iterator[str]:
+    """What stands in the way of a run, one line each and each once; `say` is told what was found in order.
 
-    Reads every file the run reads. Nothing is built and nothing is trained.
+    Reads every file the run reads, and nothing from the network. Nothing is built and nothing is trained.
     """
+    told: set[str] = set()
+    for problem in _all_problems(config, say):
+        # Several tasks may stumble over one file.
+        if problem not in told:
+            told.add(problem)
+            yield problem
+
+
+def _all_problems(config: RunConfig, say: Say) -> Iterator[str]:
     features = None
-    for step in (lambda: load_tokenizer(config.model), lambda: find_features(config)):
-        try:
-            found = step()
-        except UserError as error:
-            yield str(error)
-        else:
-            features = found if isinstance(found, FeatureSet) else features
+    try:
+        features = find_features(config)
+    except UserError as error:
+        yield str(error)
     if features is not None:
         say(f"features: {len(features)} images of {features.tokens} × {features.width}, {features.meta['encoder']}")
+    yield from missing_models(config.model, say)
     try:
         sizes(config.model, model_inputs(config, features) if features else config.inputs())
     except UserError as error:
@@ -50,18 +61,27 @@ def _splits(config: RunConfig, name: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _split_problems(
-    config: RunConfig, name: str, split: str, features: FeatureSet | None, say: Callable[[str], None]
-) -> Iterator[str]:
+def _split_problems(config: RunConfig, name: str, split: str, features: FeatureSet | None, say: Say) -> Iterator[str]:
+    entry = config.tasks[name]
     try:
         manifest = config.manifest(name)
         if found := list(check_manifest(manifest, split)):
-            yield from (f"{name}: {line}" for line in found)
+            yield from found
             return
-        if config.task(name).sees_image and features is None:
-            return
-        rows = load_split(config, {name: split}, features)[name]
-        examples = f", {len(Examples(rows.task, rows.rows))} examples" if split == config.tasks[name].train else ""
-        say(f"{name}: split {split} has {len(rows)} rows{examples}")
-    except UserError as error:
+        rows = _rows(config, name, split, features)
+        examples = f", {len(Examples(rows.task, rows.rows))} examples" if split == entry.train else ""
+        unseen = (
+            "; its images are not checked, there are no features" if rows.task.sees_image and features is None else ""
+        )
+        say(f"{name}: split {split} has {len(rows)} rows{examples}{unseen}")
+        if split == entry.validation and config.validation.every:
+            hold_out_of(config, rows)
+    except (UserError, JobError) as error:
         yield str(error)
+
+
+def _rows(config: RunConfig, name: str, split: str, features: FeatureSet | None) -> TaskRows:
+    task = config.task(name)
+    if task.sees_image and features is None:
+        return TaskRows(name, 0, task, load_rows(config.manifest(name), split), {})
+    return load_split(config, {name: split}, features)[name]

@@ -130,17 +130,22 @@ def model_inputs(config: RunConfig, features: FeatureSet | None) -> Inputs:
     return Inputs(tasks=tuple(config.tasks), tokens=features.tokens, width=features.width)
 
 
-def load_tokenizer(spec: ModelSpec) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model. Raises UserError where it can't be had."""
+def load_tokenizer(spec: ModelSpec, local: bool = False) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model; `local`: without asking the hub. Raises UserError where it can't be had."""
     name = spec.tokenizer or (spec.backbone if isinstance(spec.backbone, str) else None)
     if name is None:
         raise UserError("model.tokenizer is missing: a backbone built from a config has none of its own; name a folder")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
     except (OSError, ValueError) as error:
         raise UserError(
             f"tokenizer {name!r} can't be loaded ({str(error).splitlines()[0]}); give a local folder"
         ) from None
+    # Without its files transformers makes up a T5 tokenizer that knows no word and complains of nothing.
+    if len(tokenizer) <= len(tokenizer.all_special_tokens) + 1:
+        raise UserError(
+            f"tokenizer {name!r} can't be loaded: no tokenizer.json or spiece.model is there; copy it there"
+        )
     if len(tokenizer) > (known := shape_of(spec.backbone).vocab_size):
         raise UserError(f"tokenizer {name!r} has {len(tokenizer)} tokens, the backbone only {known}; use its own")
     return tokenizer

@@ -45,16 +45,22 @@ def hold_out(config: RunConfig, features: FeatureSet | None, scoring: bool = Tru
     if not config.validation.every:
         return {}
     splits = {name: entry.validation for name, entry in config.tasks.items() if entry.validation}
-    found = {}
-    for name, rows in load_split(config, splits, features).items():
-        truth = find_truth(rows.task, config.manifest(name), splits[name], rows.rows)
-        if truth is None:
-            say(f"{name}: is not validated; nothing scores its split {splits[name]}")
-            continue
-        sample = spread(answerable(rows), config.validation.sample)
-        rows = replace(rows, rows=rows.rows.select(sample))
-        found[name] = HeldOut(rows, _checked(name, splits[name], rows, truth) if scoring else {})
-    return found
+    loaded = load_split(config, splits, features).values()
+    found = {rows.name: hold_out_of(config, rows, scoring) for rows in loaded}
+    return {name: held_out for name, held_out in found.items() if held_out is not None}
+
+
+def hold_out_of(config: RunConfig, rows: TaskRows, scoring: bool = True) -> HeldOut | None:
+    """The sample of one task's validation split, of which `rows` are all; None where nothing scores it."""
+    name, split = rows.name, config.tasks[rows.name].validation
+    assert split is not None
+    truth = find_truth(rows.task, config.manifest(name), split, rows.rows)
+    if truth is None:
+        say(f"{name}: is not validated; nothing scores its split {split}")
+        return None
+    sample = spread(answerable(rows), config.validation.sample)
+    rows = replace(rows, rows=rows.rows.select(sample))
+    return HeldOut(rows, _checked(name, split, rows, truth) if scoring else {})
 
 
 def spread(places: list[int], count: int) -> list[int]:
