@@ -12,18 +12,25 @@ from typing import Any
 import torch
 from torch import nn
 
+from vlhyper.errors import UserError
+
 Grid = Callable[[torch.Tensor], torch.Tensor]
 
 
 def build_tower(model: dict[str, Any], quick_gelu: bool = False) -> nn.Module:
-    """The visual tower of an open_clip model config, with random weights."""
+    """The visual tower of an open_clip model config, with random weights. Raises UserError where there is none."""
     # The whole model would bring a text tower that is not needed, and for some names asks the hub for its config.
     from open_clip.model import _build_vision_tower
 
     vision = {**model["vision_cfg"]}
     if "timm_model_name" in vision:
         vision["timm_model_pretrained"] = False
-    return _build_vision_tower(model["embed_dim"], vision, quick_gelu or model.get("quick_gelu", False))
+    try:
+        return _build_vision_tower(model["embed_dim"], vision, quick_gelu or model.get("quick_gelu", False))
+    # A config from a file may hold anything, and each builder has its own way to fail on it.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"open_clip can't build the visual tower of this model config ({reason})") from error
 
 
 def cut(tower: nn.Module) -> Grid:
@@ -73,6 +80,8 @@ def _cut_timm(tower: Any) -> Grid:
 
     def grid(images: torch.Tensor) -> torch.Tensor:
         x = trunk.forward_features(images)
+        if not isinstance(x, torch.Tensor) or x.ndim not in (3, 4):
+            raise UserError(f"the tower {type(trunk).__name__} of timm has no single grid; choose another --encoder")
         if x.ndim == 3:
             return x[:, getattr(trunk, "num_prefix_tokens", 0) :]
         # Swin and its kin keep the channels last.

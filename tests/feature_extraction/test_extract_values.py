@@ -1,5 +1,7 @@
 """The numbers: against a forward written out by hand, from any batch, in every precision."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -124,6 +126,10 @@ MODELS = {
         {"image_size": 64, "timm_model_name": "test_convnext", "timm_pool": "", "timm_proj": "linear"},
         (4, 64),
     ),
+    "channels last": (
+        {"image_size": 64, "timm_model_name": "test_mambaout", "timm_pool": "", "timm_proj": "linear"},
+        (4, 64),
+    ),
     "vit of timm": (
         {"image_size": 160, "timm_model_name": "test_vit", "timm_pool": "", "timm_proj": "linear"},
         (100, 64),
@@ -133,13 +139,40 @@ MODELS = {
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_every_kind_of_tower_gives_the_grid_its_pooling_sees(kind):
-    vision, shape = MODELS[kind]
+    vision, (tokens, width) = MODELS[kind]
     tower = build(vision)
-    size = vision["image_size"]
+    images = torch.randn(2, 3, vision["image_size"], vision["image_size"])
     with torch.inference_mode():
-        grid = cut(tower)(torch.randn(2, 3, size, size))
-    assert grid.shape == (2, *shape)
-    assert torch.isfinite(grid).all() and grid.std() > 0
+        seen = before_pooling(tower, images)
+        grid = cut(tower)(images)
+    # The tokens before the cells, if there are more, stand for the whole image.
+    torch.testing.assert_close(grid, seen[:, -tokens:])
+    assert grid.shape == (2, tokens, width) and grid.std() > 0
+
+
+class Caught(Exception):
+    pass
+
+
+def before_pooling(tower, images):
+    """What the whole tower's pooling is given, (B, tokens, width), caught on its way there."""
+    tower = copy.deepcopy(tower)
+
+    def catch(x, *_, **__):
+        raise Caught(x)
+
+    if hasattr(tower, "trunk"):
+        tower.trunk.forward_head = catch
+    elif tower.attn_pool is None:
+        tower._global_pool = catch
+    else:
+        tower.attn_pool.forward = catch
+    with pytest.raises(Caught) as caught:
+        tower(images)
+    (x,) = caught.value.args
+    if x.ndim == 3:
+        return x
+    return x.flatten(2).transpose(1, 2) if x.shape[1] > x.shape[-1] else x.flatten(1, 2)
 
 
 def build(vision):

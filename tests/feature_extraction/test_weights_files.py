@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from feature_extraction import weights
 from feature_extraction.encoder import load_encoder
+from feature_extraction.towers import cut
 from vlhyper.errors import UserError
 
 
@@ -152,3 +153,24 @@ def test_a_json_without_a_model_is_named(tmp_path):
     (tmp_path / "c.json").write_text("{}")
     with pytest.raises(UserError, match=r"c\.json: no open_clip model config"):
         load_encoder(str(tmp_path / "c.json"), "x")
+
+
+@pytest.mark.parametrize(
+    ("vision", "said"),
+    [
+        ({"timm_model_name": "no_such_model", "timm_pool": "", "timm_proj": "linear"}, "no_such_model"),
+        ({"layers": "many", "width": 8, "patch_size": 16}, "str"),
+    ],
+)
+def test_a_config_that_open_clip_cannot_build_is_an_error_of_one_line(tmp_path, vision, said):
+    with pytest.raises(UserError, match=rf"^open_clip can't build .*{said}"):
+        random_tower({"embed_dim": 8, "vision_cfg": {"image_size": 32, **vision}})
+
+
+def test_a_tower_without_a_grid_is_refused(monkeypatch):
+    vision = {"image_size": 160, "timm_model_name": "test_vit", "timm_pool": "", "timm_proj": "linear"}
+    tower = random_tower({"embed_dim": 8, "vision_cfg": vision})
+    grid = cut(tower)
+    monkeypatch.setattr(tower.trunk, "forward_features", lambda images: images.mean((2, 3)))
+    with pytest.raises(UserError, match=r"the tower \w+ of timm has no single grid"):
+        grid(torch.zeros(1, 3, 160, 160))
