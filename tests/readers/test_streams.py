@@ -56,6 +56,11 @@ def test_only_a_newline_ends_a_line(put):
         ('{"annotations": []}', "has no list 'questions'; its keys are annotations"),
         ('{"questions": [{"a": 1}, {"b"', "broken off or not JSON after record 1"),
         ('{"questions": [{"a": 1}, }', "after record 1"),
+        ('{"questions": [{"a": 1}, ]}', "after record 1: nothing stands before or behind a comma"),
+        ('{"questions": [, {"a": 1}]}', "after record 0: nothing stands before or behind a comma"),
+        ('{"questions": [{"a": 1},, {"a": 2}]}', "after record 1: nothing stands before or behind a comma"),
+        ('{"questions": [{"a": 1} {"a": 2}]}', "after record 0"),
+        ('{"questions": {"a": 1}}', "has no list 'questions'; its keys are questions"),
         ('{"questions": ' + "[" * 100_000, "nested too deeply"),
     ],
 )

@@ -18,7 +18,7 @@ DEEPEST, TOO_DEEP = 900, "nested too deeply to be a file of this kind"
 QUOTE, COMMA, OPENING, CLOSING = 1, 2, 3, 4
 _MEANT = {'"': QUOTE, ",": COMMA, "[": OPENING, "{": OPENING, "]": CLOSING, "}": CLOSING}
 _KINDS = bytes(_MEANT.get(chr(code), 0) for code in range(256))
-_STEPS = np.array([0, 0, 0, 1, -1], np.int32)
+_STEPS = np.array([0, 0, 0, 1, -1], np.int8)
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _KEY = re.compile(rb'"([^"\\]*)"\s*:\s*$')
 # What of the text before a bracket is kept to see the key it belongs to.
@@ -63,15 +63,15 @@ class _Scanner:
         if b"\\" in block:
             block = _ESCAPE.sub(b"..", block)
         meant = np.frombuffer(block.translate(_KINDS), np.uint8)
-        places = np.flatnonzero(meant)
+        places = np.flatnonzero(meant != 0)
         kinds = meant[places]
-        within = (np.cumsum(kinds == QUOTE) + self.quoted) & 1
-        depths = self.depth + np.cumsum(_STEPS[kinds] * (1 - within))
+        within = (self.quoted + np.cumsum(kinds == QUOTE, dtype=np.int32)) & 1 == 1
+        depths = self.depth + np.cumsum(np.where(within, 0, _STEPS[kinds]), dtype=np.int32)
         if len(places):
             self.depth, self.quoted = int(depths[-1]), int(within[-1])
             if depths.max() > DEEPEST or depths.min() < 0:
                 raise BrokenFile("brackets close that were not opened" if depths.min() < 0 else TOO_DEEP)
-        depths[within == 1] = -1
+        depths[within] = -1
         return _Marks(places, kinds, depths)
 
 
