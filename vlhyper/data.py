@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from huggingface_hub import try_to_load_from_cache
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
@@ -136,7 +138,7 @@ def load_tokenizer(spec: ModelSpec, local: bool = False) -> PreTrainedTokenizerB
     if name is None:
         raise UserError("model.tokenizer is missing: a backbone built from a config has none of its own; name a folder")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
+        tokenizer = AutoTokenizer.from_pretrained(_cached_folder(name) if local else name)
     except (OSError, ValueError) as error:
         raise UserError(
             f"tokenizer {name!r} can't be loaded ({str(error).splitlines()[0]}); give a local folder"
@@ -149,6 +151,20 @@ def load_tokenizer(spec: ModelSpec, local: bool = False) -> PreTrainedTokenizerB
     if len(tokenizer) > (known := shape_of(spec.backbone).vocab_size):
         raise UserError(f"tokenizer {name!r} has {len(tokenizer)} tokens, the backbone only {known}; use its own")
     return tokenizer
+
+
+def _cached_folder(name: str) -> str:
+    """The folder of a tokenizer, its own or that in the hub's cache. Raises OSError where it is in neither.
+
+    A folder, for even what is to be loaded from the cache by its hub id can make the hub's library ask the network.
+    """
+    if Path(name).is_dir():
+        return name
+    found = (try_to_load_from_cache(name, file) for file in ("tokenizer.json", "spiece.model"))
+    cached = next((path for path in found if isinstance(path, str)), None)
+    if cached is None:
+        raise OSError("it is neither a folder nor in the local hub cache")
+    return str(Path(cached).parent)
 
 
 @dataclass(frozen=True)
