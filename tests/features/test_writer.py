@@ -4,6 +4,7 @@ import os
 import random
 import resource
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -187,6 +188,34 @@ def test_no_room_is_said_in_one_line_and_the_next_run_goes_on(tmp_path, whole, m
     message = queue.get()
     assert "can't write" in message and "of 60 images are safe" in message
     assert not path.exists()
+    write(path)
+    assert content(path) == whole
+
+
+# Forked processes end without what HDF5 does at the end of a program, so this one is a program.
+FINISH = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from test_writer import write
+from vlhyper.errors import JobError
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
+try:
+    write(Path(sys.argv[2]))
+except JobError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("room", [1, 600, 2048, 4096])
+def test_a_disk_that_fills_up_under_the_index_crashes_nothing(tmp_path, whole, room):
+    path = tmp_path / "f.h5"
+    _stop_after_first_batch(path)
+    most = (tmp_path / "f.h5.part").stat().st_size + room
+    command = [sys.executable, "-c", FINISH, Path(__file__).parent, path, str(most)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert "can't write (File too large); 60 of 60 images are safe" in ended.stdout
     write(path)
     assert content(path) == whole
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -75,7 +76,16 @@ def join_shards(shards: Sequence[Path], out: Path) -> None:
         # Relative, so that the folder can be moved; HDF5 looks beside the logical file.
         layout[start : start + segment.count] = h5py.VirtualSource(segment.path.name, "features", shape, features.dtype)
         start += segment.count
-    with replacing(out) as part, h5py.File(part, "w", libver=VERSIONS) as file:
+    # In memory first, where HDF5 can't meet a full disk: it would crash.
+    content = io.BytesIO()
+    with h5py.File(content, "w", libver=VERSIONS) as file:
         file.create_virtual_dataset("features", layout)
         write_index(file, features.ids, np.concatenate([checksums(shard) for shard in shards]), features.meta)
-    write_skipped(out, [skip for shard in shards for skip in read_skipped(shard)])
+    try:
+        write_skipped(out, [skip for shard in shards for skip in read_skipped(shard)])
+        with replacing(out) as part:
+            part.write_bytes(content.getbuffer())
+    except OSError as error:
+        raise JobError(
+            f"{out}: can't write ({error.strerror}); its shards are whole: make room and run the same command again"
+        ) from error

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -203,12 +204,23 @@ class FeatureWriter:
 
     def _complete(self) -> None:
         rows = len(self.state.ids)
+        self._reserve(64 * 1024 + sum(64 + 2 * len(image.encode()) for image in self.state.ids))
         with h5py.File(self.part, "r+", libver=VERSIONS) as file:
             for name, (shape, _) in self.arrays.items():
                 file[name].id.set_extent((rows, *shape))
             write_index(file, self.state.ids, self.state.crc32, self.meta)
         with self.part.open("rb") as written:
             os.fsync(written.fileno())
+
+    def _reserve(self, size: int) -> None:
+        """Take `size` bytes behind the rows, more than the index needs: HDF5 crashes where the disk fills up under it.
+
+        HDF5 cuts off what it has not used.
+        """
+        with self.part.open("r+b") as part:
+            part.seek(0, os.SEEK_END)
+            part.write(bytes(size))
+            os.fsync(part.fileno())
 
     @contextlib.contextmanager
     def _disk(self) -> Iterator[None]:
@@ -218,11 +230,17 @@ class FeatureWriter:
         except (OSError, RuntimeError) as error:
             if isinstance(error, JobError):
                 raise
-            reason = getattr(error, "strerror", None) or error
+            reason = getattr(error, "strerror", None) or _of_hdf5(error)
             raise JobError(
                 f"{self.out}: can't write ({reason}); {self.done} of {self.count} images are safe in {self.part}: make "
                 "room and run the same command again, it goes on from there"
             ) from error
+
+
+def _of_hdf5(error: Exception) -> str:
+    """What the system said, out of the long texts in which HDF5 wraps it."""
+    inner = re.search(r"error message = '([^']+)'", str(error))
+    return inner.group(1) if inner else " ".join(str(error).split())
 
 
 def skipped_path(out: Path) -> Path:
