@@ -18,6 +18,10 @@ from vlhyper.metrics.normalise import (
     unify_words,
 )
 
+# By Python 2.7.18's own lower(): capitals with a small letter in its Unicode 5.2, and ones that got theirs later.
+OLDER_CAPITALS = "AÉΣѠႠⰀꙀꞋ\U00010400"
+YOUNGER_CAPITALS = "ͿԨჇᎠᏵᲐᲿⰯⳲꙠꚘꞍꞐꟵ\U000104b0\U00010570\U00010c80\U000118a0\U00016e40\U0001e900"
+
 answers = st.text(
     st.sampled_from("aAn10 ,.;/-'?!\"\t\n١٢İΣé\u2028\u180e\u00a0two") | st.characters(codec="utf-8"), max_size=30
 )
@@ -94,3 +98,9 @@ def test_equals_the_official_evaluator_on_every_string(shared):
             assert stripped == right["punct"], case
             assert unify_words(stripped, dialect) == right["punct_digit_article"], case
             assert normalise_answer(case["raw"], dialect) == right["full"], case
+
+
+def test_letters_are_lowered_as_python_2_lowers_them():
+    assert all(PYTHON2.lower(letter) == letter.lower() != letter for letter in OLDER_CAPITALS)
+    assert all(PYTHON2.lower(letter) == letter for letter in YOUNGER_CAPITALS)
+    assert PYTHON2.lower("ΑΣ İ") == "ας i".replace("ς", "σ")

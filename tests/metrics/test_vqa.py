@@ -41,6 +41,29 @@ def test_variants_of_python_3_take_any_digit_for_one():
     assert [vqa_accuracy("1.٣", answers, variant) for variant in VARIANTS] == [100.0, 0.0, 0.0]
 
 
+def test_lmms_eval_takes_commas_in_a_row_for_those_of_a_number():
+    answers = ["1,,2 -"] * 5 + ["x"] * 5
+    assert [vqa_accuracy("12", answers, variant) for variant in VARIANTS] == [0.0, 0.0, 100.0]
+
+
+def test_lmms_eval_has_other_rules_for_okvqa(tmp_path):
+    annotations = official(tmp_path / "a.json", [annotation(1, ["dog's,bed"] * 5 + ["x"] * 5)])
+    figures = {}
+    for answer in ("dog 'sbed", "dog's bed"):
+        given = predicted({1: answer})
+        for task in ("vqa", "okvqa"):
+            report = score(task, predictions=given, annotations=annotations, variant="lmms-eval")
+            figures[answer, task] = report.metrics["overall"]
+    # The task ok_vqa removes the comma and parts the possessive; vqav2 makes the comma a space.
+    assert list(figures.values()) == [0.0, 100.0, 100.0, 0.0]
+
+
+@pytest.mark.parametrize(("prediction", "answers"), [("a", "abc"), (None, ["a"]), ("a", ["a", 7]), ("a", [])])
+def test_accuracy_takes_a_text_and_a_list_of_texts(prediction, answers):
+    with pytest.raises(UserError, match="needs a text and a list of texts"):
+        vqa_accuracy(prediction, answers)
+
+
 def test_other_numbers_of_people():
     assert vqa_accuracy("a", ["b"]) == 0.0
     assert vqa_accuracy("red", ["red", "blue"]) == pytest.approx(100 / 6)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from vlhyper.metrics.contractions import CONTRACTIONS
@@ -30,9 +30,18 @@ MOST_PERIODS = int(re.UNICODE)
 _MARKED = re.compile("[" + re.escape(PUNCTUATION + ".") + "]")
 
 
+# Capitals that Unicode has given a small letter since version 5.2, that of Python 2.7: Cherokee, Georgian, Osage, ...
+_YOUNGER_CAPITALS = (
+    "\u037f\u0526-\u052e\u10c7\u10cd\u13a0-\u13f5\u1c90-\u1cbf\u2c2f\u2cf2\ua660\ua698-\ua69a\ua78d\ua790-\ua7f5"
+    "\U000104b0-\U000104d3\U00010570-\U00010595\U00010c80-\U00010cb2\U000118a0-\U000118bf\U00016e40-\U00016e5f"
+    "\U0001e900-\U0001e921"
+)
+_LOWERED_PYTHON2 = re.compile(f"[^{_YOUNGER_CAPITALS}]")
+
+
 def _lower_python2(text: str) -> str:
     """Python 2 lowers letter by letter: no final sigma, and the dotted capital I loses its dot."""
-    return text.lower() if text.isascii() else "".join(letter.lower()[:1] for letter in text)
+    return text.lower() if text.isascii() else _LOWERED_PYTHON2.sub(lambda letter: letter[0].lower()[:1], text)
 
 
 def _words_python2(text: str) -> list[str]:
@@ -61,6 +70,8 @@ PYTHON2 = Dialect(
     spaces=SPACES + MONGOLIAN_SEPARATOR,
 )
 PYTHON3 = Dialect(re.compile(r"\d,\d"), re.compile(r"\.(?!\d)"), str.lower, str.split, SPACES)
+# lmms-eval's own pattern takes several commas in a row for those of a number too.
+LMMS_EVAL = replace(PYTHON3, comma_in_number=re.compile(r"\d,+\d"))
 
 
 @lru_cache(maxsize=1 << 18)
@@ -102,6 +113,18 @@ def normalise_answer(answer: str, dialect: Dialect = PYTHON2) -> str:
 def normalise_python3(answer: str) -> str:
     """The same as a port of it to Python 3 gives."""
     return normalise_answer(answer, PYTHON3)
+
+
+@lru_cache(maxsize=1 << 18)
+def normalise_lmms_eval(answer: str) -> str:
+    """What lmms-eval's task vqav2 makes of an answer."""
+    return normalise_answer(answer, LMMS_EVAL)
+
+
+@lru_cache(maxsize=1 << 18)
+def normalise_lmms_eval_okvqa(answer: str) -> str:
+    """What its task ok_vqa makes of one: commas and question marks go first, and a possessive stands alone."""
+    return normalise_answer(answer.lower().replace(",", "").replace("?", "").replace("'s", " 's"), LMMS_EVAL)
 
 
 @lru_cache(maxsize=1 << 18)

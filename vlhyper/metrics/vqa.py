@@ -14,7 +14,14 @@ from operator import add
 
 from vlhyper.errors import UserError, nearest
 from vlhyper.metrics.decoding import Prediction, decoded
-from vlhyper.metrics.normalise import normalise_answer, normalise_python3, strip_python3, tidy
+from vlhyper.metrics.normalise import (
+    normalise_answer,
+    normalise_lmms_eval,
+    normalise_lmms_eval_okvqa,
+    normalise_python3,
+    strip_python3,
+    tidy,
+)
 from vlhyper.metrics.reading import Source, keyed_texts, match_ids, name_of, whole_number
 from vlhyper.metrics.report import Figure, Metrics, Place, Report, mean_of, nest
 from vlhyper.metrics.vqa_files import VqaTruth, in_vocabulary, read_truth
@@ -48,22 +55,27 @@ def _vl_t5(prediction: str, answers: Sequence[str]) -> tuple[str, Sequence[str]]
 
 
 def _lmms_eval(prediction: str, answers: Sequence[str]) -> tuple[str, Sequence[str]]:
-    return normalise_python3(prediction), list(map(normalise_python3, answers))
+    return normalise_lmms_eval(prediction), list(map(normalise_lmms_eval, answers))
 
 
-# official: GT-Vision-Lab/VQA; vl-t5: j-min/VL-T5 (also VL-Adapter, LAVIS); lmms-eval: its task vqav2 as of v0.6.
+def _lmms_eval_okvqa(prediction: str, answers: Sequence[str]) -> tuple[str, Sequence[str]]:
+    return normalise_lmms_eval_okvqa(prediction), list(map(normalise_lmms_eval_okvqa, answers))
+
+
+# official: GT-Vision-Lab/VQA; vl-t5: j-min/VL-T5 (also VL-Adapter, LAVIS); lmms-eval: its tasks vqav2 and ok_vqa, v0.6.
 VARIANTS: dict[str, Matcher] = {
     "official": _official,
     "vl-t5": _vl_t5,
     "lmms-eval": _lmms_eval,
 }
+OKVQA_VARIANTS = VARIANTS | {"lmms-eval": _lmms_eval_okvqa}
 
 
-def variant_named(name: str) -> Matcher:
+def variant_named(name: str, task: str = "vqa") -> Matcher:
     """The matching of one variant. Raises UserError for an unknown name."""
     if name not in VARIANTS:
         raise UserError(f"unknown variant {name!r} of VQA accuracy{nearest(name, VARIANTS)}")
-    return VARIANTS[name]
+    return (OKVQA_VARIANTS if task == "okvqa" else VARIANTS)[name]
 
 
 @lru_cache(maxsize=1 << 12)
@@ -79,13 +91,13 @@ def vqa_accuracy(prediction: str, answers: Sequence[str], variant: str = "offici
     """VQA accuracy of one prediction, 0 to 100.
 
     answers: what people answered, usually ten texts. variant: official, vl-t5 or lmms-eval.
-    Raises UserError for an unknown variant, ValueError for no answers.
+    Raises UserError for an unknown variant, no answers, or anything but texts.
 
     >>> vqa_accuracy("2", ["two"] * 3 + ["3"] * 7)
     90.0
     """
-    if not answers:
-        raise ValueError("an accuracy needs at least one answer of a person")
+    if isinstance(answers, str) or not answers or not all(isinstance(text, str) for text in (prediction, *answers)):
+        raise UserError("VQA accuracy needs a text and a list of texts: at least one answer of a person")
     return _percent(_accuracy(prediction, answers, variant_named(variant)))
 
 
@@ -112,7 +124,7 @@ def vqa_report(
     truth: VqaTruth, predictions: dict[int, str], scored: Sequence[int], *, task: str = "vqa", variant: str = "official"
 ) -> Report:
     """Score the questions `scored` (ids of `truth`) with one variant: overall, by type, by domain."""
-    match = variant_named(variant)
+    match = variant_named(variant, task)
     row_of = {identifier: row for row, identifier in enumerate(truth.ids)}
     rows = [row_of[identifier] for identifier in scored]
     accuracies = [_accuracy(predictions[truth.ids[row]], truth.answers[row], match) for row in rows]
