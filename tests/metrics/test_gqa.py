@@ -108,6 +108,57 @@ def test_lxmert_files_give_accuracy(tmp_path):
     assert {"binary", "open", "structural", "distribution", "consistency"} <= set(report.skipped)
 
 
+def test_consistency_is_rounded_as_the_official_script_rounds(tmp_path):
+    # Shares of 2/3, 1 and 1: the mean of 100 × share differs from 100 × their mean in the last digit.
+    ids = ["a", "b", "c", "x", "y"]
+    entailed = {"a": ["x", "y", "b"], "b": ["a"], "c": ["a"]}
+    path = write(tmp_path / "q.json", {key: question("yes", entailed=entailed.get(key, ())) for key in ids})
+    given = predicted(dict.fromkeys(ids, "yes") | {"x": "no"})
+    assert score("gqa", predictions=given, questions=path).metrics["consistency"] == sum([2 / 3, 1, 1]) / 3 * 100
+
+
+def test_null_fields_are_missing_ones(tmp_path):
+    absent = dict.fromkeys(("types", "semantic", "groups", "entailed", "imageId", "isBalanced"))
+    bare = question("yes") | absent
+    path = write(tmp_path / "q.json", {"01": bare, "02": bare})
+    choices = write(tmp_path / "c.json", {key: {"valid": ["yes"], "plausible": ["yes"]} for key in ("01", "02")})
+    given = predicted({"01": "yes", "02": "no"})
+    report = score("gqa", predictions=given, questions=path, choices=choices, confidence=True)
+    assert report.metrics == {"accuracy": 50.0, "words": {"3": 50.0}}
+    assert report.clusters == ["01", "02"]
+    assert {"binary", "open", "steps", "validity", "plausibility", "distribution"} <= set(report.skipped)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"imageId": ["n1"]},
+        {"isBalanced": "false"},
+        {"types": {"structural": ["query"]}},
+        {"groups": {"global": 3}},
+        {"entailed": [None]},
+        {"semantic": [{"operation": "select"}]},
+        {"semantic": ["select"]},
+    ],
+    ids=str,
+)
+def test_fields_of_another_kind_are_named(tmp_path, change):
+    path = write(tmp_path / "q.json", {"01": question("yes") | change})
+    with pytest.raises(UserError, match=r"q\.json: question 01"):
+        score("gqa", predictions=predicted({"01": "yes"}), questions=path)
+
+
+@pytest.mark.parametrize(
+    ("more", "fault"),
+    [({}, "record 1: question 07 stands twice"), ({"label": {"pipe": "x", "dog": 1}}, "record 1: a weight in 'label'")],
+)
+def test_faults_of_lxmert_files(tmp_path, more, fault):
+    record = {"question_id": "07", "img_id": "1", "sent": "What is on the wall?", "label": {"pipe": 1.0}}
+    path = write(tmp_path / "v.json", [record, record | more])
+    with pytest.raises(UserError, match=fault):
+        score("gqa", predictions=predicted({"07": "pipe"}), questions=path)
+
+
 def test_only_balanced_questions_need_a_prediction(tmp_path):
     path = write(tmp_path / "q.json", QUESTIONS)
     with pytest.raises(UserError, match=r"1 of 3 have no prediction \(04\)"):

@@ -15,13 +15,15 @@ from typing import Any
 from vlhyper.errors import UserError
 from vlhyper.metrics.gqa_files import read_choices, read_questions
 from vlhyper.metrics.reading import Source, keyed_texts, match_ids, name_of, some, text_id
-from vlhyper.metrics.report import Figure, Place, Report, mean_of, nest
+from vlhyper.metrics.report import Place, Report, mean_of, nest
 
 SHAPE = '[{"questionId": "201307251", "prediction": "no"}]'
 # Steps that only ask for the result do not make a question longer to reason about.
 CLOSING_STEPS = ("exist", "query: name", "choose name")
 COMMON_ANSWERS = ("color", "material", "shape")
 Question = Mapping[str, Any]
+# By figure: a number from 0 to 1 for every scored question, None where the figure does not speak of it.
+Shares = dict[str, Sequence[float | None]]
 
 
 def reasoning_steps(question: Question) -> int:
@@ -65,10 +67,10 @@ def gqa_report(
 ) -> Report:
     """Score the balanced questions `scored`; `choices` gives the valid and plausible answers of each."""
     rows = [questions[identifier] for identifier in scored]
-    right = [100.0 * (predictions[identifier] == row["answer"]) for identifier, row in zip(scored, rows, strict=True)]
-    items: dict[str, list[float | None]] = {"accuracy": list(right)}
+    right = [float(predictions[identifier] == row["answer"]) for identifier, row in zip(scored, rows, strict=True)]
+    shares: Shares = {"accuracy": right}
     places = _accuracy_places(rows)
-    figures = {place: mean_of([right[row] for row in members], members) for place, members in places.items()}
+    columns = [(place, "accuracy", members) for place, members in places.items()]
     skipped = {"grounding": "attention maps and scene graphs are not read"}
     for name in ("binary", "open"):
         if (name,) not in places:
@@ -76,13 +78,12 @@ def gqa_report(
     for name in ("structural", "semantic", "steps", "words"):
         if not any(place[0] == name for place in places):
             skipped[name] = "the questions file has no such field"
-    _add_choices(items, skipped, scored, questions, predictions, choices)
-    _add_consistency(items, skipped, scored, right, questions, predictions)
+    _add_choices(shares, skipped, scored, questions, predictions, choices)
+    _add_consistency(shares, skipped, scored, right, questions, predictions)
     for name in ("validity", "plausibility", "consistency"):
-        if name in items:
-            members = [row for row, score in enumerate(items[name]) if score is not None]
-            figures[(name,)] = mean_of([score for score in items[name] if score is not None], members)
-    metrics = nest((place, _plain_mean(figure)) for place, figure in figures.items())
+        if name in shares:
+            columns.append(((name,), name, [row for row, share in enumerate(shares[name]) if share is not None]))
+    metrics = nest((place, _mean(_of(shares[name], members))) for place, name, members in columns)
     # One of the groups is named "", so only null means no group.
     grouped = [(row, identifier) for row, identifier in zip(rows, scored, strict=True) if _group(row) is not None]
     if grouped:
@@ -100,18 +101,31 @@ def gqa_report(
         metrics=metrics,
         skipped=skipped,
         ids=scored,
-        items=items,
-        clusters=[row.get("imageId", identifier) for row, identifier in zip(rows, scored, strict=True)],
-        figures=lambda: figures,
+        items={name: [None if share is None else 100 * share for share in column] for name, column in shares.items()},
+        clusters=[_image(row, identifier) for row, identifier in zip(rows, scored, strict=True)],
+        figures=lambda: {
+            place: mean_of([100 * share for share in _of(shares[name], members)], members)
+            for place, name, members in columns
+        },
     )
+
+
+def _image(question: Question, identifier: str) -> str | int:
+    image: str | int | None = question.get("imageId")
+    return identifier if image is None else image
 
 
 def _group(question: Question) -> str | None:
     return (question.get("groups") or {}).get("global")
 
 
-def _plain_mean(figure: Figure) -> float:
-    return sum(score for score, _ in figure.sums) / 100 / len(figure.sums) * 100
+def _of(column: Sequence[float | None], members: Sequence[int]) -> list[float]:
+    return [share for row in members if (share := column[row]) is not None]
+
+
+def _mean(shares: Sequence[float]) -> float:
+    # Divided first and by 100 multiplied last, as the official script does: it decides the last digit.
+    return sum(shares) / len(shares) * 100
 
 
 def _accuracy_places(rows: Sequence[Question]) -> dict[Place, list[int]]:
@@ -120,12 +134,12 @@ def _accuracy_places(rows: Sequence[Question]) -> dict[Place, list[int]]:
     found: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for index, row in enumerate(rows):
         types = row.get("types") or {}
-        if "structural" in types:
+        if types.get("structural") is not None:
             found["open" if types["structural"] == "query" else "binary"][""].append(index)
             found["structural"][types["structural"]].append(index)
-        if "semantic" in types:
+        if types.get("semantic") is not None:
             found["semantic"][types["semantic"]].append(index)
-        if "semantic" in row:
+        if row.get("semantic") is not None:
             found["steps"][str(reasoning_steps(row))].append(index)
         if "question" in row:
             found["words"][str(len(row["question"].split()))].append(index)
@@ -139,7 +153,7 @@ def _accuracy_places(rows: Sequence[Question]) -> dict[Place, list[int]]:
 
 
 def _add_choices(
-    items: dict[str, list[float | None]],
+    shares: Shares,
     skipped: dict[str, str],
     scored: Sequence[str],
     questions: Mapping[str, Question],
@@ -149,15 +163,17 @@ def _add_choices(
     for name, key in (("validity", "valid"), ("plausibility", "plausible")):
         if choices is None:
             skipped[name] = "needs a choices file (--choices); none is published for testdev"
+        elif any((questions[identifier].get("types") or {}).get("detailed") is None for identifier in scored):
+            skipped[name] = "the questions file does not give the detailed types, which decide what is valid"
         else:
-            items[name] = [
-                100.0 * is_one_of(predictions[identifier], choices[identifier][key], questions[identifier])
+            shares[name] = [
+                float(is_one_of(predictions[identifier], choices[identifier][key], questions[identifier]))
                 for identifier in scored
             ]
 
 
 def _add_consistency(
-    items: dict[str, list[float | None]],
+    shares: Shares,
     skipped: dict[str, str],
     scored: Sequence[str],
     right: Sequence[float],
@@ -183,8 +199,8 @@ def _add_consistency(
     if not asked:
         skipped["consistency"] = "no question that entails others was answered rightly"
         return
-    items["consistency"] = [
-        100 * sum(predictions[other] == questions[other]["answer"] for other in others) / len(others)
+    shares["consistency"] = [
+        sum(predictions[other] == questions[other]["answer"] for other in others) / len(others)
         if score and others
         else None
         for score, others in zip(right, needed, strict=True)
@@ -197,7 +213,7 @@ def _entailed(question: Question, identifier: str) -> list[str]:
 
 def balanced(questions: Mapping[str, Question]) -> list[str]:
     """The ids of the balanced questions, those that every figure is over. Files without the flag are all balanced."""
-    return [identifier for identifier, question in questions.items() if question.get("isBalanced", True)]
+    return [identifier for identifier, question in questions.items() if question.get("isBalanced") is not False]
 
 
 def read_predictions(source: Source) -> dict[str, str]:

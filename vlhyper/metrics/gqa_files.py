@@ -8,6 +8,16 @@ from typing import Any
 from vlhyper.errors import UserError
 from vlhyper.metrics.reading import field_of, folder_or_file, kind, load_json, named, shown, some, text_id, text_of
 
+# What the fields that figures come from must be, where they are given.
+SHAPES = {
+    "isBalanced": bool,
+    "imageId": str | int,
+    "types": Mapping,
+    "groups": Mapping,
+    "entailed": list,
+    "semantic": list,
+}
+
 
 def read_questions(questions: str, answered: bool = True) -> dict[str, Mapping[str, Any]]:
     """Questions by id, in the order of the file; a folder is read chunk by chunk in the order of names.
@@ -34,15 +44,25 @@ def read_questions(questions: str, answered: bool = True) -> dict[str, Mapping[s
 
 def _check(question: Any, where: str, answered: bool) -> None:
     if not isinstance(question, Mapping):
-        raise UserError(f"{where}: {kind(question)} where an object is needed")
+        raise UserError(f"{where}: {kind(question)} where an object is needed; give GQA's own questions file")
     if answered and "answer" not in question:
         raise UserError(f"{where}: has no 'answer'; questions without answers can only be submitted (--submission)")
     for key in ("answer", "question") if answered else ():
         if key in question:
             text_of(question[key], key, where)
-    for key, shape in (("types", Mapping), ("groups", Mapping), ("entailed", list), ("semantic", list)):
+    for key, shape in SHAPES.items():
         if question.get(key) is not None and not isinstance(question[key], shape):
             raise UserError(f"{where}: {key!r} is {shown(question[key])}; give GQA's own questions file")
+    named_types, groups = question.get("types") or {}, question.get("groups") or {}
+    for names, keys in ((named_types, ("structural", "semantic", "detailed")), (groups, ("global",))):
+        for key in keys:
+            if names.get(key) is not None:
+                text_of(names[key], key, where)
+    for other in question.get("entailed") or ():
+        text_of(other, "entailed", where)
+    for step in question.get("semantic") or ():
+        for key in ("operation", "argument"):
+            text_of(field_of(step, key, where), key, where)
 
 
 def _from_lxmert(records: list[Any], path: str, answered: bool) -> dict[str, Mapping[str, Any]]:
@@ -54,11 +74,19 @@ def _from_lxmert(records: list[Any], path: str, answered: bool) -> dict[str, Map
         question = {"question": record.get("sent", ""), "imageId": record.get("img_id", identifier)}
         label = record.get("label")
         if isinstance(label, Mapping) and label:
-            question["answer"] = max(label, key=lambda answer: float(label[answer]))
+            question["answer"] = max(label, key=lambda answer: _weight(label[answer], where))
         elif answered:
             raise UserError(f"{where}: has no 'label'; questions without answers can only be submitted (--submission)")
+        if identifier in found:
+            raise UserError(f"{where}: question {named(identifier)} stands twice; keep one record of it")
         found[identifier] = question
     return found
+
+
+def _weight(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise UserError(f"{where}: a weight in 'label' is {shown(value)}; it must be a number from 0 to 1")
+    return value
 
 
 def read_choices(choices: str, needed: Iterable[str]) -> dict[str, Mapping[str, Any]]:
