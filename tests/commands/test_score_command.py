@@ -8,6 +8,7 @@ import time
 import pytest
 
 from vlhyper.cli import run
+from vlhyper.errors import UserError
 
 ANSWERS = {"question_type": "is it", "answer_type": "yes/no", "answers": [{"answer": "yes"}] * 10}
 
@@ -55,6 +56,53 @@ def test_submission_is_written_and_checked(files, tmp_path, capsys):
     assert json.loads((tmp_path / "upload.json").read_text())[1] == {"question_id": 2, "answer": "no"}
     run(["score", "vqa", "--questions", files["q"], "--submission", upload, "--json"])
     assert json.loads(capsys.readouterr().out)["n"] == 2
+
+
+@pytest.mark.parametrize("option", ["--items", "--submission"])
+def test_nothing_is_written_over_inputs_folders_and_devices(files, tmp_path, option):
+    truth = ["--questions", files["q"]] if option == "--submission" else ["--annotations", files["a"]]
+    arguments = ["score", "vqa", *truth, "--predictions", files["p"], option]
+    before = sorted(tmp_path.iterdir())
+    for path, words in (
+        (tmp_path, "this is a folder"),
+        ("/dev/null", "this is a device or a pipe"),
+        (files["p"], "is read by --predictions"),
+        (truth[1], f"is read by {truth[0]}"),
+        (f"{files['p']}/x", "cannot be written"),
+        (tmp_path / ("x" * 300), "cannot be written"),
+    ):
+        with pytest.raises(UserError, match=words):
+            run([*arguments, str(path)])
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_submission_takes_no_options_of_scoring(files, tmp_path):
+    out = tmp_path / "u.json"
+    arguments = ["score", "vqa", "--questions", files["q"], "--predictions", files["p"], "--submission", str(out)]
+    with pytest.raises(UserError, match="gives no score; leave out --partial, --confidence"):
+        run([*arguments, "--confidence", "--partial"])
+    assert not out.exists()
+
+
+def test_names_from_a_file_are_shown_and_not_obeyed(files, tmp_path, capsys):
+    record = {"question_id": 1, "image_id": 1, **ANSWERS, "question_type": "[/red] \x1b[31m", "answer_type": "[b]x"}
+    (tmp_path / "a.json").write_text(json.dumps({"annotations": [record]}))
+    (tmp_path / "p.json").write_text(json.dumps([{"question_id": 1, "answer": "yes"}]))
+    run(["score", "vqa", "--annotations", files["a"], "--predictions", files["p"]])
+    table = capsys.readouterr().out
+    assert "[b]x" in table
+    assert "[/red]" in table
+    assert "\x1b[31m" not in table
+
+
+def test_json_needs_no_encoding(files, tmp_path):
+    record = {"question_id": 1, "image_id": 1, **ANSWERS, "question_type": "größe"}
+    (tmp_path / "a.json").write_text(json.dumps({"annotations": [record]}))
+    (tmp_path / "p.json").write_text(json.dumps([{"question_id": 1, "answer": "yes"}]))
+    prelude = "import sys; sys.stdout.reconfigure(encoding='ascii')"
+    done = vlhyper("score", "vqa", "--annotations", files["a"], "--predictions", files["p"], "--json", prelude=prelude)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["metrics"]["question_type"] == {"größe": 100.0}
 
 
 def test_without_torch_and_light(files):

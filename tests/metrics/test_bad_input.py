@@ -1,6 +1,9 @@
 """Whatever a file holds, scoring it ends in a figure or in one line that names the file: never in a traceback."""
 
+import gzip
 import json
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -92,6 +95,41 @@ def test_folders_and_missing_files(task, truths, tmp_path):
 
 
 @pytest.mark.parametrize("task", GOOD)
+def test_what_is_no_plain_file(task, truths, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(UserError, match="this is a device or a pipe"):
+            run(task, truths, path)
+    with pytest.raises(UserError, match="cannot be read"):
+        run(task, truths, tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize("task", [task for task in GOOD if task != "caption"])
+def test_truth_that_is_no_plain_file(task, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(UserError, match="this is a device or a pipe"):
+            run(task, {task: path}, GOOD[task][1])
+
+
+def test_a_compressed_file_is_told_apart(truths, tmp_path):
+    path = tmp_path / "p.json.gz"
+    path.write_bytes(gzip.compress(json.dumps(GOOD["vqa"][1]).encode()))
+    with pytest.raises(UserError, match="this is a compressed file; unpack it first"):
+        run("vqa", truths, path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /proc/self/fd: a shell's pipes have other names")
+def test_the_pipe_of_a_shell_is_read_once(truths):
+    # An id in quotes is left to the careful reader, which must find the pipe unread.
+    reading, writing = os.pipe()
+    os.write(writing, b'[{"question_id": "1", "answer": "no"}]')
+    os.close(writing)
+    assert run("vqa", truths, f"/proc/self/fd/{reading}").n == 1
+    os.close(reading)
+
+
+@pytest.mark.parametrize("task", GOOD)
 @pytest.mark.parametrize("value", [None, 7, True, ["no"], {"a": 1}, float("nan"), "\ud800"])
 def test_texts_that_are_none(task, value, truths):
     record = dict(GOOD[task][1][0])
@@ -180,5 +218,11 @@ def test_options_and_tasks_are_checked(truths):
         score("gqa", predictions=[], questions=truths["gqa"], variant="official")
     with pytest.raises(UserError, match="scoring vqa needs --annotations"):
         score("vqa", predictions=[])
+    with pytest.raises(UserError, match="annotations is a list; it must be a text"):
+        score("vqa", predictions=[], annotations=[])
+    with pytest.raises(UserError, match="partial is a text; it must be true or false"):
+        score("vqa", predictions=[], annotations=truths["vqa"], partial="yes")
+    with pytest.raises(UserError, match="task is a number; it must be one of vqa"):
+        score(3, predictions=[])
     with pytest.raises(UserError, match="unknown caption metric 'ciderr'; did you mean 'cider'"):
         score("caption", predictions=[], annotations=truths["caption"], metrics="ciderr")

@@ -67,6 +67,30 @@ def test_pairs_cancel_what_two_systems_share():
     assert compare(better, better)["intervals"]["overall"] == [0.0, 0.0]
 
 
+def test_one_item_or_one_image_gives_a_point():
+    assert confidence(report_of([50.0]))["intervals"] == {"overall": [50.0, 50.0]}
+    one_image = report_of([50.0, 100.0], ["a", "a"])
+    assert confidence(one_image)["intervals"] == {"overall": [75.0, 75.0]}
+    assert compare(one_image, one_image)["intervals"] == {"overall": [0.0, 0.0]}
+
+
+def test_correlations_stay_correlations_where_resamples_are_constant():
+    # In a third of the resamples the one other grade is not drawn; equal grades have no correlation.
+    gold = [0.1 * number for number in range(1, 41)]
+    report = label_report("stsb", range(40), ["3.3"] * 39 + ["4.7"], gold)
+    low, high = confidence(report)["intervals"]["pearson"]
+    assert 0 < low < high < 60
+
+
+def test_two_systems_on_different_items_are_told_which(tmp_path):
+    path = official(tmp_path / "a.json", [annotation(number, ["yes"] * 10) for number in (1, 2)])
+    ours, theirs = tmp_path / "ours.json", tmp_path / "theirs.json"
+    ours.write_text(json.dumps(predicted({1: "yes"})))
+    theirs.write_text(json.dumps(predicted({2: "yes"})))
+    with pytest.raises(UserError, match=r"theirs\.json: 2 items .*1 only in .*ours\.json, 2 only in .*theirs\.json"):
+        score("vqa", predictions=ours, annotations=path, against=theirs, partial=True)
+
+
 def test_different_items_cannot_be_compared():
     with pytest.raises(UserError, match="different items"):
         compare(report_of([1.0, 2.0]), report_of([1.0]))

@@ -155,3 +155,46 @@ def test_a_figure_without_a_value_is_skipped(tmp_path):
     report = score("glue:stsb", predictions=["1.0", "1.0"], annotations=path)
     assert report.metrics == {}
     assert set(report.skipped) == {"pearson", "spearman"}
+
+
+@pytest.mark.parametrize(
+    ("task", "row", "fault"),
+    [
+        ("glue:rte", "label", "record 0: a text where an object is needed"),
+        ("glue:rte", {"idx": 0, "label": -1}, "labels of this split are not public"),
+        ("glue:mnli", {"idx": 0, "label": True}, "'label' is True"),
+        ("glue:stsb", {"idx": 0, "label": True}, "must be a grade"),
+        ("glue:stsb", {"idx": 0, "label": 10**400}, "must be a grade"),
+        ("cb", {"idx": {"premise": 0}, "label": 1}, "'idx' is an object; it must be a text or a whole number"),
+    ],
+)
+def test_rows_that_are_none(tmp_path, task, row, fault):
+    path = write(tmp_path / "a.json", [row])
+    with pytest.raises(UserError, match=fault) as caught:
+        score(task, predictions=["x"], annotations=path)
+    assert path in str(caught.value)
+
+
+def test_a_broken_csv_is_named_with_its_line(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"text,label\na\rb,1\n")
+    with pytest.raises(UserError, match=r"a\.csv: line 2: new-line character"):
+        score("imdb", predictions=["positive"], annotations=tmp_path / "a.csv")
+
+
+def test_a_file_that_is_no_parquet(tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "a.parquet").write_bytes(b"PAR1" + bytes(40) + b"PAR1")
+    with pytest.raises(UserError, match="not a whole parquet file"):
+        score("imdb", predictions=["positive"], annotations=tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("figure", [label_accuracy, pearson, spearman])
+@pytest.mark.parametrize(("given", "gold"), [([], []), (["1"], [1.0, 2.0]), ("12", [1.0, 2.0])])
+def test_predictions_and_truth_run_in_step(figure, given, gold):
+    with pytest.raises(UserError, match="one text for each"):
+        figure(given, gold)
+
+
+def test_truth_must_be_labels():
+    with pytest.raises(UserError, match="'dog' is none of the labels"):
+        f1(["equivalent"], ["dog"], PAIR)

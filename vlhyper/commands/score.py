@@ -50,29 +50,31 @@ def command(
     --submission upload.json
     """
     from vlhyper.errors import UserError
+    from vlhyper.metrics.writing import check_output
 
     with contextlib.suppress(ValueError):
         # Only a program's main thread may say what a signal does.
         signal.signal(signal.SIGTERM, _leave)
+    files = {"annotations": annotations, "questions": questions, "vocabulary": vocabulary, "choices": choices}
+    options: dict[str, Any] = {"split": split, "variant": variant, "answers": answers, "half": half, "metrics": metrics}
+    options |= {"complete": complete or None, "partial": partial or None}
+    for name, place in (("--items", items), ("--submission", submission)):
+        if place is not None:
+            read = {f"--{key}": path for key, path in files.items()}
+            check_output(place, name, read | {"--predictions": predictions, "--against": against})
     if submission is not None:
+        others = {"confidence": confidence or None, "against": against, "items": items}
+        _refuse_beside_submission(options | others | {"vocabulary": vocabulary, "choices": choices})
         report = _submit(task, questions or annotations, submission, predictions)
     elif predictions is None:
-        raise UserError("scoring needs --predictions")
+        raise UserError("scoring needs --predictions, the file of a system's answers")
     else:
-        options: dict[str, Any] = {
-            "variant": variant,
-            "answers": answers,
-            "half": half,
-            "vocabulary": vocabulary,
-            "choices": choices,
-        }
-        options |= {"metrics": metrics, "complete": complete or None, "partial": partial or None}
-        files = {"annotations": annotations, "questions": questions, "split": split}
         report = _score(task, predictions, files | options, confidence, against)
     if items is not None:
         report.write_items(items)
     if as_json:
-        print(json.dumps(report.to_json(), ensure_ascii=False))
+        # Escapes, not letters: standard output may have any encoding.
+        print(json.dumps(report.to_json()))
     else:
         _show(report)
 
@@ -80,6 +82,14 @@ def command(
 def _leave(number: int, frame: FrameType | None) -> None:
     """A plain `kill` ends as an interrupt does: child programs are ended, temporary files removed."""
     raise SystemExit(128 + number)
+
+
+def _refuse_beside_submission(options: dict[str, Any]) -> None:
+    from vlhyper.errors import UserError
+
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if given:
+        raise UserError(f"--submission writes or checks a file and gives no score; leave out {', '.join(given)}")
 
 
 def _submit(task: str, questions: str | None, submission: str, predictions: str | None) -> Report:
@@ -101,11 +111,16 @@ def _score(task: str, predictions: str, options: dict[str, Any], confidence: boo
 
 def _show(report: Report) -> None:
     """The report as a table for a person."""
+    from rich.markup import escape
+
     from vlhyper.console import print_table, say
+    from vlhyper.metrics.reading import named
     from vlhyper.metrics.report import flatten
 
     content = report.to_json()
-    columns, rows = ["figure", "score"], [[" / ".join(place), value] for place, value in report.flat()]
+    columns = ["figure", "score"]
+    # Types are named by the file: a name may hold what a terminal, or the table's markup, would obey.
+    rows: list[list[Any]] = [[escape(" / ".join(map(named, place))), value] for place, value in report.flat()]
     additions = [("95 % interval", content.get("confidence")), ("difference (95 % interval)", content.get("against"))]
     for title, addition in additions:
         if addition is None:

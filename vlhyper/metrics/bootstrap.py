@@ -7,11 +7,11 @@ Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), percent
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vlhyper.errors import UserError
-from vlhyper.metrics.report import Figure, Report, flatten, nest
+from vlhyper.metrics.report import Figure, Place, Report, flatten, nest
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -26,13 +26,14 @@ CHUNK = 50
 def confidence(report: Report, resamples: int = RESAMPLES, seed: int = SEED) -> dict[str, Any]:
     """A 95 % interval for every figure that is computed from items: {"intervals": as `metrics`, each [low, high]}.
 
-    A figure with no value in some resample (none of its items drawn) is measured on the others.
+    A figure with no value in some resample (none of its items drawn) is measured on the others, and has no interval
+    where it has a value in none. Items of one cluster alone give a point: a single image can't tell how images differ.
     """
     figures = report.figures()
     names = list(figures)
     drawn = _draws([figures[name] for name in names], report, resamples, seed)
     return _settings(report, resamples, seed) | {
-        "intervals": nest((name, _interval(column)) for name, column in zip(names, drawn, strict=True)),
+        "intervals": _intervals(zip(names, drawn, strict=True)),
     }
 
 
@@ -48,13 +49,13 @@ def compare(ours: Report, theirs: Report, resamples: int = RESAMPLES, seed: int 
     others = theirs.figures()
     pairs = {name: (figure, others[name]) for name, figure in ours.figures().items() if name in others}
     drawn = _draws([figure for pair in pairs.values() for figure in pair], ours, resamples, seed)
-    intervals = {name: _interval(drawn[2 * index] - drawn[2 * index + 1]) for index, name in enumerate(pairs)}
+    differences = ((name, drawn[2 * index] - drawn[2 * index + 1]) for index, name in enumerate(pairs))
     other = dict(flatten(theirs.metrics))
     both = [(name, value) for name, value in ours.flat() if name in other]
     return _settings(ours, resamples, seed) | {
         "metrics": theirs.metrics,
         "difference": nest((name, value - other[name]) for name, value in both),
-        "intervals": nest((name, interval) for name, interval in intervals.items()),
+        "intervals": _intervals(differences),
     }
 
 
@@ -63,17 +64,23 @@ def _settings(report: Report, resamples: int, seed: int) -> dict[str, Any]:
     return {"level": LEVEL, "resamples": resamples, "seed": seed, "resampled": unit}
 
 
-def _interval(values: ndarray) -> list[float]:
+def _intervals(drawn: Iterable[tuple[Place, ndarray]]) -> dict[str, Any]:
     import numpy as np
 
     tail = (100 - LEVEL) / 2
-    return [float(edge) for edge in np.nanpercentile(values, (tail, 100 - tail))]
+    return nest(
+        (place, [float(edge) for edge in np.nanpercentile(values, (tail, 100 - tail))])
+        for place, values in drawn
+        if not np.isnan(values).all()
+    )
 
 
 def _draws(figures: Sequence[Figure], report: Report, resamples: int, seed: int) -> ndarray:
     """Every figure on every resample, shape (figures, resamples)."""
     import numpy as np
 
+    if not figures:
+        return np.empty((0, resamples))
     cluster_of = _cluster_numbers(report)
     clusters = int(cluster_of.max()) + 1
     sums = [_cluster_sums(figure, cluster_of, clusters) for figure in figures]

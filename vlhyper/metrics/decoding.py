@@ -60,6 +60,9 @@ class Annotations(Struct):
 def decoded(path: str | os.PathLike[str], form: Any) -> Any:
     """The content of a JSON file that has this form, else None."""
     try:
+        if not Path(path).is_file():
+            # A pipe is left unread: what has been read from it is gone.
+            return None
         content = Path(path).read_bytes()
         # A field that is passed over is not decoded, and a file in another encoding must not pass.
         if not content.isascii():

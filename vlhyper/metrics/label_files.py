@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vlhyper.errors import UserError
-from vlhyper.files import existing_file
 from vlhyper.metrics.labels import HIGHEST, LOWEST, LabelTask, task_named
-from vlhyper.metrics.reading import Source, field_of, keyed_texts, name_of, named, records_of, shown, text_id, text_of
+from vlhyper.metrics.reading import (
+    Source,
+    field_of,
+    input_file,
+    is_folder,
+    keyed_texts,
+    kind,
+    name_of,
+    named,
+    records_of,
+    shown,
+    text_id,
+    text_of,
+)
 
 SHAPE = '[{"id": "17", "prediction": "acceptable"}], or a list of texts in the order of the annotations'
 SNLI_SHAPE = '[{"pairID": "4705552913.jpg#2r1n", "prediction": "neutral"}]'
 # SNLI's mark for pairs on which the annotators found no majority.
 NO_MAJORITY = "-"
+# What hub data sets have where a split's labels are kept back.
+HIDDEN = "-1"
 ID_COLUMNS = ("index", "idx", "id", "guid")
 LABEL_COLUMNS = ("label", "gold_label")
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 file with their numbers from 1; lines end at \\n only: U+2028 may stand in a text."""
-    found = existing_file(path)
+    found = input_file(path)
     try:
         text = found.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -71,7 +86,8 @@ def read_labels(name: str, path: str) -> dict[str, Any]:
     rows = _rows(name, path)
     found: dict[str, Any] = {}
     for number, (where, row) in enumerate(rows):
-        identifier = str(next((row[key] for key in ID_COLUMNS if row.get(key) not in (None, "")), number))
+        key = next((key for key in ID_COLUMNS if row.get(key) not in (None, "")), None)
+        identifier = str(number) if key is None else _any_id(row[key], key, where)
         if identifier in found:
             raise UserError(f"{where}: id {named(identifier)} stands twice")
         found[identifier] = _gold(task, row, where)
@@ -85,9 +101,13 @@ def _gold(task: LabelTask, row: Mapping[str, Any], where: str) -> Any:
     value = field_of(row, column, where)
     if not task.labels:
         return _grade(value, column, where)
-    if isinstance(value, bool):
+    if isinstance(value, bool) and len(task.labels) == 2:
         return task.labels[value]
     text = str(value)
+    if text == HIDDEN:
+        raise UserError(
+            f"{where}: {column!r} is {HIDDEN}: the labels of this split are not public; give a labelled one"
+        )
     short = {"neg": "negative", "pos": "positive", "true": "True", "false": "False"}
     text = short.get(text, text)
     if text.isascii() and text.isdigit() and int(text) < len(task.labels):
@@ -99,9 +119,9 @@ def _gold(task: LabelTask, row: Mapping[str, Any], where: str) -> Any:
 
 def _grade(value: Any, column: str, where: str) -> float:
     try:
-        grade = float(value)
-    except (TypeError, ValueError):
-        grade = float("nan")
+        grade = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        grade = math.nan
     if not LOWEST <= grade <= HIGHEST:
         raise UserError(f"{where}: {column!r} is {shown(value)}; it must be a grade from 0 to 5")
     return grade
@@ -109,26 +129,28 @@ def _grade(value: Any, column: str, where: str) -> float:
 
 def _rows(name: str, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     place = Path(path)
-    if place.is_dir():
+    if is_folder(place):
         return _review_folder(name, place)
     readers = {".jsonl": read_jsonl, ".json": _json_rows, ".parquet": _parquet_rows}
-    return readers.get(place.suffix, partial(_table_rows, name))(existing_file(place))
+    return readers.get(place.suffix, partial(_table_rows, name))(input_file(place))
 
 
 def _json_rows(place: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for index, record in enumerate(records_of(place, '[{"id": "17", "label": 1}]')):
+        if not isinstance(record, dict):
+            raise UserError(f"{place}: record {index}: {kind(record)} where an object is needed")
         yield f"{place}: record {index}", record
 
 
 def _parquet_rows(place: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """A hub data set's file; only the columns of ids and labels are read."""
-    from pyarrow import ArrowInvalid, parquet
+    from pyarrow import ArrowException, parquet
 
     try:
         file = parquet.ParquetFile(place)
         columns = [name for name in file.schema_arrow.names if name in (*ID_COLUMNS, *LABEL_COLUMNS)]
         records = file.read(columns=columns).to_pylist()
-    except ArrowInvalid:
+    except (ArrowException, OSError):
         raise UserError(f"{place}: not a whole parquet file; fetch it again") from None
     for index, record in enumerate(records):
         yield f"{place}: row {index}", record
@@ -138,7 +160,7 @@ def _table_rows(name: str, place: Path) -> Iterator[tuple[str, Mapping[str, Any]
     """A tsv is split at tabs and knows no quotes: GLUE's sentences hold stray ones. A csv is a csv."""
     lines = [(number, line) for number, line in read_lines(place) if line]
     if place.suffix == ".csv":
-        table = [(f"{place}: row {index}", cells) for index, cells in enumerate(csv.reader(line for _, line in lines))]
+        table = _comma_separated(place, [line for _, line in lines])
     else:
         table = [(f"{place}: line {number}", line.split("\t")) for number, line in lines]
     if not table:
@@ -154,6 +176,14 @@ def _table_rows(name: str, place: Path) -> Iterator[tuple[str, Mapping[str, Any]
         if len(cells) != len(columns):
             raise UserError(f"{where}: has {len(cells)} columns where the header has {len(columns)}")
         yield where, dict(zip(columns, cells, strict=True))
+
+
+def _comma_separated(place: Path, lines: Sequence[str]) -> list[tuple[str, list[str]]]:
+    rows = csv.reader(lines)
+    try:
+        return [(f"{place}: row {index}", cells) for index, cells in enumerate(rows)]
+    except csv.Error as error:
+        raise UserError(f"{place}: line {rows.line_num}: {error}; save the table as a plain csv file") from None
 
 
 def _is_cola_row(cells: Sequence[str]) -> bool:

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlhyper.errors import UserError, nearest
+from vlhyper.metrics.reading import shown
 from vlhyper.metrics.report import Figure, Metrics, Place, Report, mean_of
 
 NO_GRADE = -1.0
 LOWEST, HIGHEST = 0.0, 5.0
+NO_SPREAD = 1e-12
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def read_grade(text: str) -> float:
 
 
 def label_accuracy(predictions: Sequence[str], gold: Sequence[str]) -> float:
-    """Share of predictions that are the right label, × 100.
+    """Share of predictions that are the right label, × 100. Raises UserError unless both run in step.
 
     >>> label_accuracy(["neutral", " entailment", "dog"], ["neutral", "entailment", "neutral"])
     66.66666666666667
@@ -73,11 +75,21 @@ def label_accuracy(predictions: Sequence[str], gold: Sequence[str]) -> float:
 
 
 def _right(predictions: Sequence[str], gold: Sequence[str]) -> list[bool]:
+    _check_step(predictions, gold)
     return [given.strip() == right for given, right in zip(predictions, gold, strict=True)]
+
+
+def _check_step(predictions: Sequence[str], gold: Sequence[Any]) -> None:
+    if isinstance(predictions, str) or len(predictions) != len(gold) or not gold:
+        raise UserError(f"{len(predictions)} predictions for {len(gold)} true answers; give lists, one text for each")
 
 
 def as_numbers(predictions: Sequence[str], gold: Sequence[str], labels: tuple[str, str]) -> tuple[list[int], list[int]]:
     """Predictions and truth of a task with two labels as 0 and 1; a text that is no label becomes the wrong one."""
+    _check_step(predictions, gold)
+    strange = set(gold).difference(labels)
+    if strange:
+        raise UserError(f"{shown(min(strange, key=str))} is none of the labels {labels[0]!r} and {labels[1]!r}")
     truth = [labels.index(right) for right in gold]
     given = [
         labels.index(text.strip()) if text.strip() in labels else 1 - right
@@ -119,6 +131,7 @@ def spearman(predictions: Sequence[str], gold: Sequence[float]) -> float:
 
 
 def _correlation(correlate: Callable[..., Any], predictions: Sequence[str], gold: Sequence[float]) -> float:
+    _check_step(predictions, gold)
     grades = [read_grade(text) for text in predictions]
     if len(set(grades)) < 2 or len(set(gold)) < 2:
         return math.nan
@@ -218,5 +231,7 @@ def _pearson_of(sums: Any) -> Any:
     import numpy as np
 
     n, x, y, xx, yy, xy = (sums[..., place] for place in range(6))
-    spread = (n * xx - x * x) * (n * yy - y * y)
-    return 100 * (n * xy - x * y) / np.sqrt(np.where(spread <= 0, np.nan, spread))
+    spreads = (n * xx - x * x, n * yy - y * y)
+    # Of equal grades rounding leaves a spread that is not quite 0.
+    constant = (spreads[0] <= NO_SPREAD * n * xx) | (spreads[1] <= NO_SPREAD * n * yy)
+    return 100 * (n * xy - x * y) / np.sqrt(np.where(constant, np.nan, spreads[0] * spreads[1]))

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vlhyper.errors import UserError, first_few
-from vlhyper.files import read_json
+from vlhyper.files import existing_file, read_json
 
 Source = str | os.PathLike[str] | Sequence[Any]
 Key = TypeVar("Key", int, str)
+# How gzip, zip, xz and zstd files begin.
+COMPRESSED = (b"\x1f\x8b", b"PK\x03\x04", b"\xfd7zX", b"\x28\xb5\x2f\xfd")
 
 
 @contextmanager
@@ -28,11 +30,30 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
+def input_file(path: str | os.PathLike[str]) -> Path:
+    """A file, or the pipe behind a shell's `<(...)`. Raises UserError for what can't be read, or is compressed.
+
+    Devices and named pipes are refused: one may give bytes without end, the other none for ever.
+    """
+    try:
+        place = existing_file(path)
+        if place.is_file():
+            with place.open("rb") as file:
+                if file.read(4).startswith(COMPRESSED):
+                    raise UserError(f"{place}: this is a compressed file; unpack it first")
+        elif not place.is_fifo() or place.resolve().exists():
+            raise UserError(f"{place}: this is a device or a pipe; give a plain file")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); give a file that is yours to read") from None
+    return place
+
+
 def load_json(path: str | os.PathLike[str]) -> Any:
     """The value of a JSON file. Raises UserError that names the file."""
+    place = input_file(path)
     try:
         with no_collection():
-            return read_json(path)
+            return read_json(place)
     except UserError:
         raise
     except ValueError as error:
@@ -166,10 +187,18 @@ def match_ids(
     return scored
 
 
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder stands there; where that can't be told, reading it as a file tells why."""
+    try:
+        return Path(path).is_dir()
+    except OSError:
+        return False
+
+
 def folder_or_file(path: str | os.PathLike[str], pattern: str) -> list[Path]:
     """The file itself, or the matching files of a folder in the order of their names."""
     place = Path(path)
-    if not place.is_dir():
+    if not is_folder(place):
         return [place]
     files = sorted(place.glob(pattern))
     if not files:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlhyper.files import write_text
+from vlhyper.metrics.writing import writing
 
 Metrics = dict[str, Any]
 Place = tuple[str, ...]
@@ -81,8 +82,9 @@ class Report:
             yield json.dumps({"id": identifier, "scores": present}, ensure_ascii=False)
 
     def write_items(self, path: str | Path) -> None:
-        """Write the item scores as JSON lines."""
-        write_text(path, "".join(f"{line}\n" for line in self.item_lines()))
+        """Write the item scores as JSON lines. Raises UserError where nothing can be written."""
+        with writing(path):
+            write_text(path, "".join(f"{line}\n" for line in self.item_lines()))
 
 
 def flatten(metrics: Mapping[str, Any], before: Place = ()) -> Iterator[tuple[Place, Any]]:

@@ -18,6 +18,7 @@ from vlhyper.metrics.gqa_files import read_questions
 from vlhyper.metrics.reading import Source, field_of, kind, load_json, match_ids, name_of, some, whole_number
 from vlhyper.metrics.report import Report
 from vlhyper.metrics.vqa_files import question_ids
+from vlhyper.metrics.writing import writing
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def submit(
     match_ids(given, asked, source=source, against=name_of(questions), partial=False)
     records = [{server.id_key: identifier, server.text_key: given[identifier]} for identifier in asked]
     if predictions is not None:
-        write_json(submission, records)
+        with writing(submission):
+            write_json(submission, records)
     why = "the test answers are not public; the server scores the file"
     settings = {"submission": submission, "written": predictions is not None}
     return Report(task=task, n=len(records), metrics={}, skipped={"scores": why}, settings=settings, ids=asked)

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from vlhyper.errors import UserError, nearest
 from vlhyper.metrics.decoding import Annotations, Identified, Questions, VlT5Annotation, decoded, decoded_answers
 from vlhyper.metrics.normalise import normalise_answer
-from vlhyper.metrics.reading import field_of, kind, load_json, shown, some, text_of, whole_number
+from vlhyper.metrics.reading import field_of, kind, load_json, named, shown, some, text_of, whole_number
 from vlhyper.splits import part_of
 
 HALVES = {"first": "first-half", "second": "second-half"}
@@ -110,32 +110,44 @@ def _columns(records: Sequence[Any], path: str, image_key: str, answer_key: str)
         where = f"{path}: record {index}"
         ids.append(whole_number(field_of(record, "question_id", where), "question_id", where))
         answers.append(_answers(record, answer_key, path))
-    flags = [record.get("is_topk_optimal") for record in records]
+    flags = _column(records, "is_topk_optimal", (bool, int), path)
+    images = _column(records, image_key, (str, int, float), path)
     return VqaTruth(
         ids=ids,
-        images=[record.get(image_key, identifier) for record, identifier in zip(records, ids, strict=True)],
+        images=[identifier if image is None else image for image, identifier in zip(images, ids, strict=True)],
         answers=answers,
-        question_types=[record.get("question_type") for record in records],
-        answer_types=[record.get("answer_type") for record in records],
-        in_domain=[bool(flag) for flag in flags] if all(flag is not None for flag in flags) else None,
+        question_types=_column(records, "question_type", (str,), path),
+        answer_types=_column(records, "answer_type", (str,), path),
+        in_domain=None if None in flags else list(map(bool, flags)),
     )
+
+
+def _column(records: Sequence[Any], key: str, types: tuple[type, ...], path: str) -> list[Any]:
+    """One field of every record, None where it is missing or null."""
+    values = [record.get(key) for record in records]
+    for index, value in enumerate(values):
+        if value is not None and not isinstance(value, types):
+            raise UserError(f"{path}: record {index}: {key!r} is {shown(value)}; give the file as it was published")
+        if isinstance(value, str):
+            text_of(value, key, f"{path}: record {index}")
+    return values
 
 
 def _answers(record: Mapping[str, Any], key: str, path: str) -> list[str]:
     """The texts of a record's answers; its place is worded only for an error, for there are millions of answers."""
     answers = record.get("answers")
     if not isinstance(answers, list) or not answers:
-        raise UserError(f"{path}: question {record['question_id']}: {_no_answers(record)}")
+        raise UserError(f"{path}: question {named(record['question_id'])}: {_no_answers(record)}")
     try:
         # The hub's OK-VQA has plain texts where the official files have objects.
         texts = answers if type(answers[0]) is str else [answer[key] for answer in answers]
     except (KeyError, TypeError, IndexError):
         raise UserError(
-            f"{path}: question {record['question_id']}: an answer has no {key!r}{_other_key(key)}"
+            f"{path}: question {named(record['question_id'])}: an answer has no {key!r}{_other_key(key)}"
         ) from None
     if set(map(type, texts)) == {str}:
         return texts
-    return [text_of(text, key, f"{path}: question {record['question_id']}") for text in texts]
+    return [text_of(text, key, f"{path}: question {named(record['question_id'])}") for text in texts]
 
 
 def _no_answers(record: Mapping[str, Any]) -> str:
