@@ -197,6 +197,13 @@ def test_unpaired_texts_are_refused():
             caption_scores(*given)
 
 
+@pytest.mark.parametrize("text", ["half of \ud83d", None, 7, float("nan")])
+def test_what_is_no_text_is_refused_with_its_row(text):
+    for given in (["a", text], [["a"], ["a"]]), (["a", "a"], [["a"], ["a", text]]):
+        with pytest.raises(UserError, match=r"row 1: 'caption or reference'"):
+            caption_scores(*given)
+
+
 def test_hostile_captions_shift_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     monkeypatch.setenv("_JAVA_OPTIONS", "-Duser.language=tr -Dfile.encoding=US-ASCII")

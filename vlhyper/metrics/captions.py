@@ -23,7 +23,7 @@ from vlhyper.metrics.caption_files import read_predictions, read_references
 from vlhyper.metrics.corpus import bleu_of, meteor_of, meteor_sums
 from vlhyper.metrics.programs import Programs
 from vlhyper.metrics.ptb import ptb_tokenize
-from vlhyper.metrics.reading import Source, name_of, some
+from vlhyper.metrics.reading import Source, name_of, some, text_of
 from vlhyper.metrics.report import Figure, Report, mean_of
 
 # What each scorer gives, in the order of COCOEvalCap.
@@ -98,6 +98,9 @@ def caption_scores(
     """
     if len(captions) != len(references) or not captions or not all(references):
         raise ValueError("captions and references must be in step, at least one, and each with a reference")
+    for row, (caption, texts) in enumerate(zip(captions, references, strict=True)):
+        for text in (caption, *texts):
+            text_of(text, "caption or reference", f"row {row}")
     return caption_report(range(len(captions)), captions, references, scorers_named(metrics))
 
 

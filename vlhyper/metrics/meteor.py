@@ -19,6 +19,7 @@ from vlhyper.metrics.programs import QUICK, Program, Programs, cores, package_fo
 
 JAR = "meteor-1.5.jar"
 ARGUMENTS = ("-", "-", "-stdio", "-l", "en", "-norm")
+MEMORY = "-Xmx2G"
 TABLE = "data/paraphrase-en.gz"
 # A process takes a second to start, as long as it then takes for this many captions.
 WORTH_A_PROCESS = 1500
@@ -56,7 +57,7 @@ def meteor(
     lines = [_score_line(caption, texts) for caption, texts in zip(captions, references, strict=True)]
     shards = min(cores(), 1 + len(lines) // WORTH_A_PROCESS)
     bounds = [len(lines) * shard // shards for shard in range(shards + 1)]
-    options = ("-Xmx2G", *(QUICK if len(lines) < shards * WORTH_COMPILING else ()))
+    options = (MEMORY, *(QUICK if len(lines) < shards * WORTH_COMPILING else ()))
     command = _command(captions, references, options, programs)
     started = [programs.start(command) for _ in range(shards)]
     with ThreadPoolExecutor(shards) as pool:
