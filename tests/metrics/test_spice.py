@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -78,3 +81,40 @@ def test_golden_images_and_cached_parses(cache, shared):
 
 def numbers(values):
     return {key: None if value is None or math.isnan(value) else value for key, value in values.items()}
+
+
+ONE_RUN = """
+import json, sys
+from vlhyper.metrics.spice import spice
+captions, references = json.loads(sys.argv[1])
+print(json.dumps(spice(captions, references).scores))
+"""
+
+
+def test_runs_at_once_on_one_cache(cache):
+    """Four programs start with no cache and write the same and other parses; then one reads what they left."""
+    texts = ["a red dog runs", "two cats sit on a small bench", "a man rides a horse", "a woman holds three umbrellas"]
+    pairs = [["a dog", texts[3]], ["two dogs", texts[0]], ["a red horse", texts[1]], ["three red umbrellas", texts[2]]]
+    given = [(texts[:3], pairs[:3]), (texts[1:], pairs[1:])] * 2
+    right = [scores_of(*one, cache.parent / "alone") for one in given[:2]] * 2
+    assert any(score > 0 for scores in right for score in scores)
+    started = [start(*one, cache.parent / "shared") for one in given]
+    told = [program.communicate() for program in started]
+    for (output, said), scores in zip(told, right, strict=True):
+        assert json.loads(output) == scores
+        assert b"without its cache" not in said
+    assert [scores_of(*one, cache.parent / "shared") for one in given] == right
+
+
+def start(captions, references, cache):
+    return subprocess.Popen(
+        [sys.executable, "-c", ONE_RUN, json.dumps([captions, references])],
+        env=os.environ | {"VLHYPER_CACHE": str(cache)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def scores_of(captions, references, cache):
+    output, _ = start(captions, references, cache).communicate()
+    return json.loads(output)

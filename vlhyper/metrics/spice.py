@@ -18,7 +18,7 @@ from pathlib import Path
 from vlhyper.console import say
 from vlhyper.errors import JobError
 from vlhyper.files import cache_folder
-from vlhyper.metrics.programs import Programs, Unavailable, package_folder
+from vlhyper.metrics.programs import QUICK, Programs, Unavailable, package_folder
 
 NEEDED = (
     "stanford-corenlp-3.6.0.jar",
@@ -26,6 +26,10 @@ NEEDED = (
     "rhino-engine-1.7.15.jar",
     "rhino-1.7.15.jar",
 )
+# Room from the start for the parser's models: without it they are collected again and again while they are read.
+ROOM = ("-XX:MetaspaceSize=128m", "-Xmn400m")
+# Java's second compiler takes more time than it saves before this many images with five references each.
+WORTH_COMPILING = 400
 OPENED = ("lang", "math", "util", "util.concurrent", "text", "net", "io", "nio")
 Tuples = Mapping[str, float]
 
@@ -75,7 +79,7 @@ def spice(
         for row, (caption, texts) in enumerate(zip(captions, references, strict=True))
     ]
     given.write_text(json.dumps(rows), encoding="ascii")
-    _run(programs, jars, given, out)
+    _run(programs, ("-Xmx8G", *ROOM, *(QUICK if len(rows) < WORTH_COMPILING else ())), jars, given, out)
     found = {item["image_id"]: item["scores"] for item in json.loads(out.read_text(encoding="utf-8"))}
     if set(found) != set(range(len(rows))):
         raise JobError(f"SPICE gave {len(found)} scores for {len(rows)} captions")
@@ -95,26 +99,28 @@ def mean(scores: Sequence[float]) -> float:
     return float(np.mean(np.array(scores)))
 
 
-def _run(programs: Programs, jars: Sequence[Path], given: Path, out: Path) -> None:
+def _run(programs: Programs, options: Sequence[str], jars: Sequence[Path], given: Path, out: Path) -> None:
     """Run with the cache of parsed captions, and without it where that fails."""
     cache = cache_folder() / "spice-parses"
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        programs.run(_command(programs, jars, given, out, cache))
+        programs.run(_command(programs, options, jars, given, out, cache))
     except (OSError, JobError) as error:
         if programs.closed:
             raise
         say(f"SPICE runs without its cache of parsed captions in {cache}: {error}")
-        programs.run(_command(programs, jars, given, out, None))
+        programs.run(_command(programs, options, jars, given, out, None))
 
 
-def _command(programs: Programs, jars: Sequence[Path], given: Path, out: Path, cache: Path | None) -> list[str]:
+def _command(
+    programs: Programs, options: Sequence[str], jars: Sequence[Path], given: Path, out: Path, cache: Path | None
+) -> list[str]:
     folder = package_folder("spice")
     opened = [part for name in OPENED for part in ("--add-opens", f"java.base/java.{name}=ALL-UNNAMED")]
     classpath = [folder / "spice-1.0.jar", *jars, *sorted((folder / "lib").glob("*.jar"))]
     arguments = [str(given), "-out", str(out), "-subset", "-silent"]
     return programs.java(
-        ["-Xmx8G", *(opened if cache else [])],
+        [*options, *(opened if cache else [])],
         classpath,
         "edu.anu.spice.SpiceScorer",
         arguments + (["-cache", str(cache)] if cache else []),
