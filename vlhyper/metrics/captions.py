@@ -21,7 +21,7 @@ from vlhyper.errors import JobError, UserError, nearest
 from vlhyper.metrics import meteor, ngram, spice
 from vlhyper.metrics.caption_files import read_predictions, read_references
 from vlhyper.metrics.corpus import bleu_of, meteor_of, meteor_sums
-from vlhyper.metrics.programs import Programs
+from vlhyper.metrics.programs import Programs, cores
 from vlhyper.metrics.ptb import ptb_tokenize
 from vlhyper.metrics.reading import Source, name_of, some, text_of
 from vlhyper.metrics.report import Figure, Report, mean_of
@@ -122,6 +122,8 @@ def caption_report(
             references=[[tokens[text] for text in texts] for texts in references],
             programs=programs,
             bar=bar,
+            # Scorers run side by side: of the cores they share, one is left to those that cannot be dealt out.
+            processes=cores() if len(scorers) == 1 else max(1, cores() - 1),
         )
         if task.large:
             ngram.write_texts(task.captions, task.references, task.texts)
@@ -136,13 +138,14 @@ def _no_bar(done: int = 1, note: str = "") -> None:
 
 @dataclass(frozen=True)
 class _Task:
-    """Tokenised captions and references, and what a scorer needs to run."""
+    """Tokenised captions and references, what a scorer needs to run, and how many processes it may be dealt out to."""
 
     ids: Sequence[Any]
     captions: list[str]
     references: list[list[str]]
     programs: Programs
     bar: Bar
+    processes: int
 
     @property
     def large(self) -> bool:
@@ -195,7 +198,7 @@ def _gather(ids: Sequence[Any], outcomes: dict[str, _Scores | str]) -> Report:
 
 def _run_ngram(name: str, task: _Task) -> _Scores:
     if task.large:
-        found = ngram.in_process(name, task.texts, task.programs)
+        found = ngram.in_process(name, task.texts, task.programs, task.processes)
     else:
         found = ngram.SCORERS[name](task.captions, task.references)
     task.bar(len(task.captions), note=f"{name} done")
@@ -213,7 +216,7 @@ def _mean_of(scores: Sequence[float]) -> Figure:
 
 
 def _run_meteor(task: _Task) -> _Scores:
-    found = meteor.meteor(task.captions, task.references, task.programs, task.bar)
+    found = meteor.meteor(task.captions, task.references, task.programs, task.bar, task.processes)
     return _Scores(
         {"METEOR": found.score},
         {"METEOR": found.scores},

@@ -23,8 +23,8 @@ MEMORY = "-Xmx2G"
 TABLE = "data/paraphrase-en.gz"
 # A process takes a second to start, as long as it then takes for this many captions.
 WORTH_A_PROCESS = 1500
-# Java's second compiler takes more time than it saves before this many captions.
-WORTH_COMPILING = 15_000
+# Java's second compiler takes more time than it saves before this many captions of a process.
+WORTH_COMPILING = 8_000
 SEPARATOR = " ||| "
 
 
@@ -46,16 +46,18 @@ def meteor(
     references: Sequence[Sequence[str]],
     programs: Programs | None = None,
     done: Callable[[int], None] = lambda _: None,
+    processes: int | None = None,
 ) -> MeteorResult:
     """METEOR of PTB-tokenised captions against their references, both in step.
 
-    done: is called with a number of captions as they are finished. Raises Unavailable where no Java is found.
+    done: is called with a number of captions as they are finished. processes: at most so many (None: one a core).
+    Raises Unavailable where no Java is found.
     """
     if programs is None:
         with Programs() as own:
-            return meteor(captions, references, own, done)
+            return meteor(captions, references, own, done, processes)
     lines = [_score_line(caption, texts) for caption, texts in zip(captions, references, strict=True)]
-    shards = min(cores(), 1 + len(lines) // WORTH_A_PROCESS)
+    shards = min(processes or cores(), 1 + len(lines) // WORTH_A_PROCESS)
     bounds = [len(lines) * shard // shards for shard in range(shards + 1)]
     options = (MEMORY, *(QUICK if len(lines) < shards * WORTH_COMPILING else ()))
     command = _command(captions, references, options, programs)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vlhyper.metrics.programs import Programs, cores, python_module
+from vlhyper.metrics.programs import Programs, python_module
 
 # Below this a second Python takes longer to start than the scorer to run.
 WORTH_A_PROCESS = 1000
@@ -127,12 +127,12 @@ def write_texts(captions: Sequence[str], references: Sequence[Sequence[str]], pa
     path.write_text(json.dumps([list(captions), [list(texts) for texts in references]]), encoding="ascii")
 
 
-def in_process(name: str, texts: Path, programs: Programs) -> NgramResult:
-    """The same as SCORERS[name] of the written texts, in a Python of its own; CIDEr in several."""
+def in_process(name: str, texts: Path, programs: Programs, processes: int = 1) -> NgramResult:
+    """The same as SCORERS[name] of the written texts, in a Python of its own; CIDEr in at most so many."""
     module = "vlhyper.metrics.ngram"
     if name != "cider":
         return NgramResult(**json.loads(programs.run(python_module(module, str(texts), name))))
-    parts = min(MOST_PARTS, max(1, cores() // 2))
+    parts = min(MOST_PARTS, processes)
     commands = [python_module(module, str(texts), name, str(part), str(parts)) for part in range(parts)]
     with ThreadPoolExecutor(parts) as pool:
         return _cider_of([score for output in pool.map(programs.run, commands) for score in json.loads(output)])
