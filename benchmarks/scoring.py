@@ -19,6 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,7 +39,7 @@ def vqa(checkout: FilePath, annotations: FilePath, questions: FilePath, size: in
     """VQA accuracy against the official evaluator."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        paths = multiply_vqa(json.loads(annotations.read_text()), json.loads(questions.read_text()), size, folder)
+        paths = apart(multiply_vqa, annotations, questions, size, folder)
         for path in checkout.glob("Python*Tools/*/*.py"):
             (folder / path.name).write_text(
                 re.sub(r"(?m)^(\s*)print (.+)$", r"\1print(\2)", path.read_text().expandtabs())
@@ -52,7 +55,7 @@ def vqa(checkout: FilePath, annotations: FilePath, questions: FilePath, size: in
 def captions(annotations: FilePath, size: int = CAPTIONS) -> None:
     """Captions without SPICE against COCOEvalCap."""
     with tempfile.TemporaryDirectory() as name:
-        reference, results = multiply_captions(json.loads(annotations.read_text()), size, Path(name), seed=0)
+        reference, results = apart(multiply_captions, annotations, size, Path(name), 0)
         plain = timed([sys.executable, __file__, "run-coco-eval-cap", reference, results])
         files = ["--annotations", reference, "--predictions", results, "--metrics", "bleu,meteor,rouge,cider"]
         ours = timed([sys.executable, "-m", "vlhyper", "score", "caption", *files, "--json"])
@@ -71,7 +74,7 @@ def spice(annotations: FilePath, size: int = SPICE_IMAGES) -> None:
         os.environ["VLHYPER_CACHE"] = name
         runs = {}
         for title, seed in {"first system": 0, "second system": 1, "second system again": 1}.items():
-            reference, results = multiply_captions(json.loads(annotations.read_text()), size, Path(name), seed)
+            reference, results = apart(multiply_captions, annotations, size, Path(name), seed)
             files = ["--annotations", reference, "--predictions", results, "--metrics", "spice", "--json"]
             runs[title] = timed([sys.executable, "-m", "vlhyper", "score", "caption", *files])
     show(f"SPICE of {size} images", runs)
@@ -83,10 +86,17 @@ def parser_folder() -> Path:
     return parser_folder()
 
 
-def multiply_vqa(annotations: Any, questions: Any, size: int, folder: Path) -> dict[str, str]:
+def apart(make: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of a function in a process of its own: a program's peak memory begins at that of who starts it."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(make, *arguments).result()
+
+
+def multiply_vqa(annotations: Path, questions: Path, size: int, folder: Path) -> dict[str, str]:
     """Write annotations, questions and predictions of `size` questions; their paths by the first letter."""
     draw = random.Random(0)
-    records = annotations["annotations"]
+    truth = json.loads(annotations.read_text())
+    records = truth["annotations"]
     words = sorted({word for record in records for person in record["answers"] for word in person["answer"].split()})
     made, asked, predicted = [], [], []
     for number in range(size):
@@ -99,18 +109,18 @@ def multiply_vqa(annotations: Any, questions: Any, size: int, folder: Path) -> d
         asked.append({"question_id": number, "image_id": record["image_id"], "question": "What?"})
         predicted.append({"question_id": number, "answer": draw.choice(people)["answer"]})
     contents = {
-        "a": {**annotations, "annotations": made},
-        "q": {**questions, "questions": asked},
+        "a": {**truth, "annotations": made},
+        "q": {**json.loads(questions.read_text()), "questions": asked},
         "p": predicted,
     }
     return {name: write(folder / f"{name}.json", value) for name, value in contents.items()}
 
 
-def multiply_captions(coco: Any, size: int, folder: Path, seed: int) -> tuple[str, str]:
+def multiply_captions(annotations: Path, size: int, folder: Path, seed: int) -> tuple[str, str]:
     """Write references of `size` images (the same for every seed) and one caption for each (another for every seed)."""
     draw = random.Random(0)
     texts: dict[int, list[str]] = {}
-    for record in coco["annotations"]:
+    for record in json.loads(annotations.read_text())["annotations"]:
         texts.setdefault(record["image_id"], []).append(record["caption"])
     words = sorted({word for group in texts.values() for text in group for word in text.split()})
     groups = list(texts.values())

@@ -6,11 +6,10 @@ It words no error. Whatever is not of the usual form, right or wrong, is left to
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, MsgspecError, Raw, Struct, UnsetType, defstruct, field, json
+from msgspec import UNSET, Meta, MsgspecError, Struct, UnsetType, defstruct, json
 
 # What decoding says of anything that has not the form.
 NOT_THIS_FORM = (MsgspecError, UnicodeDecodeError, RecursionError, OSError)
@@ -35,26 +34,29 @@ class Prediction(Identified, gc=False):
 
 
 class Annotation(Identified, gc=False):
-    """A record of VQA annotations without its image; `answers` are not decoded yet."""
+    """A record of VQA annotations, but for its image and what people answered."""
 
-    answers: Raw
     question_type: str | None = None
     answer_type: str | None = None
     is_topk_optimal: bool | None = None
 
 
-class OfficialAnnotation(Annotation, gc=False):
-    image: int | str | UnsetType = field(name="image_id", default=UNSET)
+def vqa_annotations(answer_key: str) -> Any:
+    """The form of VQA annotations, official or VL-T5's, with the `text` of each answer under this key."""
+    answer = defstruct("Answer", [("text", str)], gc=False, rename={"text": answer_key})
+    official = defstruct("Annotations", [("annotations", _annotations("image_id", answer))])
+    return official | _annotations("img_id", answer)
 
 
-class VlT5Annotation(Annotation, gc=False):
-    image: int | str | UnsetType = field(name="img_id", default=UNSET)
+def _annotations(image_key: str, answer: Any) -> Any:
+    fields: list[Any] = [("answers", _some(answer)), ("image", int | str | UnsetType, UNSET)]
+    return _some(
+        defstruct("Annotation", fields, bases=(Annotation,), kw_only=True, gc=False, rename={"image": image_key})
+    )
 
 
-class Annotations(Struct):
-    """An official annotations file."""
-
-    annotations: Annotated[list[OfficialAnnotation], Meta(min_length=1)]
+def _some(record: Any) -> Any:
+    return Annotated[list[record], Meta(min_length=1)]
 
 
 def decoded(path: str | os.PathLike[str], form: Any) -> Any:
@@ -68,19 +70,5 @@ def decoded(path: str | os.PathLike[str], form: Any) -> Any:
         if not content.isascii():
             content.decode()
         return json.decode(content, type=form)
-    except NOT_THIS_FORM:
-        return None
-
-
-def decoded_answers(records: Iterable[Annotation], key: str) -> list[list[str]] | None:
-    """What people answered to each question, under `key` of each answer; None where one has not the form.
-
-    Two million answers are a hundred thousand texts: each is kept once, which saves memory and the time to reach it.
-    """
-    answer = defstruct("Answer", [("text", str)], gc=False, rename={"text": key})
-    decode = json.Decoder(Annotated[list[answer], Meta(min_length=1)]).decode  # type: ignore[valid-type]
-    kept = dict[str, str]().setdefault
-    try:
-        return [[kept(answer.text, answer.text) for answer in decode(record.answers)] for record in records]
     except NOT_THIS_FORM:
         return None

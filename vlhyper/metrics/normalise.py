@@ -48,7 +48,8 @@ def _words_python2(text: str) -> list[str]:
     return text.replace(MONGOLIAN_SEPARATOR, " ").split()
 
 
-@dataclass(frozen=True)
+# Compared by what it is, not by its parts: it is part of every cache's key.
+@dataclass(frozen=True, eq=False)
 class Dialect:
     """What a Python version takes for a digit, for lower case and for a space."""
 
@@ -74,7 +75,6 @@ PYTHON3 = Dialect(re.compile(r"\d,\d"), re.compile(r"\.(?!\d)"), str.lower, str.
 LMMS_EVAL = replace(PYTHON3, comma_in_number=re.compile(r"\d,+\d"))
 
 
-@lru_cache(maxsize=1 << 18)
 def tidy(answer: str, dialect: Dialect = PYTHON2) -> str:
     """Line breaks and tabs become spaces, spaces at the ends go."""
     return answer.replace("\n", " ").replace("\t", " ").strip(dialect.spaces)

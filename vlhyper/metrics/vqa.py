@@ -41,6 +41,8 @@ def _agree(answers: Sequence[str]) -> bool:
 
 
 def _official(prediction: str, answers: Sequence[str]) -> tuple[str, Sequence[str]]:
+    if _agree(answers):
+        return tidy(prediction), [tidy(answers[0])] * len(answers)
     people = list(map(normalise_answer, answers))
     if _agree(people):
         as_they_stand = list(map(tidy, answers))

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import UNSET
 
 from vlhyper.errors import UserError, nearest
-from vlhyper.metrics.decoding import Annotations, Identified, Questions, VlT5Annotation, decoded, decoded_answers
+from vlhyper.metrics.decoding import Identified, Questions, decoded, vqa_annotations
 from vlhyper.metrics.normalise import normalise_answer
 from vlhyper.metrics.reading import field_of, kind, load_json, named, shown, some, text_of, whole_number
 from vlhyper.splits import part_of
@@ -59,8 +59,8 @@ def read_truth(annotations: str, questions: str | None = None, answer_key: str =
     questions: the official questions file; it is checked that every annotated question stands in it.
     """
     truth = _usual(annotations, answer_key) or _unusual(annotations, answer_key)
-    doubled = [identifier for identifier, count in Counter(truth.ids).items() if count > 1]
-    if doubled:
+    if len(set(truth.ids)) < len(truth.ids):
+        doubled = [identifier for identifier, count in Counter(truth.ids).items() if count > 1]
         raise UserError(f"{annotations}: {len(doubled)} questions stand more than once ({some(doubled)})")
     if questions is not None:
         _check_questions(truth, annotations, questions)
@@ -69,16 +69,17 @@ def read_truth(annotations: str, questions: str | None = None, answer_key: str =
 
 def _usual(annotations: str, answer_key: str) -> VqaTruth | None:
     """The columns of a file whose every record has the usual form, else None."""
-    value = decoded(annotations, Annotations | list[VlT5Annotation])
-    records = value.annotations if isinstance(value, Annotations) else value
-    answers = decoded_answers(records, answer_key) if records else None
-    if answers is None:
+    value = decoded(annotations, vqa_annotations(answer_key))
+    if value is None:
         return None
+    records = value if isinstance(value, list) else value.annotations
+    # Two million answers are a hundred thousand texts: each is kept once, which saves the time to reach it.
+    kept = dict[str, str]().setdefault
     flags = [record.is_topk_optimal for record in records if record.is_topk_optimal is not None]
     return VqaTruth(
         ids=[record.question_id for record in records],
         images=[record.question_id if record.image is UNSET else record.image for record in records],
-        answers=answers,
+        answers=[[kept(answer.text, answer.text) for answer in record.answers] for record in records],
         question_types=[record.question_type for record in records],
         answer_types=[record.answer_type for record in records],
         in_domain=flags if len(flags) == len(records) else None,
