@@ -1,14 +1,17 @@
 """What other ways of storing a feature file would cost: bytes, reading time, error.
 
     python benchmarks/features_storage.py FEATURES.h5 [--rounded OUT.h5]
+    python benchmarks/features_storage.py demo/features.h5 --demo demo
 
 FEATURES.h5: made with --store float32, so that float16 has an error to show. --rounded writes the values as int8 would
-give them back into an ordinary feature file, to train and evaluate with.
+give them back into an ordinary feature file, to train and evaluate with. --demo does so with the folder of a finished
+`vlhyper demo`: the scores of its model as they are, on rounded features, and when it is trained on those anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -18,13 +21,14 @@ import hdf5plugin
 import numpy as np
 
 from vlhyper.console import print_table
-from vlhyper.features import FeatureWriter, open_features
+from vlhyper.features import FeatureSet, FeatureWriter, open_features
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("features", type=Path)
     parser.add_argument("--rounded", type=Path)
+    parser.add_argument("--demo", type=Path, help="folder of a finished demo")
     options = parser.parse_args()
     features = open_features(options.features)
     values = features.read(features.ids).astype(np.float32)
@@ -48,10 +52,47 @@ def main() -> None:
     title = f"{len(features)} images, {np.mean(values == 0):.0%} of the values zero"
     print_table(("stored as", "KiB an image", "µs to read a row", "largest error / deviation", "mean"), rows, title)
     if options.rounded:
-        arrays = {"features": ((features.tokens, features.width), "float16")}
-        with FeatureWriter(options.rounded, features.ids, arrays, features.meta) as writer:
-            rounded = (steps * scales).astype(np.float16)
-            writer.settle(features.ids[writer.done :], {"features": rounded[writer.done :]})
+        write_rounded(options.rounded, features, steps * scales)
+    if options.demo:
+        with tempfile.TemporaryDirectory() as folder:
+            rounded = Path(folder, "rounded.h5")
+            write_rounded(rounded, features, steps * scales)
+            show_scores(options.demo, rounded, Path(folder))
+
+
+def write_rounded(path: Path, features: FeatureSet, values: np.ndarray) -> None:
+    arrays = {"features": ((features.tokens, features.width), "float16")}
+    with FeatureWriter(path, features.ids, arrays, features.meta) as writer:
+        writer.settle(features.ids[writer.done :], {"features": values[writer.done :].astype(np.float16)})
+
+
+def show_scores(demo: Path, rounded: Path, folder: Path) -> None:
+    """One row a figure of the demo's test split: as trained, evaluated on rounded features, trained on them too."""
+    import yaml
+
+    from vlhyper.config import load_config
+    from vlhyper.evaluate import evaluate_run
+    from vlhyper.files import read_json
+    from vlhyper.train import train
+
+    # The resolved config: its paths are absolute.
+    config = yaml.safe_load((demo / "model" / "config.yaml").read_text())
+    config["features"]["files"] = [str(rounded)]
+    shutil.copytree(demo / "model", folder / "evaluated")
+    (folder / "evaluated" / "config.yaml").write_text(yaml.safe_dump(config))
+    train(load_config(folder / "evaluated" / "config.yaml"), folder / "trained")
+    scores = [read_json(demo / "model" / "scores.json")["test"]]
+    for run in ("evaluated", "trained"):
+        reports = evaluate_run(folder / run, "test", caption_metrics="bleu,cider")
+        scores.append({name: report.to_json() for name, report in reports.items()})
+    rows = [
+        (task, metric, *(score[task]["metrics"][metric] for score in scores))
+        for task, report in scores[0].items()
+        for metric, value in report["metrics"].items()
+        if isinstance(value, float)
+    ]
+    columns = ("task", "figure", "float16", "evaluated on int8", "trained and evaluated on int8")
+    print_table(columns, rows, "the demo's scores on new images")
 
 
 def measure(stored: np.ndarray, storage: dict[str, object], scale: np.ndarray | None) -> tuple[float, float]:

@@ -35,7 +35,8 @@ def progress(label: str, total: int | None, unit: str = "", start: int = 0, ever
         # Of several processes under one launcher the first one shows how far they are.
         yield lambda done=1, note="": None
         return
-    maker = _rich_bar if sys.stderr.isatty() else _plain_bar
+    # Under a display standard error is rich's own, which before rich 15 denies to be a terminal.
+    maker = _rich_bar if _display is not None or sys.stderr.isatty() else _plain_bar
     with maker(label, total, unit, start, every) as bar:
         yield bar
 

@@ -112,7 +112,9 @@ class Places:
             else:
                 # Plain attribute: the registered function gets only the attention module to find its weights by.
                 module.vlhyper_places = self
-        t5.set_attn_implementation("vlhyper")
+        # Older releases do not hand it on to the stacks, which would go on without prefixes and without a word.
+        for part in (t5, t5.encoder, t5.decoder):
+            part.set_attn_implementation("vlhyper")
 
     def set(self, weights: dict[Place, Sequence[Weights]]) -> None:
         """Replace all weights. Places that are left out have none."""
