@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import pkgutil
 import sys
@@ -58,6 +59,10 @@ def main() -> None:
         os.environ.setdefault(name, "error")
     # Data workers fork after the tokenizer has run; its own threads would be lost there.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's encoding lacks costs no table.
+            stream.reconfigure(errors="backslashreplace")
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     command = typer.main.get_command(build_app())
@@ -87,5 +92,7 @@ def _usage_line(error: Any) -> str:
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError):
-        return f"this command needs {error.name}, which is not installed: pip install 'vlhyper[model]'"
+        # Scoring a parquet file takes one library more, not torch and all.
+        package = "pyarrow" if error.name == "pyarrow" else "'vlhyper[model]'"
+        return f"this command needs {error.name}, which is not installed: pip install {package}"
     return " ".join(str(error).split()) or type(error).__name__

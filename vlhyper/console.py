@@ -25,7 +25,9 @@ class Bar(Protocol):
 
 def say(text: str) -> None:
     """One plain line for a person, on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    # Closed standard error is None, for which print takes standard output.
+    if sys.stderr is not None:
+        print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -36,7 +38,7 @@ def progress(label: str, total: int | None, unit: str = "", start: int = 0, ever
         yield lambda done=1, note="": None
         return
     # Under a display standard error is rich's own, which before rich 15 denies to be a terminal.
-    maker = _rich_bar if _display is not None or sys.stderr.isatty() else _plain_bar
+    maker = _rich_bar if _display is not None or (sys.stderr is not None and sys.stderr.isatty()) else _plain_bar
     with maker(label, total, unit, start, every) as bar:
         yield bar
 

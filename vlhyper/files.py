@@ -21,7 +21,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The body writes and closes the file. The rename is atomic on one file system, so a reader never sees half a file.
     """
-    target = Path(path)
+    # A link stays one, and what it leads to is replaced.
+    target = Path(path).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     os.close(handle)
@@ -60,17 +61,38 @@ def existing_file(path: str | os.PathLike[str], what: str = "file") -> Path:
     return found
 
 
+class _KeyTwice(ValueError):
+    """An object with two members of one name, of which JSON readers silently drop one."""
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        seen: set[str] = set()
+        raise _KeyTwice(next(key for key, _ in members if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+    return found
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text. Raises ValueError, and RecursionError for one that is nested too deeply."""
+    return json.loads(text, object_pairs_hook=_object)
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """The value of a JSON file (a byte-order mark is passed over). Raises UserError that names file and place."""
     found = existing_file(path)
     try:
-        return json.loads(found.read_text(encoding="utf-8-sig"))
+        return parse_json(found.read_text(encoding="utf-8-sig"))
+    except _KeyTwice as error:
+        raise UserError(f"{found}: the key {str(error)[:60]!r} stands twice in one object; keep one of them") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{found}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except json.JSONDecodeError as error:
-        raise UserError(f"{found}: not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
+        raise UserError(
+            f"{found}: not JSON: {error.msg} at line {error.lineno} column {error.colno}; mend it or write it anew"
+        ) from None
     except RecursionError:
-        raise UserError(f"{found}: nested too deeply to be a file of this kind") from None
+        raise UserError(f"{found}: nested too deeply to be a file of this kind; give another one") from None
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

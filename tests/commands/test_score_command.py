@@ -144,3 +144,29 @@ def test_starts_in_well_under_a_second(files):
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", "import typer, json, rich.console"], check=True)
     assert ours < 10 * (time.monotonic() - began)
+
+
+def test_a_place_that_cannot_be_written_is_found_before_the_work(files):
+    arguments = ["--annotations", "missing.json", "--predictions", files["p"]]
+    with pytest.raises(UserError, match=r"items\.jsonl: cannot be written \(Not a directory\)"):
+        run(["score", "vqa", *arguments, "--items", f"{files['a']}/items.jsonl"])
+
+
+def test_a_link_stays_one(files, tmp_path, capsys):
+    (tmp_path / "items.jsonl").symlink_to(tmp_path / "real.jsonl")
+    arguments = ["--annotations", files["a"], "--predictions", files["p"]]
+    run(["score", "vqa", *arguments, "--items", str(tmp_path / "items.jsonl")])
+    assert (tmp_path / "items.jsonl").is_symlink()
+    assert (tmp_path / "real.jsonl").read_text()
+
+
+def test_a_closed_standard_error_costs_no_score(files):
+    arguments = ["--annotations", files["a"], "--predictions", files["p"], "--json"]
+    command = [sys.executable, "-m", "vlhyper", "score", "vqa", *arguments]
+    done = subprocess.run(["sh", "-c", '"$@" 2>&-', "sh", *command], stdout=subprocess.PIPE, check=True)
+    assert json.loads(done.stdout)["n"]
+
+
+def test_questions_without_annotations_hint_at_a_submission(files):
+    with pytest.raises(UserError, match="needs --annotations; to write a test server's file"):
+        run(["score", "vqa", "--questions", "q.json", "--predictions", "p.json"])

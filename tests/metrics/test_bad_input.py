@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from vqa_cases import annotation, official, write
 
 from vlhyper.errors import UserError
-from vlhyper.metrics import score
+from vlhyper.metrics import caption_scores, score
 from vlhyper.metrics.caption_files import read_references
 
 from .test_gqa import QUESTIONS
@@ -201,7 +201,7 @@ def test_any_annotations_give_a_score_or_one_line(task, truth, tmp_path):
         ({"annotations": [{"question_id": 1, "answers": ["no", 7]}]}, "question 1: 'answer' is 7; it must be a text"),
         ({"annotations": [{"question_id": 1, "answers": [{"raw": 1}]}]}, "an answer has no 'answer'"),
         ({"annotations": [{"answers": ["no"]}]}, "record 0: has no 'question_id'; its keys are answers"),
-        ([annotation(1, ["no"]), annotation(1, ["no"])], "1 questions stand more than once"),
+        ([annotation(1, ["no"]), annotation(1, ["no"])], "1 ids stand more than once"),
     ],
 )
 def test_vqa_annotations(content, words, tmp_path):
@@ -226,3 +226,39 @@ def test_options_and_tasks_are_checked(truths):
         score(3, predictions=[])
     with pytest.raises(UserError, match="unknown caption metric 'ciderr'; did you mean 'cider'"):
         score("caption", predictions=[], annotations=truths["caption"], metrics="ciderr")
+
+
+@pytest.mark.parametrize("content", [{}, [], {"questions": []}, {"yes": "no"}, {"yes": True}, [1]])
+def test_a_vocabulary_that_is_none(truths, tmp_path, content):
+    path = write(tmp_path / "v.json", content)
+    with pytest.raises(UserError, match=r"v\.json: holds .* an answer vocabulary is"):
+        score("vqa", predictions=GOOD["vqa"][1], annotations=truths["vqa"], vocabulary=path)
+
+
+@pytest.mark.parametrize("name", ["vqa predictions", "gqa questions", "snli-ve annotations"])
+def test_a_key_that_stands_twice_is_no_answer(truths, tmp_path, name):
+    """JSON readers keep the last of two members of one name without a word."""
+    task, _, file = name.partition(" ")
+    path = tmp_path / "twice.json"
+    options = {"predictions": GOOD[task][1], GOOD[task][0]: truths[task]}
+    given = json.dumps(GOOD[task][1]) if file == "predictions" else Path(truths[task]).read_text()
+    key = {"vqa": '"answer":', "gqa": '"answer":', "snli-ve": '"gold_label":'}[task]
+    assert key in given
+    path.write_text(given.replace(key, f'{key} "other", {key}', 1))
+    with pytest.raises(UserError, match=r"twice\.json: .*stands twice"):
+        score(task, **{**options, file: str(path)})
+
+
+def test_captions_are_lists_and_not_texts():
+    for captions, references in (("ab", ["a", "b"]), (["a dog runs"], ["a dog runs"])):
+        with pytest.raises(ValueError, match="list of texts"):
+            caption_scores(captions, references, "bleu")
+    with pytest.raises(UserError, match="no caption metric is named"):
+        caption_scores(["a dog"], [["a dog"]], [])
+
+
+def test_one_of_two_records_tells_its_domain(tmp_path):
+    records = [annotation(1, ["no"], is_topk_optimal=True), annotation(2, ["no"])]
+    predictions = [{"question_id": number, "answer": "no"} for number in (1, 2)]
+    found = score("vqa", predictions=predictions, annotations=official(tmp_path / "a.json", records))
+    assert "only 1 of the annotations have" in found.skipped["in_domain"]

@@ -162,7 +162,7 @@ def test_a_figure_without_a_value_is_skipped(tmp_path):
     [
         ("glue:rte", "label", "record 0: a text where an object is needed"),
         ("glue:rte", {"idx": 0, "label": -1}, "labels of this split are not public"),
-        ("glue:mnli", {"idx": 0, "label": True}, "'label' is True"),
+        ("glue:mnli", {"idx": 0, "label": True}, "'label' is true"),
         ("glue:stsb", {"idx": 0, "label": True}, "must be a grade"),
         ("glue:stsb", {"idx": 0, "label": 10**400}, "must be a grade"),
         ("cb", {"idx": {"premise": 0}, "label": 1}, "'idx' is an object; it must be a text or a whole number"),

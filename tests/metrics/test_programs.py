@@ -54,11 +54,14 @@ def test_a_failing_program_has_its_last_words_told():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL])
 def test_no_java_survives_an_interrupt(tmp_path, number):
-    captions = {"images": [{"id": 1}], "annotations": [{"image_id": 1, "caption": "a dog"}]}
+    # So many that METEOR still runs when the signal comes, also on a busy machine.
+    numbers = range(20_000)
+    said = [{"image_id": number, "caption": f"a dog and {number} cats run home"} for number in numbers]
+    captions = {"images": [{"id": number} for number in numbers], "annotations": said}
     arguments = ["--annotations", write(tmp_path / "c.json", captions), "--metrics", "meteor"]
-    arguments += ["--predictions", write(tmp_path / "p.json", [{"image_id": 1, "caption": "a dog"}])]
+    arguments += ["--predictions", write(tmp_path / "p.json", said)]
     folder = tmp_path / "temporary"
     folder.mkdir()
     run = subprocess.Popen(
@@ -75,9 +78,23 @@ def test_no_java_survives_an_interrupt(tmp_path, number):
     os.kill(run.pid, number)
     run.communicate(timeout=60)
     assert run.returncode != 0
-    with pytest.raises(ProcessLookupError):
-        os.killpg(run.pid, 0)
-    assert list(folder.iterdir()) == []
+    # Of a run that was killed outright another program ends the rest, a moment later.
+    soon(lambda: not any(folder.iterdir()) and not is_alive(run.pid))
+
+
+def is_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def soon(condition, most=30):
+    end = time.monotonic() + most
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def members_of(group: int) -> list[int]:

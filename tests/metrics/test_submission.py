@@ -53,3 +53,10 @@ def test_gqa_and_captions(tmp_path):
     assert json.loads(out.read_text()) == [{"image_id": 9, "caption": "a dog"}]
     with pytest.raises(UserError, match="no server takes files for 'snli-ve'"):
         submit("snli-ve", questions=questions, submission=str(out))
+
+
+def test_test_questions_that_stand_twice_are_refused(tmp_path):
+    asked = write(tmp_path / "q.json", {"questions": [{"question_id": 1}, {"question_id": 1}]})
+    with pytest.raises(UserError, match=r"q\.json: 1 ids stand more than once \(1\)"):
+        submit("vqa", questions=asked, submission=str(tmp_path / "s.json"), predictions=predicted({1: "no"}))
+    assert not (tmp_path / "s.json").exists()

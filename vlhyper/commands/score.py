@@ -28,7 +28,7 @@ def command(
     split: Annotated[str | None, typer.Option(help="Split of dataset_coco.json; test unless given.")] = None,
     variant: Annotated[str | None, typer.Option(help="VQA accuracy: official, vl-t5 or lmms-eval.")] = None,
     answers: Annotated[str | None, typer.Option(help="OK-VQA answers: stemmed or raw.")] = None,
-    half: Annotated[str | None, typer.Option(help="OK-VQA: score only the first or second half.")] = None,
+    half: Annotated[str | None, typer.Option(help="OK-VQA: one half, first or second, by a hash of the ids.")] = None,
     vocabulary: Annotated[str | None, file_option("VQA: frequent answers, for in_domain and out_domain.")] = None,
     choices: Annotated[str | None, file_option("GQA: choices, for validity and plausibility.")] = None,
     metrics: Annotated[str | None, typer.Option(help="Captions: some of bleu,meteor,rouge,cider,spice.")] = None,
@@ -52,9 +52,10 @@ def command(
     from vlhyper.errors import UserError
     from vlhyper.metrics.writing import check_output
 
-    with contextlib.suppress(ValueError):
-        # Only a program's main thread may say what a signal does.
-        signal.signal(signal.SIGTERM, _leave)
+    for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):
+        # Only a program's main thread may say what a signal does, and not every system has all of them.
+        with contextlib.suppress(ValueError, AttributeError):
+            signal.signal(getattr(signal, name), _leave)
     files = {"annotations": annotations, "questions": questions, "vocabulary": vocabulary, "choices": choices}
     options: dict[str, Any] = {"split": split, "variant": variant, "answers": answers, "half": half, "metrics": metrics}
     options |= {"complete": complete or None, "partial": partial or None}
@@ -68,6 +69,8 @@ def command(
         report = _submit(task, questions or annotations, submission, predictions)
     elif predictions is None:
         raise UserError("scoring needs --predictions, the file of a system's answers")
+    elif annotations is None and questions is not None and task.lower() in ("vqa", "okvqa"):
+        raise UserError(f"scoring {task} needs --annotations; to write a test server's file, add --submission FILE")
     else:
         report = _score(task, predictions, files | options, confidence, against)
     if items is not None:
@@ -80,7 +83,7 @@ def command(
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """A plain `kill` ends as an interrupt does: child programs are ended, temporary files removed."""
+    """A plain `kill`, or a closed terminal, ends as an interrupt does: child programs and temporary files go."""
     raise SystemExit(128 + number)
 
 
@@ -120,25 +123,36 @@ def _show(report: Report) -> None:
     content = report.to_json()
     columns = ["figure", "score"]
     # Types are named by the file: a name may hold what a terminal, or the table's markup, would obey.
-    rows: list[list[Any]] = [[escape(" / ".join(map(named, place))), value] for place, value in report.flat()]
+    rows: list[list[Any]] = [
+        [escape(" / ".join(map(named, place))) + (" (lower is better)" if place == ("distribution",) else ""), value]
+        for place, value in report.flat()
+    ]
     additions = [("95 % interval", content.get("confidence")), ("difference (95 % interval)", content.get("against"))]
     for title, addition in additions:
         if addition is None:
             continue
+        if "metrics" in addition:
+            columns.append("the other")
+            others = dict(flatten(addition["metrics"]))
+            for row, (place, _) in zip(rows, report.flat(), strict=True):
+                row.append(others.get(place, ""))
         columns.append(title)
         differences = dict(flatten(addition.get("difference", {})))
         intervals = dict(flatten(addition["intervals"]))
         for row, (place, _) in zip(rows, report.flat(), strict=True):
             row.append(_range(differences.get(place), intervals.get(place)))
-    settings = ", ".join(f"{value}" for value in (report.variant, *report.settings.values()) if value is not None)
+    settings = ", ".join(
+        filter(None, (report.variant, *(f"{name} {value}" for name, value in report.settings.items())))
+    )
     if rows:
         print_table(
             columns,
             rows,
             f"{report.task}{f' ({settings})' if settings else ''}: {report.n} of {content['total']} scored",
         )
-    else:
-        say(f"{report.task}: {report.n} records are right and complete")
+    elif "submission" in report.settings:
+        done = "written to" if report.settings["written"] else "right and complete in"
+        say(f"{report.task}: {report.n} records are {done} {report.settings['submission']}")
     for name, why in report.skipped.items():
         say(f"{name} skipped: {why}")
 

@@ -59,9 +59,14 @@ def _from_karpathy(images: list[Any], path: str, split: str) -> dict[int, list[s
         key = "cocoid" if "cocoid" in image else "imgid"
         sentences = field_of(image, "sentences", where)
         if not isinstance(sentences, list) or not sentences:
-            raise UserError(f"{where}: 'sentences' is {shown(sentences)}; it must be a list of captions")
+            raise UserError(
+                f"{where}: 'sentences' is {shown(sentences) if sentences else 'empty'}; it must be a list of captions"
+            )
         texts = [text_of(field_of(sentence, "raw", where), "raw", where) for sentence in sentences]
-        captions[whole_number(field_of(image, key, where), key, where)] = texts
+        identifier = whole_number(field_of(image, key, where), key, where)
+        if identifier in captions:
+            raise UserError(f"{where}: image {identifier} stands twice; keep one record of it")
+        captions[identifier] = texts
     return captions
 
 

@@ -42,6 +42,8 @@ def scorers_named(wish: str | Sequence[str] | None) -> list[str]:
     if wish is None:
         return list(SCORERS)
     names = [name.strip().lower() for name in (wish.split(",") if isinstance(wish, str) else wish)]
+    if not names:
+        raise UserError(f"no caption metric is named; name some of {', '.join(SCORERS)}")
     for name in names:
         if name not in SCORERS:
             raise UserError(f"unknown caption metric {name!r}{nearest(name, SCORERS)}")
@@ -98,6 +100,8 @@ def caption_scores(
     """
     if len(captions) != len(references) or not captions or not all(references):
         raise ValueError("captions and references must be in step, at least one, and each with a reference")
+    if isinstance(captions, str) or any(isinstance(texts, str) for texts in references):
+        raise ValueError("captions is a list of texts, references a list of lists of texts: one list for each caption")
     for row, (caption, texts) in enumerate(zip(captions, references, strict=True)):
         for text in (caption, *texts):
             text_of(text, "caption or reference", f"row {row}")

@@ -59,6 +59,16 @@ def _some(record: Any) -> Any:
     return Annotated[list[record], Meta(min_length=1)]
 
 
+def decoded_predictions(path: str | os.PathLike[str]) -> list[Prediction] | None:
+    """The records of a VQA results file where all have the usual form, each key once; else None."""
+    found: list[Prediction] | None = decoded(path, list[Prediction])
+    if found is not None:
+        content = Path(path).read_bytes()
+        if any(content.count(b'"%b"' % key) != len(found) for key in (b"question_id", b"answer")):
+            return None
+    return found
+
+
 def decoded(path: str | os.PathLike[str], form: Any) -> Any:
     """The content of a JSON file that has this form, else None."""
     try:

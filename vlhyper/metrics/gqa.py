@@ -42,7 +42,10 @@ def gqa_distribution(groups: Sequence[str], gold: Sequence[str], predicted: Sequ
     """The χ² of predicted against true answer counts, averaged over question groups by size, / 100. Lower is better.
 
     The three sequences run over the questions of the groups. Answers that are right for no question count nowhere.
+    Raises UserError unless they are in step and hold something.
     """
+    if not len(groups) == len(gold) == len(predicted) or not groups:
+        raise UserError("the distribution needs groups, true and predicted answers in step, at least one of each")
     counts = {name: defaultdict(Counter) for name in ("gold", "predicted")}  # type: dict[str, defaultdict[str, Counter[str]]]
     for group, right, given in zip(groups, gold, predicted, strict=True):
         counts["gold"][group][right] += 1

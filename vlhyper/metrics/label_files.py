@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vlhyper.errors import UserError
+from vlhyper.files import parse_json
 from vlhyper.metrics.labels import HIGHEST, LOWEST, LabelTask, task_named
 from vlhyper.metrics.reading import (
     Source,
@@ -55,9 +56,9 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             continue
         where = f"{path}: line {number}"
         try:
-            record = json.loads(line)
+            record = parse_json(line)
         except (ValueError, RecursionError):
-            raise UserError(f"{where}: not JSON; each line must be one object") from None
+            raise UserError(f"{where}: not JSON, or a key stands twice; each line must be one object") from None
         if not isinstance(record, dict):
             raise UserError(f"{where}: {shown(record)} where an object is needed")
         yield where, record
@@ -192,9 +193,11 @@ def _is_cola_row(cells: Sequence[str]) -> bool:
 
 def _review_folder(name: str, place: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """aclImdb's test folder: neg/ID_RATING.txt and pos/ID_RATING.txt; the id is the path below the folder."""
-    if name != "imdb" or not (place / "neg").is_dir() or not (place / "pos").is_dir():
+    if name != "imdb" or not is_folder(place / "neg") or not is_folder(place / "pos"):
         raise UserError(f"{place}: this is a folder; give a file (or, for imdb, the folder that holds neg/ and pos/)")
     for label in ("neg", "pos"):
+        if not os.access(place / label, os.R_OK | os.X_OK):
+            raise UserError(f"{place / label}: this folder cannot be read; give one that is yours to read")
         for path in sorted((place / label).glob("*.txt")):
             yield str(path), {"id": f"{label}/{path.stem}", "label": label}
 

@@ -68,7 +68,7 @@ def meteor(
         found = [line for job in jobs for line in job.result()]
     answer = _ask(started[0], [SEPARATOR.join(["EVAL", *found])], len(lines) + 1)
     for program in started:
-        program.kill()
+        programs.end(program)
     *scores, score = map(float, answer)
     return MeteorResult(score, scores, found)
 

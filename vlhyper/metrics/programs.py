@@ -84,7 +84,7 @@ class Program:
         """The last lines it wrote to standard error, on one line."""
         lines = self.log.read_bytes().decode(errors="replace").split("\n")
         telling = [line for line in lines if line.strip() and not line.startswith("\tat ")]
-        return " / ".join(telling[-3:])[-most:] or "it said nothing"
+        return " / ".join(telling[-3:])[-most:] or f"it said nothing; is there room in {self.log.parent}?"
 
     def kill(self) -> None:
         self.process.kill()
@@ -109,14 +109,17 @@ class Programs:
         self.closed = False
         self._started: list[Program] = []
         self._lock = threading.Lock()
+        self._janitor = _start_janitor(self.folder)
         return self
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self.closed = True
         for program in self._started:
-            program.kill()
+            self.end(program)
         self._folder.cleanup()
+        if self._janitor is not None:
+            self._janitor.communicate()
 
     def start(self, command: Sequence[str]) -> Program:
         """Start a program. Raises JobError after the block was left."""
@@ -125,12 +128,27 @@ class Programs:
                 raise JobError("scoring was stopped")
             program = Program(command, self.folder / f"program-{len(self._started)}.log")
             self._started.append(program)
+            self._tell_janitor(f"+{program.process.pid}")
         return program
+
+    def end(self, program: Program) -> None:
+        """End a program, if it has not ended by itself."""
+        program.kill()
+        with self._lock:
+            self._tell_janitor(f"-{program.process.pid}")
+
+    def _tell_janitor(self, line: str) -> None:
+        # Without it a killed run leaves things behind, and no more.
+        with contextlib.suppress(OSError):
+            if self._janitor is not None and self._janitor.stdin is not None:
+                self._janitor.stdin.write(f"{line}\n".encode())
+                self._janitor.stdin.flush()
 
     def run(self, command: Sequence[str], given: bytes = b"") -> bytes:
         """Run a program to its end, for its output. Raises JobError with its last words where it fails."""
         program = self.start(command)
         output, _ = program.process.communicate(given)
+        self.end(program)
         if program.process.returncode != 0:
             raise JobError(f"{program.name} ended with code {program.process.returncode}: {program.last_words()}")
         return output
@@ -142,6 +160,15 @@ class Programs:
         temporary = f"-Djava.io.tmpdir={self.folder}"
         places = os.pathsep.join(map(str, classpath))
         return [str(find_java()), *LOCALE, *THRIFT, temporary, *options, "-cp", places, main, *arguments]
+
+
+def _start_janitor(folder: Path) -> subprocess.Popen[bytes] | None:
+    """What cleans up where this process is killed, or its terminal closed; in a session of its own it outlives both."""
+    if os.name != "posix":
+        return None
+    command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("janitor.py")), str(folder)]
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True)
 
 
 def python_module(module: str, *arguments: str) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,8 +58,8 @@ def load_json(path: str | os.PathLike[str]) -> Any:
             return read_json(place)
     except UserError:
         raise
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON that can be read: {error}") from None
+    except ValueError:
+        raise UserError(f"{path}: not JSON that can be read: a number has thousands of digits; mend it") from None
 
 
 def name_of(source: object) -> str:
@@ -81,7 +83,10 @@ def kind(value: Any) -> str:
 
 def shown(value: Any, most: int = 60) -> str:
     """A value short enough for an error line."""
-    text = repr(value) if isinstance(value, str | int | float | bool) or value is None else kind(value)
+    if value is None or isinstance(value, bool | float):
+        # As the file has them.
+        return json.dumps(value)
+    text = repr(value) if isinstance(value, str | int) else kind(value)
     return text if len(text) <= most else f"{text[:most]}…"
 
 
@@ -187,6 +192,14 @@ def match_ids(
     return scored
 
 
+def without_doubles(ids: list[Key], path: str) -> list[Key]:
+    """The ids of a file's records. Raises UserError that names those standing more than once."""
+    if len(set(ids)) < len(ids):
+        doubled = [identifier for identifier, count in Counter(ids).items() if count > 1]
+        raise UserError(f"{path}: {len(doubled)} ids stand more than once ({some(doubled)}); keep one record each")
+    return ids
+
+
 def is_folder(path: str | os.PathLike[str]) -> bool:
     """Whether a folder stands there; where that can't be told, reading it as a file tells why."""
     try:
@@ -200,7 +213,10 @@ def folder_or_file(path: str | os.PathLike[str], pattern: str) -> list[Path]:
     place = Path(path)
     if not is_folder(place):
         return [place]
-    files = sorted(place.glob(pattern))
+    if not os.access(place, os.R_OK | os.X_OK):
+        raise UserError(f"{place}: this folder cannot be read; give one that is yours to read")
+    # Other systems leave files of their own beside those they copy: ._train.json.
+    files = sorted(file for file in place.glob(pattern) if not file.name.startswith("."))
     if not files:
         raise UserError(f"{place}: this folder holds no {pattern}")
     return files

@@ -15,7 +15,17 @@ from vlhyper.errors import UserError, nearest
 from vlhyper.files import write_json
 from vlhyper.metrics import caption_files, gqa, vqa
 from vlhyper.metrics.gqa_files import read_questions
-from vlhyper.metrics.reading import Source, field_of, kind, load_json, match_ids, name_of, some, whole_number
+from vlhyper.metrics.reading import (
+    Source,
+    field_of,
+    kind,
+    load_json,
+    match_ids,
+    name_of,
+    some,
+    whole_number,
+    without_doubles,
+)
 from vlhyper.metrics.report import Report
 from vlhyper.metrics.vqa_files import question_ids
 from vlhyper.metrics.writing import writing
@@ -37,7 +47,8 @@ def image_ids(images: str) -> list[int]:
     if not isinstance(value, Mapping) or not isinstance(value.get("images"), list):
         raise UserError(f"{images}: holds {kind(value)} without a list 'images'; give COCO's image_info file")
     places = ((f"{images}: image {index}", record) for index, record in enumerate(value["images"]))
-    return [whole_number(field_of(record, "id", where), "id", where) for where, record in places]
+    found = [whole_number(field_of(record, "id", where), "id", where) for where, record in places]
+    return without_doubles(found, images)
 
 
 def _gqa_ids(questions: str) -> list[str]:
@@ -60,6 +71,7 @@ def submit(
     predictions: None checks the file `submission` itself and writes nothing. Raises UserError that names missing,
     unknown and doubled ids, and for a task without a server.
     """
+    task = task.lower()
     if task not in SERVERS:
         raise UserError(f"no server takes files for {task!r}{nearest(task, SERVERS)}")
     server = SERVERS[task]

@@ -13,7 +13,7 @@ from functools import lru_cache, reduce
 from operator import add
 
 from vlhyper.errors import UserError, nearest
-from vlhyper.metrics.decoding import Prediction, decoded
+from vlhyper.metrics.decoding import decoded_predictions
 from vlhyper.metrics.normalise import (
     normalise_answer,
     normalise_lmms_eval,
@@ -139,7 +139,7 @@ def vqa_report(
         n=len(rows),
         total=len(truth.ids),
         metrics=metrics,
-        skipped=_skipped(metrics),
+        skipped=_skipped(metrics, truth.flags),
         ids=scored,
         items={"overall": percents},
         clusters=[truth.images[row] for row in rows],
@@ -166,11 +166,12 @@ def _figures(percents: Sequence[float], places: dict[Place, list[int]]) -> dict[
     return {place: mean_of([percents[row] for row in members], members) for place, members in places.items()}
 
 
-def _skipped(metrics: Metrics) -> dict[str, str]:
+def _skipped(metrics: Metrics, flags: int) -> dict[str, str]:
     why = "the annotations name no such type"
     skipped = {name: why for name in ("answer_type", "question_type") if name not in metrics}
     if "in_domain" not in metrics and "out_domain" not in metrics:
-        why = "the annotations have no 'is_topk_optimal'; an answer vocabulary tells it too (--vocabulary)"
+        having = f"only {flags} of the annotations have" if flags else "the annotations have no"
+        why = f"{having} 'is_topk_optimal'; an answer vocabulary tells it too (--vocabulary)"
     else:
         why = "no scored question belongs to it"
     return skipped | {name: why for name in ("in_domain", "out_domain") if name not in metrics}
@@ -178,7 +179,7 @@ def _skipped(metrics: Metrics) -> dict[str, str]:
 
 def read_predictions(source: Source) -> dict[int, str]:
     """A VQA results file, or the same as a list, as {question id: answer}. Raises UserError for any other shape."""
-    usual = decoded(source, list[Prediction]) if isinstance(source, str | os.PathLike) else None
+    usual = decoded_predictions(source) if isinstance(source, str | os.PathLike) else None
     if usual is not None:
         found = {record.question_id: record.answer for record in usual}
         if len(found) == len(usual):
@@ -214,7 +215,7 @@ def score_okvqa(
 ) -> Report:
     """Score OK-VQA predictions. answers: stemmed (as published, what the official evaluator reads) or raw.
 
-    half: None for all questions, first or second for a half of them (see `halves.py`).
+    half: None for all questions, first or second for a half of them, chosen by a hash of their ids (`vlhyper.splits`).
     """
     variant_named(variant)
     keys = {"stemmed": "answer", "raw": "raw_answer"}

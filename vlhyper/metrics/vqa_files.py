@@ -12,7 +12,17 @@ from msgspec import UNSET
 from vlhyper.errors import UserError, nearest
 from vlhyper.metrics.decoding import Identified, Questions, decoded, vqa_annotations
 from vlhyper.metrics.normalise import normalise_answer
-from vlhyper.metrics.reading import field_of, kind, load_json, named, shown, some, text_of, whole_number
+from vlhyper.metrics.reading import (
+    field_of,
+    kind,
+    load_json,
+    named,
+    shown,
+    some,
+    text_of,
+    whole_number,
+    without_doubles,
+)
 from vlhyper.splits import part_of
 
 HALVES = {"first": "first-half", "second": "second-half"}
@@ -23,7 +33,7 @@ class VqaTruth:
     """What people answered, one entry a question in each column, in the order of the file.
 
     answers: about ten texts a question. in_domain: whether the best answer of people is a frequent one, where known.
-    other_half: ids that exist and are not asked for.
+    other_half: ids that exist and are not asked for. flags: how many of the questions tell whether they are in domain.
     """
 
     ids: Sequence[int]
@@ -33,6 +43,7 @@ class VqaTruth:
     answer_types: Sequence[str | None]
     in_domain: Sequence[bool] | None = None
     other_half: Sequence[int] = ()
+    flags: int = 0
 
     def half(self, which: str | None) -> VqaTruth:
         """The first or second half of the questions, as few-shot runs have them; None keeps them all."""
@@ -59,9 +70,7 @@ def read_truth(annotations: str, questions: str | None = None, answer_key: str =
     questions: the official questions file; it is checked that every annotated question stands in it.
     """
     truth = _usual(annotations, answer_key) or _unusual(annotations, answer_key)
-    if len(set(truth.ids)) < len(truth.ids):
-        doubled = [identifier for identifier, count in Counter(truth.ids).items() if count > 1]
-        raise UserError(f"{annotations}: {len(doubled)} questions stand more than once ({some(doubled)})")
+    without_doubles(list(truth.ids), annotations)
     if questions is not None:
         _check_questions(truth, annotations, questions)
     return truth
@@ -83,6 +92,7 @@ def _usual(annotations: str, answer_key: str) -> VqaTruth | None:
         question_types=[record.question_type for record in records],
         answer_types=[record.answer_type for record in records],
         in_domain=flags if len(flags) == len(records) else None,
+        flags=len(flags),
     )
 
 
@@ -120,6 +130,7 @@ def _columns(records: Sequence[Any], path: str, image_key: str, answer_key: str)
         question_types=_column(records, "question_type", (str,), path),
         answer_types=_column(records, "answer_type", (str,), path),
         in_domain=None if None in flags else list(map(bool, flags)),
+        flags=len(flags) - flags.count(None),
     )
 
 
@@ -175,16 +186,18 @@ def question_ids(questions: str) -> list[int]:
     """The ids of an official questions file (or of VL-T5's list), in its order."""
     usual = decoded(questions, Questions | list[Identified])
     if usual is not None:
-        return [record.question_id for record in (usual if isinstance(usual, list) else usual.questions)]
+        found = [record.question_id for record in (usual if isinstance(usual, list) else usual.questions)]
+        return without_doubles(found, questions)
     value = load_json(questions)
     records = value.get("questions") if isinstance(value, Mapping) else value
     if not isinstance(records, list):
         raise UserError(f"{questions}: holds no list 'questions'; give an official VQA questions file")
     places = [f"{questions}: question {index}" for index in range(len(records))]
-    return [
+    found = [
         whole_number(field_of(record, "question_id", where), "question_id", where)
         for record, where in zip(records, places, strict=True)
     ]
+    return without_doubles(found, questions)
 
 
 def in_vocabulary(truth: VqaTruth, vocabulary: str) -> VqaTruth:
@@ -193,9 +206,16 @@ def in_vocabulary(truth: VqaTruth, vocabulary: str) -> VqaTruth:
     vocabulary: a JSON file, a list of answers or an object whose keys they are (`trainval_ans2label.json`).
     """
     value = load_json(vocabulary)
-    if not isinstance(value, list | Mapping) or not all(isinstance(answer, str) for answer in value):
+    numbers = value.values() if isinstance(value, Mapping) else ()
+    if (
+        not isinstance(value, list | Mapping)
+        or not value
+        or not all(isinstance(answer, str) for answer in value)
+        or not all(type(number) is int for number in numbers)
+    ):
         raise UserError(
-            f"{vocabulary}: holds {kind(value)}; an answer vocabulary is a list of texts or {{answer: number}}"
+            f"{vocabulary}: holds {kind(value)} of another form; an answer vocabulary is a list of texts or "
+            '{"answer": number}, such as trainval_ans2label.json'
         )
     frequent = {normalise_answer(answer) for answer in value}
     return replace(truth, in_domain=[not frequent.isdisjoint(best_answers(answers)) for answers in truth.answers])
