@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from vlhyper.errors import JobError, UserError
+from vlhyper.errors import UserError
+from vlhyper.program import run_program
 
 Precision = Literal["bf16", "fp16", "fp32"]
 Store = Literal["float16", "float32"]
@@ -69,11 +70,11 @@ def extract(
 
 
 def main() -> None:
-    """`python -m feature_extraction`: this command alone, errors as one line and exit code 2 or 1."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.command()(extract)
-    try:
-        app()
-    except (UserError, JobError) as error:
-        print(f"feature_extraction: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, UserError) else 1)
+    """`python -m feature_extraction`: this command alone."""
+
+    def build() -> typer.Typer:
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        app.command()(extract)
+        return app
+
+    run_program("feature_extraction", build, sys.argv[1:])

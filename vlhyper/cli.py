@@ -1,24 +1,20 @@
-"""The program `vlhyper`: finds the commands and turns errors into one line and an exit code."""
+"""The program `vlhyper`: finds the commands."""
 
 from __future__ import annotations
 
 import importlib
-import io
 import os
 import pkgutil
 import sys
 from collections.abc import Sequence
 from importlib.metadata import entry_points
-from typing import Any
 
 import typer
 
 import vlhyper
 import vlhyper.commands
-from vlhyper.errors import JobError, UserError
+from vlhyper.program import run_program
 
-# Newer releases of typer bring click's errors along; this is the one for usage of whichever typer has.
-UsageError: Any = typer.BadParameter.__base__
 EPILOG = "Errors are one line on standard error; add --debug to any command for the traceback."
 
 
@@ -59,40 +55,4 @@ def main() -> None:
         os.environ.setdefault(name, "error")
     # Data workers fork after the tokenizer has run; its own threads would be lost there.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A name that the terminal's encoding lacks costs no table.
-            stream.reconfigure(errors="backslashreplace")
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    debug = len(arguments) < len(sys.argv) - 1
-    command = typer.main.get_command(build_app())
-    try:
-        # Gives the code of a typer.Exit, 130 where the user pressed Ctrl-C.
-        sys.exit(command.main(arguments or ["--help"], prog_name="vlhyper", standalone_mode=False))
-    except UsageError as error:
-        print(_usage_line(error), file=sys.stderr)
-        sys.exit(2)
-    except (UserError, JobError, ModuleNotFoundError, OSError, MemoryError) as error:
-        if debug:
-            raise
-        print(f"vlhyper: {_one_line(error)}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, UserError | ModuleNotFoundError) else 1)
-    except Exception as error:
-        if debug:
-            raise
-        print(f"vlhyper: {type(error).__name__}: {_one_line(error)}; run it again with --debug", file=sys.stderr)
-        sys.exit(1)
-
-
-def _usage_line(error: Any) -> str:
-    message = " ".join(error.format_message().split()).rstrip(".")
-    path = error.ctx.command_path if error.ctx else "vlhyper"
-    return f"vlhyper: {message[:1].lower()}{message[1:]}; {path} --help shows what it takes"
-
-
-def _one_line(error: BaseException) -> str:
-    if isinstance(error, ModuleNotFoundError):
-        # Scoring a parquet file takes one library more, not torch and all.
-        package = "pyarrow" if error.name == "pyarrow" else "'vlhyper[model]'"
-        return f"this command needs {error.name}, which is not installed: pip install {package}"
-    return " ".join(str(error).split()) or type(error).__name__
+    run_program("vlhyper", build_app, sys.argv[1:])
