@@ -152,6 +152,10 @@ def test_what_the_files_hold_is_stated_so_that_others_are_refused(lab, tmp_path)
     other = config.features.model_copy(update={"files": [str(tmp_path / "other.h5")]})
     with pytest.raises(UserError, match="weights_sha256 is 'cdcd"):
         find_features(config.model_copy(update={"features": other}))
+    write_features(tmp_path / "cropped.h5", ["a"], preprocessing={"resize": "shortest"})
+    other = config.features.model_copy(update={"files": [str(tmp_path / "cropped.h5")]})
+    with pytest.raises(UserError, match=r"preprocessing is \{'resize': 'shortest'\} but the run states \{\}"):
+        find_features(config.model_copy(update={"features": other}))
 
 
 @pytest.mark.parametrize(

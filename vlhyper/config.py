@@ -47,6 +47,7 @@ class FeatureConfig(Strict):
     files: list[str] = Field(default_factory=list, description="feature files beside those the manifests name")
     encoder: str | None = Field(None, description="refused where a file says otherwise")
     weights_sha256: str | None = Field(None, description="refused where a file says otherwise")
+    preprocessing: dict[str, Any] | None = Field(None, description="refused where a file says otherwise")
     tokens: int | None = Field(None, gt=0, description="cells of the grid; refused where a file says otherwise")
     width: int | None = Field(None, gt=0, description="channels of the grid; refused where a file says otherwise")
     missing: Literal["refuse", "drop"] = Field("refuse", description="what to do with rows whose image has no features")

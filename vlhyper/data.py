@@ -18,8 +18,9 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from vlhyper.config import RunConfig
 from vlhyper.console import say
-from vlhyper.errors import UserError
+from vlhyper.errors import UserError, first_few
 from vlhyper.features import FeatureSet, open_features
+from vlhyper.features.layout import IDENTITY
 from vlhyper.model.shapes import shape_of
 from vlhyper.model.spec import Inputs, ModelSpec
 from vlhyper.readers import load_rows, match_images, require_all
@@ -65,6 +66,9 @@ def load_split(config: RunConfig, splits: Mapping[str, str], features: FeatureSe
                 rows = _with_features(rows, keys, where)
             else:
                 require_all(matches, templates, where)
+            if len(templates) > 1:
+                used = (f"{template} for {count}" for template, count in matches.used.most_common())
+                say(f"{where}: images are found as {first_few(used, 6)}")
         loaded[name] = TaskRows(name, list(config.tasks).index(name), task, rows, keys)
     return _mismatched(loaded, config.training.seed) if config.features.mismatched else loaded
 
@@ -106,12 +110,7 @@ def find_features(config: RunConfig) -> FeatureSet | None:
         )
     features = open_features(files)
     stated = config.features
-    expected = {
-        "encoder": stated.encoder,
-        "weights_sha256": stated.weights_sha256,
-        "tokens": stated.tokens,
-        "width": stated.width,
-    }
+    expected = {key: getattr(stated, key) for key in (*IDENTITY, "tokens", "width")}
     features.require(**{key: value for key, value in expected.items() if value is not None})
     return features
 
@@ -121,7 +120,7 @@ def stated(config: RunConfig, features: FeatureSet | None) -> RunConfig:
     if features is None:
         return config
     found = {"tokens": features.tokens, "width": features.width}
-    found |= {key: features.meta[key] for key in ("encoder", "weights_sha256")}
+    found |= {key: features.meta[key] for key in IDENTITY}
     return config.model_copy(update={"features": config.features.model_copy(update=found)})
 
 
