@@ -93,3 +93,12 @@ def test_a_copy_that_differs_is_an_error(tmp_path, make, monkeypatch):
     monkeypatch.setattr("vlhyper.features.merge.broken_rows", lambda _: ["b"])
     with pytest.raises(JobError, match=r"m\.h5: the row of 'b' is not what was read"):
         merge([tmp_path / "1.h5"], tmp_path / "m.h5")
+
+
+def test_a_shard_that_is_not_named_is_missed(tmp_path, make):
+    paths = [tmp_path / f"f.shard-{number}-of-3.h5" for number in range(3)]
+    for number, path in enumerate(paths):
+        make(path, [str(number)])
+    with pytest.raises(UserError, match="shard 1 of its 3 is not named"):
+        merge([paths[0], paths[2]], tmp_path / "f.h5")
+    assert merge(paths, tmp_path / "f.h5").ids == ["0", "1", "2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def merge(shards: Sequence[Path], out: Path) -> FeatureSet:
     """
     if out.exists() and not is_logical(out):
         raise UserError(f"{out}: is there already; choose another --out, or delete it first")
+    _require_all_ranks(shards)
     features = open_features(list(shards))
     skipped = [skip for shard in shards for skip in read_skipped(shard)]
     with (
@@ -57,6 +59,19 @@ def merge(shards: Sequence[Path], out: Path) -> FeatureSet:
             f"{out}: the row of {broken[0]!r} is not what was read from the shards; check the disk and merge again"
         )
     return merged
+
+
+def _require_all_ranks(shards: Sequence[Path]) -> None:
+    """Raises UserError where shards of several processes are named, but not all of them."""
+    named = [(path, match) for path in shards if (match := re.search(r"(.*)\.shard-(\d+)-of-(\d+)$", path.stem))]
+    for path, match in named:
+        given = {int(other[2]) for _, other in named if other.group(1, 3) == match.group(1, 3)}
+        missing = set(range(int(match[3]))) - given
+        if missing:
+            raise UserError(
+                f"{path}: shard {min(missing)} of its {match[3]} is not named; name all of them, after every process "
+                "has finished"
+            )
 
 
 def is_logical(path: Path) -> bool:
