@@ -51,6 +51,8 @@ def read_config(encoder: str, weights: str) -> Config:
     """
     if encoder.endswith(".json"):
         content = read_json(encoder)
+        if not isinstance(content, dict):
+            raise UserError(f"{encoder}: no open_clip model config; it must hold an object")
         return _config(
             Path(encoder).stem, content.get("model_cfg", content), content.get("preprocess_cfg", {}), encoder
         )
@@ -69,9 +71,14 @@ def read_config(encoder: str, weights: str) -> Config:
 def _config(name: str, model: Any, overlay: dict[str, Any], source: str) -> Config:
     from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
-    if not isinstance(model, dict) or "embed_dim" not in model or "image_size" not in model.get("vision_cfg", {}):
+    vision = model.get("vision_cfg") if isinstance(model, dict) else None
+    if not isinstance(vision, dict) or "embed_dim" not in model or not _is_size(vision.get("image_size")):
         raise UserError(f"{source}: no open_clip model config; it needs embed_dim and vision_cfg with image_size")
     wanted = merge_preprocess_dict(PreprocessCfg(), overlay)
+    for key in ("mean", "std"):
+        values = wanted[key]
+        if len(values) != 3 or not all(isinstance(value, int | float) for value in values):
+            raise UserError(f"{source}: {key} is {values}; it must be three numbers, one a channel")
     size = model["vision_cfg"]["image_size"]
     height, width = (size, size) if isinstance(size, int) else size
     return Config(
@@ -79,6 +86,11 @@ def _config(name: str, model: Any, overlay: dict[str, Any], source: str) -> Conf
         model,
         Preprocessing((height, width), tuple(wanted["mean"]), tuple(wanted["std"]), wanted["interpolation"]),
     )
+
+
+def _is_size(size: Any) -> bool:
+    sides = size if isinstance(size, list | tuple) and len(size) == 2 else (size,)
+    return all(type(side) is int and side > 0 for side in sides)
 
 
 def _published(name: str, weights: str) -> dict[str, Any]:

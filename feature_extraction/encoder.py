@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from open_clip.modified_resnet import ModifiedResNet
 from torch import nn
 
 from feature_extraction.config import Preprocessing, read_config
 from feature_extraction.machine import pick_device
 from feature_extraction.towers import Grid, build_tower, cut, fold_batch_norms
-from feature_extraction.weights import Weights, find_weights
+from feature_extraction.weights import QUICK, Weights, find_weights
 from vlhyper.errors import UserError, first_few
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -50,8 +51,10 @@ def load_encoder(encoder: str, weights: str, precision: str = "fp32", trust: boo
     """
     config = read_config(encoder, weights)
     found = find_weights(config.name, weights, trust)
-    # OpenAI trained with QuickGELU, which open_clip's plain model names do not say.
-    tower = build_tower(config.model, quick_gelu=found.openai)
+    # OpenAI and others trained with QuickGELU, which open_clip's plain model names do not say.
+    tower = build_tower(config.model, quick_gelu=found.quick_gelu)
+    plain = not found.quick_gelu or config.model.get("quick_gelu") or isinstance(tower, ModifiedResNet)
+    name = config.name if plain else f"{config.name}{QUICK}"
     whole = set(tower.state_dict())
     grid = cut(tower)
     _load(tower, whole, found, config.name)
@@ -59,7 +62,7 @@ def load_encoder(encoder: str, weights: str, precision: str = "fp32", trust: boo
     fold_batch_norms(tower)
     place = pick_device()
     tower.to(place, DTYPES[precision], memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Encoder(config.name, found.sha256, config.preprocessing, precision, grid, place)
+    return Encoder(name, found.sha256, config.preprocessing, precision, grid, place)
 
 
 def _load(tower: nn.Module, whole: set[str], weights: Weights, name: str) -> None:

@@ -15,18 +15,20 @@ from vlhyper.errors import UserError
 from vlhyper.files import existing_file, sha256
 
 Tensors = dict[str, torch.Tensor]
+# What open_clip puts behind the name of a model that is built with QuickGELU.
+QUICK = "-quickgelu"
 # Entries that OpenAI's archives hold beside the weights.
 NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """tensors: by their names inside the visual tower; sha256: of the file; openai: whether OpenAI published them."""
+    """tensors: by their names inside the visual tower; sha256: of the file; quick_gelu: whether trained with it."""
 
     path: Path
     sha256: str
     tensors: Tensors
-    openai: bool
+    quick_gelu: bool
 
 
 def find_weights(model: str, weights: str, trust: bool = False) -> Weights:
@@ -36,14 +38,14 @@ def find_weights(model: str, weights: str, trust: bool = False) -> Weights:
     """
     from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
-    path, tag = Path(weights), None
-    if not path.exists() and get_pretrained_cfg(model, weights):
-        path, tag = fetch(model, weights), weights
+    path, quick = Path(weights), False
+    if not path.exists() and (published := get_pretrained_cfg(model, weights)):
+        path, quick = fetch(model, weights), bool(published.get("quick_gelu"))
     elif not path.exists():
         tags = ", ".join(list_pretrained_tags_by_model(model)) or "none"
         raise UserError(f"--weights {weights}: no such file, and no published weights of {model} (these are: {tags})")
     digest = sha256(existing_file(path, "weights"))
-    return Weights(path, digest, read_tower(path, digest, trust), tag == "openai" or digest in published_digests())
+    return Weights(path, digest, read_tower(path, digest, trust), quick or digest in published_digests())
 
 
 def fetch(model: str, tag: str) -> Path:
@@ -59,8 +61,12 @@ def fetch(model: str, tag: str) -> Path:
             return Path(download_pretrained(source))
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
+    # A file says nothing of the activation it was trained with; convolutional towers have none to choose.
+    quick = source.get("quick_gelu") and not model.startswith("RN") and not model.endswith(QUICK)
+    encoder = f"--encoder {model}{QUICK} " if quick else ""
     raise UserError(
-        f"the weights {tag!r} of {model} can't be fetched ({reason}); copy them from {place} and give --weights FILE"
+        f"the weights {tag!r} of {model} can't be fetched ({reason}); copy them from {place} and give "
+        f"{encoder}--weights FILE"
     )
 
 
@@ -80,6 +86,8 @@ def read_tower(path: Path, digest: str, trust: bool) -> Tensors:
     """
     state = _read(path, digest, trust)
     state = state.get("state_dict", state)
+    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
+        raise UserError(f"{path}: holds no state dict, names with tensors; save model.state_dict()")
     tensors = {key.removeprefix("module."): value for key, value in state.items() if isinstance(value, torch.Tensor)}
     tower = {key.removeprefix("visual."): value for key, value in tensors.items() if key.startswith("visual.")}
     # A file of the tower alone may leave the prefix out.
@@ -103,7 +111,7 @@ def _read(path: Path, digest: str, trust: bool) -> dict[str, Any]:
         reason = str(error).split(". ")[0].split("\n")[0]
         raise UserError(
             f"{path}: neither safetensors nor a state dict that loads without running code ({reason}); "
-            "save it again with torch.save(model.state_dict(), FILE) or as safetensors"
+            "fetch or copy it again, or save it with torch.save(model.state_dict(), FILE) or as safetensors"
         ) from None
     if not isinstance(found, dict):
         raise UserError(f"{path}: holds a {type(found).__name__}, not a state dict; save model.state_dict()")

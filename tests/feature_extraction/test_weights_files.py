@@ -1,8 +1,10 @@
 """What may be given as weights, in which naming, and what is refused."""
 
+import json
 import pickle
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from encoder_cases import CONFIG, random_tower
@@ -10,7 +12,7 @@ from safetensors.torch import save_file
 
 from feature_extraction import weights
 from feature_extraction.encoder import load_encoder
-from feature_extraction.towers import cut
+from feature_extraction.towers import build_tower, cut
 from vlhyper.errors import UserError
 
 
@@ -174,3 +176,48 @@ def test_a_tower_without_a_grid_is_refused(monkeypatch):
     monkeypatch.setattr(tower.trunk, "forward_features", lambda images: images.mean((2, 3)))
     with pytest.raises(UserError, match=r"the tower \w+ of timm has no single grid"):
         grid(torch.zeros(1, 3, 160, 160))
+
+
+@pytest.mark.parametrize(
+    ("model", "tag", "name"),
+    [
+        ("ViT-B-32", "laion400m_e31", "ViT-B-32-quickgelu"),
+        ("ViT-B-32", "laion2b_s34b_b79k", "ViT-B-32"),
+        ("RN50", "yfcc15m", "RN50"),
+    ],
+)
+def test_an_encoder_trained_with_quickgelu_is_built_and_named_so(tmp_path, monkeypatch, model, tag, name):
+    from open_clip import get_model_config
+
+    tower = build_tower(get_model_config(model))
+    save_file({f"visual.{key}": value for key, value in tower.state_dict().items()}, tmp_path / "w.safetensors")
+    monkeypatch.setattr("feature_extraction.weights.fetch", lambda *_: tmp_path / "w.safetensors")
+    published = load_encoder(model, tag)
+    assert published.name == name
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
+    from_file = load_encoder(name, str(tmp_path / "w.safetensors"))
+    assert torch.equal(published(pixels), from_file(pixels)) and from_file.name == name
+    other = load_encoder(model, str(tmp_path / "w.safetensors"))
+    assert torch.equal(other(pixels), published(pixels)) == (name == model)
+
+
+@pytest.mark.parametrize("content", [{"state_dict": [1]}, {1: torch.zeros(1)}])
+def test_a_file_without_names_is_no_state_dict(tmp_path, content):
+    torch.save(content, tmp_path / "w.pt")
+    with pytest.raises(UserError, match=r"w\.pt: holds no state dict"):
+        load_encoder("RN101", str(tmp_path / "w.pt"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([], "must hold an object"),
+        ({"embed_dim": 8, "vision_cfg": None}, "needs embed_dim"),
+        ({"embed_dim": 8, "vision_cfg": {"image_size": "x"}}, "needs embed_dim"),
+        ({"model_cfg": CONFIG, "preprocess_cfg": {"mean": [0.5]}}, "mean is .*three numbers"),
+    ],
+)
+def test_a_config_that_is_none_is_one_line(tmp_path, content, said):
+    (tmp_path / "e.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=rf"e\.json: .*{said}"):
+        load_encoder(str(tmp_path / "e.json"), "w.pt")
