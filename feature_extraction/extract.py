@@ -46,7 +46,7 @@ def extract(
         return [earlier[image] for image in new]
     carried = [skip for image, skip in earlier.items() if image not in new]
     with (
-        FeatureWriter(out, [*old, *new], {"features": (shape, store)}, meta, carried) as writer,
+        FeatureWriter(out, [*old, *new], {"features": (shape, store)}, meta, carried, batch_size) as writer,
         progress("extract", writer.count, "images", start=writer.done) as bar,
     ):
         for count in copy_rows(writer, kept) if kept else ():
@@ -87,7 +87,7 @@ def _run(
             good = [place for place, why in enumerate(whys) if why is None]
             skipped = [Skip(str(path), why) for (_, path), why in zip(items, whys, strict=True) if why]
             for skip in skipped:
-                say(f"skipped {skip.image}: {skip.why}")
+                say(f"skipped {skip.image if skip.image.isprintable() else repr(skip.image)}: {skip.why}")
             rows = grids[good].to(dtype).cpu().numpy()
             writer.settle([items[place][0] for place in good], {"features": rows}, skipped)
             bar(len(items))

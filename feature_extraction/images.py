@@ -14,11 +14,14 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 RULES = "RGB; 16-bit grey scaled; alpha on white; first frame; EXIF rotation not applied"
 # Pixel formats only: Pillow would hand EPS and the like to an interpreter.
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA")
 MOST_PIXELS = 89_478_485
+# The EXIF tag.
+ORIENTATION = 274
 
 # Decoded images, (k, height, width, 3) uint8, and for each of the k why it could not be read (None where it could).
 Decoded = tuple[np.ndarray, list[str | None]]
@@ -55,6 +58,10 @@ def read_rgb(path: Path) -> Image.Image:
             width, height = image.size
             if width * height > MOST_PIXELS:
                 raise ValueError(f"{width} x {height} pixels are more than {MOST_PIXELS}: a decompression bomb")
+            if isinstance(image, TiffImageFile):
+                # Pillow turns TIFF alone by its orientation, as it loads it.
+                image.tag_v2.pop(ORIENTATION, None)
+                image.getexif().pop(ORIENTATION, None)
             return to_rgb(image)
 
 

@@ -35,14 +35,21 @@ def find_images(sources: Sequence[Path], wanted: Path | None = None) -> dict[str
         other = found.setdefault(image, path)
         if other != path and os.path.realpath(other) != os.path.realpath(path):
             raise UserError(
-                f"{other} and {path} have the same stem, which is the image's id; rename one or extract to two files"
+                f"{other} and {path} have the same stem, which is the image's id; rename one, or extract the "
+                "folders one after the other to the same --out, which keeps the first one's image"
             )
     return found if wanted is None else _only(found, wanted)
 
 
 def _only(found: dict[str, Path], wanted: Path) -> dict[str, Path]:
-    lines = existing_file(wanted, "the list of ids").read_text(encoding="utf-8-sig").splitlines()
+    try:
+        # Only the newline ends an id: names may hold U+2028 and the like.
+        lines = existing_file(wanted, "the list of ids").read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{wanted}: not UTF-8 (byte {error.start}); save the list as UTF-8") from None
     asked = [line.strip() for line in lines if line.strip()]
+    if not asked:
+        raise UserError(f"{wanted}: holds no id; write one a line, or leave --list out")
     # An id may hold dots itself, so a suffix is taken off only where the whole line is no id.
     ids = dict.fromkeys(line if line in found else Path(line).stem for line in asked)
     missing = [image for image in ids if image not in found]

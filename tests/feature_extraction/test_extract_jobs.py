@@ -209,12 +209,12 @@ if __name__ == "__main__":
 
 
 def test_kill_nine_at_random_moments_then_the_next_run_completes_it(tiny, folder, tmp_path):
-    for number in range(11, 60):
+    for number in range(11, 240):
         noise(number).save(folder / f"{number:03}.png")
     tiny.extract(folder, "--out", tmp_path / "whole.h5", "--workers", 0, "--batch-size", 4)
     (tmp_path / "runner.py").write_text(RUNNER)
     dice = random.Random(1)
-    moments = ",".join(str(dice.uniform(0.2, 1.5)) for _ in range(3))
+    moments = ",".join(str(dice.uniform(0.1, 0.7)) for _ in range(3))
     command = ["extract", folder, "--out", tmp_path / "f.h5", "--workers", 1, "--batch-size", 4]
     command += ["--encoder", tiny.config, "--weights", tiny.weights]
     ended = subprocess.run(
@@ -289,3 +289,69 @@ def test_the_size_in_the_config_is_the_size_decoded(tiny, folder, tmp_path):
     found = open_features(tmp_path / "f.h5")
     assert found.tokens == 9 and found.meta["encoder"] == "big"
     assert found.meta["preprocessing"]["mean"] == [0.5, 0.5, 0.5]
+
+
+def test_images_that_are_added_later_leave_the_others_in_their_shards(tiny, folder, tmp_path, monkeypatch):
+    """Whichever rank comes first, and also where one comes when the other has long finished."""
+    for number in range(2):
+        rank(tiny, folder, tmp_path / "f.h5", number, 2, monkeypatch)
+    before = open_features(tmp_path / "f.h5")
+    rows = before.read(before.ids)
+    for number in range(11, 16):
+        noise(number).save(folder / f"{number - 11:02}a.png")
+    rank(tiny, folder, tmp_path / "f.h5", 1, 2, monkeypatch)
+    assert open_features(tmp_path / "f.h5").ids == before.ids
+    for number in (1, 0, 0):
+        rank(tiny, folder, tmp_path / "f.h5", number, 2, monkeypatch)
+    after = open_features(tmp_path / "f.h5")
+    assert sorted(after.ids) == sorted([*before.ids, *(f"{number:02}a" for number in range(5))])
+    np.testing.assert_array_equal(after.read(before.ids), rows)
+    tiny.extract(folder, "--out", tmp_path / "one.h5", "--workers", 0, "--batch-size", 4)
+    np.testing.assert_allclose(after.read(after.ids), open_features(tmp_path / "one.h5").read(after.ids), atol=1e-2)
+
+
+def test_a_part_is_completed_with_the_batch_size_it_was_begun_with(tiny, folder, tmp_path, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    settle = FeatureWriter.settle
+
+    def once(writer, *arguments):
+        settle(writer, *arguments)
+        raise Killed
+
+    monkeypatch.setattr(FeatureWriter, "settle", once)
+    with pytest.raises(Killed):
+        tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0, "--batch-size", 4)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match=r"was begun with batch_size 4, this run has 5"):
+        tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0, "--batch-size", 5)
+
+
+def test_names_that_are_no_utf8_and_names_of_two_lines(tiny, folder, tmp_path, capsys):
+    odd = Path(os.fsdecode(os.fsencode(folder) + b"/d\xe9"))
+    odd.mkdir()
+    (odd / "broken.png").write_bytes(b"no image")
+    (folder / "two\nlines.png").write_bytes(b"no image")
+    tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0)
+    listed = [json.loads(line)["image"] for line in (tmp_path / "f.skipped.jsonl").read_text().splitlines()]
+    assert {str(odd / "broken.png"), str(folder / "two\nlines.png")} < set(listed)
+    assert sum("two" in line for line in capsys.readouterr().err.split("\n")) == 1
+    tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0)
+    assert "nothing to do" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"\n", "holds no id; write one a line"), (b"\xe9", r"not UTF-8 \(byte 0\)")]
+)
+def test_lists_that_are_none(tiny, folder, tmp_path, content, said):
+    (tmp_path / "ids.txt").write_bytes(content)
+    with pytest.raises(UserError, match=rf"ids\.txt: {said}"):
+        tiny.extract(folder, "--out", tmp_path / "f.h5", "--list", tmp_path / "ids.txt")
+
+
+def test_the_program_of_its_own_tells_errors_in_one_line(tmp_path):
+    for arguments, code in (([str(tmp_path), "--out", "f.h5"], 2), (["--nope"], 2)):
+        done = subprocess.run([sys.executable, "-m", "feature_extraction", *arguments], capture_output=True, text=True)
+        assert done.returncode == code
+        assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("feature_extraction: ")

@@ -166,3 +166,16 @@ def test_one_bad_image_leaves_its_neighbours_alone(tmp_path):
 def test_the_rules_are_written_into_the_file():
     for word in ("16-bit", "alpha", "first frame", "EXIF"):
         assert word in images.RULES
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "jpeg"])
+def test_exif_rotation_of_tiff_is_not_applied_either(tmp_path, compression):
+    """Pillow turns TIFF as it loads it, and no other format."""
+    picture = Image.new("RGB", (50, 40), "red")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "turned.tif", exif=exif, compression=compression)
+    with Image.open(tmp_path / "turned.tif") as opened:
+        opened.load()
+        assert opened.size == (40, 50)
+    assert read_rgb(tmp_path / "turned.tif").size == (50, 40)

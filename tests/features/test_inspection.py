@@ -1,7 +1,9 @@
 import h5py
 import numpy as np
+import pytest
 from PIL import Image
 
+from vlhyper.errors import UserError
 from vlhyper.features.inspection import inspect
 from vlhyper.features.merge import join_shards
 from vlhyper.features.sheet import write_sheet
@@ -63,3 +65,13 @@ def test_a_sheet_shows_like_cells_in_like_colours(tmp_path):
     write_sheet(tmp_path / "f.h5", tmp_path / "with.png", [tmp_path])
     with Image.open(tmp_path / "with.png") as sheet:
         assert sheet.getpixel((20, 20)) == (1, 2, 3)
+
+
+def test_a_torn_shard_is_named(tmp_path, make):
+    shards = [tmp_path / f"{name}.h5" for name in "ab"]
+    for shard in shards:
+        make(shard, [shard.stem])
+    join_shards(shards, tmp_path / "f.h5")
+    shards[1].write_bytes(shards[1].read_bytes()[:100])
+    with pytest.raises(UserError, match=r"b\.h5: not a whole HDF5 file"):
+        inspect(tmp_path / "f.h5")

@@ -157,3 +157,19 @@ def test_a_pickled_set_takes_no_handle_along(tmp_path, make):
 def test_a_folder_is_named_as_one(tmp_path):
     with pytest.raises(UserError, match=rf"^{tmp_path}: this is a folder; a feature file is a file"):
         open_features(tmp_path)
+
+
+@pytest.mark.parametrize("harm", ["ids", "features", "attributes"])
+def test_a_damaged_file_is_one_line_that_names_it(tmp_path, make, harm):
+    make(tmp_path / "f.h5", ["a", "b"])
+    with h5py.File(tmp_path / "f.h5", "r+") as file:
+        if harm == "attributes":
+            file.attrs["created_with"] = b"\xff"
+        else:
+            del file[harm]
+            file[harm] = [1, 2] if harm == "ids" else np.zeros(2)
+            if harm == "features":
+                del file[harm]
+                file.create_group(harm)
+    with pytest.raises(UserError, match=r"f\.h5: "):
+        open_features(tmp_path / "f.h5")

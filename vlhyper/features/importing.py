@@ -7,8 +7,9 @@ Both layouts hold a group per image, named by its id, with `features` (tokens, w
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from vlhyper.features.rows import open_hdf5
 from vlhyper.features.writer import FeatureWriter, Skip
 
 BLOCK = 64
+SAMPLE = 64
 # A group of a file: where an image's features are.
 Place = tuple[Path, str]
 Record = dict[str, np.ndarray]
@@ -97,7 +99,7 @@ def _record(file: h5py.File, name: str, shapes: Shapes | None) -> Record | str:
     for key, (shape, _) in (shapes or {}).items():
         if key not in record or record[key].shape != shape:
             found = record[key].shape if key in record else "missing"
-            return f"{key} is {found}, in the first image {shape}"
+            return f"{key} is {found}, in most images {shape}"
     return record if np.isfinite(record["features"]).all() else "holds an infinity or NaN"
 
 
@@ -113,14 +115,21 @@ def _arrays(group: h5py.Group) -> Record:
 
 
 def _shapes(places: Sequence[Place], store: str) -> Shapes:
-    """The shapes of the first image that can be read; the others must have the same."""
-    why = ""
-    for record in _records(places, None):
-        if isinstance(record, str):
-            why = why or record
-        else:
-            return {key: (value.shape, store if key == "features" else "float32") for key, value in record.items()}
-    raise UserError(f"{places[0][0]}: none of the {len(places)} images has features; the first {why}")
+    """The shapes that most images have, of some that lie evenly among them; the others must have the same."""
+    sample = places[:: max(1, len(places) // SAMPLE)]
+    found = Counter(_shape_of(record, store) for record in _records(sample, None) if not isinstance(record, str))
+    if not found:
+        # A few broken ones may hide many whole ones.
+        whole = (record for record in _records(places, None) if not isinstance(record, str))
+        found.update(_shape_of(record, store) for record in islice(whole, 1))
+    if not found:
+        why = next(record for record in _records(places, None) if isinstance(record, str))
+        raise UserError(f"{places[0][0]}: none of the {len(places)} images has features; the first {why}")
+    return dict(found.most_common(1)[0][0])
+
+
+def _shape_of(record: Record, store: str) -> tuple[tuple[str, tuple[tuple[int, ...], str]], ...]:
+    return tuple((key, (value.shape, store if key == "features" else "float32")) for key, value in record.items())
 
 
 def _settle(writer: FeatureWriter, block: Sequence[tuple[Place, Record | str]]) -> None:

@@ -146,6 +146,14 @@ class FeatureSet:
         return opened[name]
 
     def _add(self, path: Path) -> tuple[dict[str, Any], tuple[int, int], np.dtype[Any]]:
+        try:
+            return self._add_whole(path)
+        # h5py raises what it likes for damaged structures.
+        except (KeyError, OSError, RuntimeError, TypeError, AttributeError, UnicodeDecodeError) as error:
+            said = " ".join(str(error).split())
+            raise UserError(f"{path}: damaged, or no feature file ({said}); make or copy it again") from None
+
+    def _add_whole(self, path: Path) -> tuple[dict[str, Any], tuple[int, int], np.dtype[Any]]:
         with open_hdf5(path) as file:
             meta = read_meta(file.attrs, path)
             ids, features = file.get("ids"), file.get("features")

@@ -24,7 +24,7 @@ def write_sheet(path: Path, sheet: Path, folders: Sequence[Path]) -> None:
     features = open_features(path)
     ids = features.ids[:: max(1, math.ceil(len(features) / MOST))]
     colours = _colours(features.read(ids).astype(np.float32))
-    pictures = {file.stem: file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()}
+    pictures = {file.stem: file for folder in folders for file in sorted(folder.rglob("*")) if _is_picture(file)}
     width = SIDE * 2 if pictures else SIDE
     rows = max(1, math.ceil(len(ids) / COLUMNS))
     canvas = Image.new("RGB", (COLUMNS * (width + GAP) + GAP, rows * (SIDE + LINE + GAP) + GAP), "white")
@@ -39,6 +39,10 @@ def write_sheet(path: Path, sheet: Path, folders: Sequence[Path]) -> None:
         draw.text((x, y + SIDE), image[-width // 6 :], fill="black")
     with replacing(sheet) as part:
         canvas.save(part, format="PNG")
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in Image.registered_extensions() and file.is_file()
 
 
 def _colours(grids: np.ndarray) -> np.ndarray:

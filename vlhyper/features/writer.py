@@ -61,7 +61,8 @@ class FeatureWriter:
 
     out: its final name. planned: the ids meant to go in, in order (those that prove unreadable leave no gap). arrays:
     per data set the shape of a row and its numbers, e.g. {"features": ((49, 2048), "float16")}. meta: see layout.META.
-    skipped: images skipped earlier, which stay on the list beside the file.
+    skipped: images skipped earlier, which stay on the list beside the file. batch_size: of the maker of the rows, whose
+    rounding it decides: a part is completed with the one it was begun with (0: it decides nothing).
 
     Raises UserError where another process is writing `out`, or an unfinished part was begun with another plan.
     """
@@ -73,12 +74,14 @@ class FeatureWriter:
         arrays: Mapping[str, tuple[tuple[int, ...], str]],
         meta: Mapping[str, Any],
         skipped: Sequence[Skip] = (),
+        batch_size: int = 0,
     ) -> None:
         self.out = out
         self.part = out.with_name(out.name + ".part")
         self.count = len(planned)
         self.arrays = {name: (tuple(shape), np.dtype(dtype)) for name, (shape, dtype) in arrays.items()}
         self.meta = dict(meta)
+        self.batch_size = batch_size
         self.state = State(skipped=list(skipped))
         self.journal = Journal(out)
         try:
@@ -146,6 +149,7 @@ class FeatureWriter:
         digest = hashlib.sha256("\n".join(planned).encode()).hexdigest()
         return {
             "images": len(planned),
+            "batch_size": self.batch_size,
             "ids": " … ".join([*planned[:1], *planned[-1:], f"sha256 {digest}"]),
             "arrays": {name: [list(shape), str(dtype)] for name, (shape, dtype) in self.arrays.items()},
             **attributes(self.meta),
@@ -251,7 +255,9 @@ def skipped_path(out: Path) -> Path:
 def write_skipped(out: Path, skipped: Sequence[Skip]) -> None:
     report = skipped_path(out)
     if skipped:
-        write_text(report, "".join(json.dumps(skip.__dict__, ensure_ascii=False) + "\n" for skip in skipped))
+        # A path that is no UTF-8 is written with escapes.
+        text = "".join(json.dumps(skip.__dict__, ensure_ascii=False) + "\n" for skip in skipped)
+        write_text(report, text.encode("utf-8", "backslashreplace").decode())
     else:
         report.unlink(missing_ok=True)
 
@@ -259,8 +265,11 @@ def write_skipped(out: Path, skipped: Sequence[Skip]) -> None:
 def read_skipped(out: Path) -> list[Skip]:
     """The images that the run which wrote `out` could not read."""
     report = skipped_path(out)
-    lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
-    return [Skip(**json.loads(line)) for line in lines]
+    lines = report.read_text(encoding="utf-8").split("\n") if report.exists() else []
+    try:
+        return [Skip(**json.loads(line)) for line in lines if line]
+    except (ValueError, TypeError):
+        raise UserError(f"{report}: not a list of skipped images; delete it to have them tried again") from None
 
 
 def write_index(
