@@ -46,7 +46,7 @@ def test_json_table_and_items(files, tmp_path, capsys):
     table = capsys.readouterr()
     assert "official" in table.out
     assert "50.00" in table.out
-    assert "+0.00 [0.00, 0.00]" in table.out
+    assert "+0.00 [0.0, 0.0]" in table.out
     assert "in_domain skipped" in table.err
 
 

@@ -124,15 +124,15 @@ def _show(report: Report) -> None:
     columns = ["figure", "score"]
     # Types are named by the file: a name may hold what a terminal, or the table's markup, would obey.
     rows: list[list[Any]] = [
-        [escape(" / ".join(map(named, place))) + (" (lower is better)" if place == ("distribution",) else ""), value]
+        [escape(" / ".join(map(named, place))) + (" ↓" if place == ("distribution",) else ""), value]
         for place, value in report.flat()
     ]
-    additions = [("95 % interval", content.get("confidence")), ("difference (95 % interval)", content.get("against"))]
+    additions = [("95 % interval", content.get("confidence")), ("better by (95 %)", content.get("against"))]
     for title, addition in additions:
         if addition is None:
             continue
         if "metrics" in addition:
-            columns.append("the other")
+            columns.append("other")
             others = dict(flatten(addition["metrics"]))
             for row, (place, _) in zip(rows, report.flat(), strict=True):
                 row.append(others.get(place, ""))
@@ -159,4 +159,5 @@ def _show(report: Report) -> None:
 
 def _range(value: float | None, interval: list[float] | None) -> str:
     middle = "" if value is None else f"{value:+.2f} "
-    return middle + ("" if interval is None else f"[{interval[0]:.2f}, {interval[1]:.2f}]")
+    # One decimal, so that all of it fits into 80 columns; --json has them whole.
+    return middle + ("" if interval is None else f"[{interval[0]:.1f}, {interval[1]:.1f}]")
