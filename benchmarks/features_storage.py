@@ -11,7 +11,10 @@ give them back into an ordinary feature file, to train and evaluate with. --demo
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -70,17 +73,26 @@ def show_scores(demo: Path, rounded: Path, folder: Path) -> None:
     """One row a figure of the demo's test split: as trained, evaluated on rounded features, trained on them too."""
     import yaml
 
-    from vlhyper.config import load_config
+    from vlhyper.demo import KEEP_MEMORY
     from vlhyper.evaluate import evaluate_run
     from vlhyper.files import read_json
-    from vlhyper.train import train
 
     # The resolved config: its paths are absolute.
     config = yaml.safe_load((demo / "model" / "config.yaml").read_text())
     config["features"]["files"] = [str(rounded)]
     shutil.copytree(demo / "model", folder / "evaluated")
     (folder / "evaluated" / "config.yaml").write_text(yaml.safe_dump(config))
-    train(load_config(folder / "evaluated" / "config.yaml"), folder / "trained")
+    # With the threads and settings that the demo trains with, or the difference would be theirs.
+    train = [
+        sys.executable,
+        "-m",
+        "vlhyper",
+        "train",
+        folder / "evaluated" / "config.yaml",
+        "--out",
+        folder / "trained",
+    ]
+    subprocess.run(train, check=True, env={**os.environ, **KEEP_MEMORY, "OMP_NUM_THREADS": "1"})
     scores = [read_json(demo / "model" / "scores.json")["test"]]
     for run in ("evaluated", "trained"):
         reports = evaluate_run(folder / run, "test", caption_metrics="bleu,cider")

@@ -34,3 +34,10 @@ def test_a_long_value_is_shown_short():
 def test_targets_count_one_each_unless_weighed():
     assert make_row("1", "", ["a", "b"])["weights"] == [1.0, 1.0]
     assert make_row("1", "", ["a", "b"], [1.0, 0.3])["weights"] == [1.0, 0.3]
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\n"])
+def test_a_blank_target_is_none(blank):
+    row = make_row("1", "", [blank, "b"], [1.0, 0.3])
+    assert (row["targets"], row["weights"]) == (["b"], [0.3])
+    assert make_row("1", "", [blank])["targets"] == []

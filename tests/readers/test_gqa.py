@@ -29,6 +29,11 @@ def test_without_answers_there_are_no_targets(put, rows):
     assert rows("gqa", {"questions": "q.json"})[0]["targets"] == []
 
 
+def test_an_empty_answer_is_no_target(put, rows):
+    put("q.json", {"1": {**RECORD, "answer": ""}})
+    assert rows("gqa", {"questions": "q.json"})[0]["targets"] == []
+
+
 def test_chunks_of_a_folder_are_read_in_the_order_of_their_numbers(put, rows):
     for number in range(12):
         put(f"train_all_questions/train_all_questions_{number}.json", {str(number): RECORD})

@@ -69,6 +69,14 @@ def test_brackets_that_do_not_match(content):
         cut(content, 5)
 
 
+@pytest.mark.parametrize("block", range(1, 12))
+def test_blanks_behind_the_end_may_fall_into_another_block(block):
+    assert cut("[1, 2]\r\n \n", block) == [b"1", b" 2"]
+    assert cut('{"a": [1]}\r\n', block, "a") == [b"1"]
+    with pytest.raises(BrokenFile, match="something stands behind the end"):
+        cut("[1, 2]\n\n\nx", block)
+
+
 def test_little_is_held_at_a_time():
     """Pieces are given out as they come: of a file of 40 blocks, 30 have not been read when the first 10 are out."""
     file = io.BytesIO(json.dumps([{"a": "x" * 100}] * 1000).encode())

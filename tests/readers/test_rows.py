@@ -125,3 +125,34 @@ def test_a_missing_file_says_where_to_get_it(manifest, tmp_path):
     mine = manifest("vl-t5", FILES, sources={"q.json": {"url": "https://example.org/q.zip"}})
     with pytest.raises(UserError, match=r"q\.json is missing; get it from https://example\.org/q\.zip"):
         load_rows(mine, "train", tmp_path)
+
+
+def test_a_changed_file_of_a_hub_folder_is_read_anew(tmp_path, manifest):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = tmp_path / "set/data/train-0.parquet"
+    file.parent.mkdir(parents=True)
+    mine = manifest("table", {}, split={"hub": {"id": str(tmp_path / "set"), "split": "train"}}, fields={"id": "id"})
+    for ids in (["1"], ["1", "2"]):
+        pq.write_table(pa.table({"id": ids}), file)
+        assert load_rows(mine, "train", tmp_path / "cache")["id"][:] == ids
+
+
+@pytest.mark.parametrize(("part", "count"), [(None, BATCH + 3), ("first-half", BATCH // 2 + 1), ("held-out", 1000)])
+def test_another_count_than_the_manifests_is_refused(many, tmp_path, part, count):
+    def read(wanted: int) -> int:
+        split = many.splits["train"].model_copy(update={"part": part, "count": wanted})
+        return len(load_rows(many.model_copy(update={"splits": {"x": split}}), "x", tmp_path / "cache"))
+
+    assert read(count) == count
+    said = rf"mine, split x: {count:,} rows, but the manifest says 605,102; .* leave out `count`"
+    for _ in range(2):  # the second time from the rows that are made already
+        with pytest.raises(UserError, match=said):
+            read(605102)
+
+
+def test_a_missing_chunk_is_found_out(put, manifest, tmp_path):
+    put("chunks/a_0.json", {"1": {"imageId": "1", "question": "?", "answer": "yes"}})
+    with pytest.raises(UserError, match="1 rows, but the manifest says 2; is a file incomplete"):
+        load_rows(manifest("gqa", {"questions": "chunks"}, split={"count": 2}), "train", tmp_path)

@@ -45,6 +45,16 @@ def test_without_a_label_there_is_no_target(read):
     assert read({key: value for key, value in LINE.items() if key != "gold_label"})[0]["targets"] == []
 
 
+def test_a_label_of_null_is_hidden(read):
+    assert read({**LINE, "gold_label": None})[0]["targets"] == []
+
+
+@pytest.mark.parametrize("wrong", [{}, [], 0, False])
+def test_no_other_value_hides_a_label(read, wrong):
+    with pytest.raises(UserError, match=r"record 1 .* 'gold_label' must be entailment, neutral, contradiction or -"):
+        read({**LINE, "gold_label": wrong})
+
+
 def test_a_wrong_label_and_a_missing_image_are_named(read):
     with pytest.raises(UserError, match=r"ve\.jsonl: record 2 \(pairID x\) 'gold_label' must be .* is 'maybe'"):
         read(LINE, {**LINE, "pairID": "x", "gold_label": "maybe"})

@@ -51,6 +51,7 @@ def test_only_a_newline_ends_a_line(put):
     [
         ("", "is empty"),
         ("   ", "is empty"),
+        (" " * 5000, "is empty"),
         ("[1]", "holds a list; this format wants an object"),
         ("hello", "is no JSON file"),
         ('{"annotations": []}', "has no list 'questions'; its keys are annotations"),
@@ -98,6 +99,18 @@ def test_a_bad_line_is_named(put):
     path = put("a.jsonl", '{"a": 1}\n{"a": \n')
     with pytest.raises(UserError, match=r"a\.jsonl: line 2 is not JSON"):
         list(json_lines(path))
+
+
+def test_a_number_of_thousands_of_digits_is_named_with_its_line(put):
+    path = put("a.jsonl", '{"a": 1}\n{"a": %s}\n' % ("9" * 5000))
+    with pytest.raises(UserError, match=r"a\.jsonl: line 2 is not JSON: .* 5000 digits; mend it or fetch"):
+        list(json_lines(path))
+    with pytest.raises(UserError, match=r"b\.json: .*after record 1"):
+        list(json_items(put("b.json", "[1, %s]" % ("9" * 5000))))
+
+
+def test_any_number_of_blanks_may_stand_before_the_first_bracket(put):
+    assert list(json_items(put("a.json", " \n" * 5000 + "[1, 2]"))) == [1, 2]
 
 
 def test_missing_files_and_folders(tmp_path):

@@ -23,11 +23,12 @@ def parquet(path: Path, records: list[dict]) -> None:
 
 @pytest.fixture
 def shipped(tmp_path):
-    """shipped(manifest, split, root): rows of a manifest of data/, its files under another root."""
+    """shipped(manifest, split, root): rows of a manifest of data/, its files under another root and fewer."""
 
     def read(name: str, split: str, root: Path) -> list[dict]:
         manifest = load_manifest(DATA / f"{name}.yaml", root=str(root))
-        return load_rows(manifest, split, tmp_path / "cache").to_list()
+        fewer = {split: manifest.split(split).model_copy(update={"count": None})}
+        return load_rows(manifest.model_copy(update={"splits": fewer}), split, tmp_path / "cache").to_list()
 
     return read
 
@@ -56,6 +57,15 @@ def test_short_lines_are_refused_or_skipped(put, rows):
     with pytest.raises(UserError, match=r"a\.tsv: line 3 has 1 columns, 2 are expected"):
         rows("table", {"table": "a.tsv"}, **settings)
     assert len(rows("table", {"table": "a.tsv"}, short_lines="skip", **settings)) == 1
+
+
+def test_long_lines_are_refused_or_skipped_too(put, rows):
+    """A tab within a text moves what stands behind it into the wrong column."""
+    put("a.tsv", "sentence\tlabel\nfine\t1\nbro\tken\t1\n")
+    settings = {"fields": {"sentence": "sentence", "label": "label"}}
+    with pytest.raises(UserError, match=r"a\.tsv: line 3 has 3 columns, 2 are expected; mend the line"):
+        rows("table", {"table": "a.tsv"}, **settings)
+    assert [row["sentence"] for row in rows("table", {"table": "a.tsv"}, short_lines="skip", **settings)] == ["fine"]
 
 
 def test_an_unknown_label_is_named_with_the_known_ones(put, rows):
@@ -105,6 +115,45 @@ def test_a_parquet_file_that_is_none_is_named(put, rows):
     put("a.parquet", "nonsense")
     with pytest.raises(UserError, match=r"a\.parquet: not a readable parquet file"):
         rows("table", {"table": "a.parquet"}, fields=PAIR)
+
+
+def test_a_damaged_page_of_a_parquet_file_is_named(tmp_path, rows):
+    parquet(tmp_path / "a.parquet", [{"idx": n, "sentence1": f"text {n * n}", "label": 0} for n in range(999)])
+    whole = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(whole[:40] + b"\xff" * 4000 + whole[4040:])
+    with pytest.raises(UserError, match=r"a\.parquet: not a readable parquet file: .*; fetch it again"):
+        rows("table", {"table": "a.parquet"}, fields=PAIR)
+
+
+@pytest.mark.parametrize("field", ["sentence1", "label"])
+def test_a_lacking_column_is_named_with_all_a_parquet_file_has(tmp_path, rows, field):
+    parquet(tmp_path / "a.parquet", [{"idx": 3, "sentence1": "x", "label": 0, "extra": 1}])
+    said = rf"a\.parquet: has no column 'typo' for '{field}'; its columns are 'idx', 'sentence1', 'label', 'extra'"
+    with pytest.raises(UserError, match=said):
+        rows("table", {"table": "a.parquet"}, fields={**PAIR, field: "typo"})
+
+
+def test_a_lacking_column_is_named_with_all_a_hub_set_has(tmp_path, rows):
+    parquet(tmp_path / "set/data/train-0.parquet", [{"idx": 3, "sentence1": "x", "label": 0, "extra": 1}])
+    hub = {"id": str(tmp_path / "set"), "split": "train"}
+    said = r"cannot be read: has no column 'typo' for 'label'; its columns are 'idx', 'sentence1', 'label', 'extra'"
+    with pytest.raises(UserError, match=said):
+        rows("table", {}, split={"hub": hub}, fields={**PAIR, "label": "typo"})
+
+
+def test_a_label_that_no_column_holds_is_refused_unless_test_splits_alone_read_the_file(put, manifest, tmp_path):
+    put("a.tsv", "idx\tsentence1\n1\tx\n")
+    one = {"files": {"table": "a.tsv"}}
+
+    def read(*names: str) -> list[dict]:
+        content = {"name": "mine", "format": "table", "fields": PAIR, "splits": dict.fromkeys(names, one)}
+        return load_rows(load_manifest(content, tmp_path), names[0], tmp_path / "cache").to_list()
+
+    # Where others read it too, the rows are shared, and so must be the rule.
+    for names in (["train"], ["validation", "test"], ["test", "validation"]):
+        with pytest.raises(UserError, match="no column 'label' for 'label'; its columns are 'idx', 'sentence1'"):
+            read(*names)
+    assert [row["targets"] for row in read("test-dev", "test")] == [[]]
 
 
 def test_images_in_parquet_files_are_not_read(tmp_path, rows):
@@ -157,8 +206,9 @@ def test_glues_columns_in_every_split(shared, tmp_path, name, folder):
         if hidden and name == "glue_cola":
             continue  # unlike the rest of CoLA it has a header, and other columns
         split = {"files": {"table": [file.name]}, "part": None, "count": None}
-        one = manifest.model_copy(update={"splits": {"x": manifest.splits["train"].model_copy(update=split)}})
-        found = load_rows(one, "x", tmp_path).to_list()
+        called = "test" if hidden else "x"
+        one = manifest.model_copy(update={"splits": {called: manifest.splits["train"].model_copy(update=split)}})
+        found = load_rows(one, called, tmp_path).to_list()
         assert len(found) == (2 if name == "glue_cola" else 1)
         assert all(found[0][text] for text in manifest.texts)
         assert bool(found[0]["targets"]) is not hidden

@@ -19,6 +19,11 @@ def test_answers_become_lower_case_words(written, short):
     assert short_answer(written) == short
 
 
+def test_an_answer_of_nothing_but_a_full_stop_is_no_target(put, rows):
+    put("qa.json", [{"id": 1, "qas": [{"qa_id": 3, "image_id": 1, "question": "Who?", "answer": " . "}]}])
+    assert rows("visual-genome", {"questions": "qa.json"})[0]["targets"] == []
+
+
 def test_a_wrong_question_is_named(put, rows):
     put("qa.json", [{"id": 9, "qas": [{"qa_id": 3, "image_id": 9, "question": "Who?"}]}])
     with pytest.raises(UserError, match=r"qa\.json: record 1 \(id 9\) qa_id 3: has no 'answer'"):

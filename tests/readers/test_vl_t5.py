@@ -62,3 +62,11 @@ def test_a_wrong_label_is_named(put, rows):
     put("q.json", [{**VG, "label": ["green"]}])
     with pytest.raises(UserError, match=r"q\.json: record 1 \(question_id vg_986768\) 'label' must map answers"):
         rows("vl-t5", {"questions": "q.json"})
+
+
+def test_an_empty_answer_is_no_target(put, rows):
+    put("q.json", [{**VG, "label": {"": 1}}, {**KARPATHY, "label": {"": 1, "board": 0.3}}])
+    assert [(row["targets"], row["weights"]) for row in rows("vl-t5", {"questions": "q.json"})] == [
+        ([], []),
+        (["board"], [0.3]),
+    ]

@@ -94,6 +94,17 @@ def test_doubled_questions_are_refused(pair, rows, order):
         rows("vqa", FILES)
 
 
+@pytest.mark.parametrize("order", [[0, 0, 1], [0, 1, 0], [1, 1, 0]])
+@pytest.mark.parametrize("file", ["q", "a"])
+def test_an_id_that_stands_twice_in_one_of_the_files_is_named(pair, rows, order, file):
+    double = QUESTIONS[order[0]]["question_id"]
+    both = {"questions": QUESTIONS, "annotations": ANNOTATIONS}
+    role = "questions" if file == "q" else "annotations"
+    pair(**{**both, role: [both[role][n] for n in order]})
+    with pytest.raises(UserError, match=rf"{file}\.json: question_id {double} stands twice; is a file named twice"):
+        rows("vqa", FILES)
+
+
 def test_a_wrong_record_is_named_with_file_number_and_id(pair, rows):
     pair(questions=[QUESTIONS[0], {"question_id": 5, "image_id": 5, "question": None}])
     with pytest.raises(UserError, match=r"q\.json: record 2 \(question_id 5\) 'question' must be text, is None"):

@@ -87,7 +87,7 @@ def read_karpathy(source: Source) -> Iterator[Row]:
         if text(image, "split") in wanted:
             captions = [text(sentence, "raw").strip() for sentence in items(image, "sentences")]
             stem = PurePosixPath(text(image, "filename")).stem
-            yield make_row(_number(image), stem, [caption for caption in captions if caption])
+            yield make_row(_number(image), stem, captions)
 
     for path in source.paths("annotations"):
         yield from read_rows(path, json_items(path, "images", KarpathyImage), shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import Any
 
 Row = dict[str, Any]
@@ -57,11 +58,16 @@ def shown(found: Any) -> str:
 
 
 def make_row(id: str, image: str, targets: list[str], weights: list[float] | None = None, **texts: Any) -> Row:
-    """One row as `load_rows` gives it. Without `weights` every target counts 1."""
+    """One row as `load_rows` gives it. Without `weights` every target counts 1.
+
+    A blank target is none, whatever the format: nobody can learn or score it, so the answer counts as hidden.
+    """
+    weighed = zip(targets, repeat(1.0) if weights is None else weights, strict=False)
+    kept = [(target, weight) for target, weight in weighed if target.strip()]
     return {
         "id": id,
         "image": image,
         **texts,
-        "targets": targets,
-        "weights": [1.0] * len(targets) if weights is None else weights,
+        "targets": [target for target, _ in kept],
+        "weights": [weight for _, weight in kept],
     }

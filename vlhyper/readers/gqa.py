@@ -24,7 +24,7 @@ class Question(TypedDict):
 
 
 def read_gqa(source: Source) -> Iterator[Row]:
-    """Rows in file order, without targets where there are no answers."""
+    """Rows in file order, without targets where there are no answers, or blank ones."""
     for path in source.paths("questions"):
         for chunk in _chunks(path) if path.is_dir() else [path]:
             yield from read_rows(chunk, json_members(chunk, Question), _shape)

@@ -145,7 +145,12 @@ class Manifest(Strict):
         """What the reader of a split is given: paths under `root` and options. The files need not exist."""
         split = self.split(name)
         files = {role: tuple(Path(self.root, path) for path in paths) for role, paths in split.files.items()}
-        return Source(files, self._options(split))
+        return Source(files, self._options(split), self._hides(split))
+
+    def _hides(self, split: Split) -> bool:
+        """Whether test splits alone read these files: of all others a lacking column of targets is a mistake."""
+        alike = (name for name, other in self.splits.items() if (other.files, other.hub) == (split.files, split.hub))
+        return all(name.startswith("test") for name in alike)
 
     def missing(self, name: str) -> list[str]:
         """A line for each file of a split that is not there, with where to get it."""

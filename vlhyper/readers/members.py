@@ -125,7 +125,7 @@ class _Cutter:
         if self.bracket and len(commas) and commas[-1] >= start:
             yield from self._members(text[start : commas[-1]], commas[commas >= start][:-1], last=False)
             start = int(commas[-1]) + 1
-        self._end(text, places[(marks.kinds == CLOSING) & (marks.depths == 0)])
+        self._end(block, marks.places[(marks.kinds == CLOSING) & (marks.depths == 0)])
         self.rest = text[start:] if self.bracket else text[-_KEY_ROOM:]
 
     def _open(self, before: bytes, bracket: int) -> None:
@@ -148,8 +148,8 @@ class _Cutter:
             raise BrokenFile(f"{chr(self.bracket)} is closed by {chr(bracket)}")
         self.bracket = 0
 
-    def _end(self, text: bytes, ends: np.ndarray) -> None:
-        behind = text if self.ended else text[ends[0] + 1 :] if len(ends) else b""
+    def _end(self, block: bytes, ends: np.ndarray) -> None:
+        behind = block if self.ended else block[ends[0] + 1 :] if len(ends) else b""
         if behind.strip():
             raise BrokenFile("something stands behind the end")
         self.ended = self.ended or len(ends) > 0

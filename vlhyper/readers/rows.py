@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 # Raise it with every change of what a reader yields, so that rows made by an older one are made anew.
-READER_VERSION = 2
+READER_VERSION = 3
 BATCH = 8192
 
 
@@ -39,7 +39,7 @@ def load_rows(manifest: Manifest, split: str, cache_dir: str | Path | None = Non
     Rows without public answers have no targets. A caption row is an image with all its wordings.
     The Arrow file lies in `cache_dir` (default: the user's cache folder), keyed by the files' identity and the
     reader's version.
-    Raises UserError for a missing or malformed file, an empty split and doubled ids.
+    Raises UserError for a missing or malformed file, an empty split, doubled ids and another count than the manifest's.
     """
     from datasets import Dataset
 
@@ -54,16 +54,20 @@ def load_rows(manifest: Manifest, split: str, cache_dir: str | Path | None = Non
         with progress(f"reading {where}", expected, "rows") as bar:
             _write(path, manifest.layout.read(source), manifest.texts, f"{where} ({_files(manifest, split)})", bar)
     rows = Dataset.from_file(str(path))
-    if settings.part is None:
-        return rows
-    return rows.select(part_of(rows["id"][:], settings.part, settings.seed, settings.held_out))
+    if settings.part is not None:
+        rows = rows.select(part_of(rows["id"][:], settings.part, settings.seed, settings.held_out))
+    if settings.count not in (None, len(rows)):
+        said = f"{where}: {len(rows):,} rows, but the manifest says {settings.count:,}"
+        raise UserError(f"{said}; is a file incomplete, or of another release? for a part of it leave out `count`")
+    return rows
 
 
 def _arrow_file(folder: Path, manifest: Manifest, source: Source) -> Path:
     """Its name tells what was read (paths and options), then in which state (sizes, times of change, reader)."""
     paths = {role: list(map(str, given)) for role, given in source.files.items()}
-    state = [READER_VERSION, [_identity(path) for path in source.all_paths]]
-    return folder / f"{manifest.name}-{_digest([manifest.format, source.options, paths])}-{_digest(state)}.arrow"
+    state = [READER_VERSION, [_identity(path) for path in [*source.all_paths, *_hub_files(source)]]]
+    what = [manifest.format, source.options, source.hides, paths]
+    return folder / f"{manifest.name}-{_digest(what)}-{_digest(state)}.arrow"
 
 
 def _digest(value: Any) -> str:
@@ -75,6 +79,12 @@ def _identity(path: Path) -> list[Any]:
     found = sorted(path.iterdir()) if path.is_dir() else expand(path)
     facts = [(str(file), file.stat()) for file in found]
     return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in facts]
+
+
+def _hub_files(source: Source) -> list[Path]:
+    """The files of a hub data set whose id is a folder; of any other its id and revision tell what was read."""
+    hub = source.options.get("hub")
+    return sorted(path for path in Path(hub["id"]).rglob("*") if path.is_file()) if hub else []
 
 
 def _files(manifest: Manifest, split: str) -> str:

@@ -10,10 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Source:
-    """Files by role, each a list in the manifest's order, and the format's options."""
+    """Files by role, each a list in the manifest's order, and the format's options.
+
+    `hides`: the files may lack the column of the targets, as those of test splits do whose answers are not public.
+    """
 
     files: Mapping[str, tuple[Path, ...]]
     options: Mapping[str, Any] = field(default_factory=dict)
+    hides: bool = False
 
     @property
     def all_paths(self) -> list[Path]:

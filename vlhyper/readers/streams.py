@@ -135,7 +135,9 @@ def _opened_json(path: Path, opening: str, meant: str) -> Iterator[BinaryIO]:
     """The file at its first bracket, which must be the one the format wants."""
     with _opened(path) as file:
         begin = file.tell()
-        first = file.read(4096).lstrip()[:1].decode("latin-1")
+        # Block by block, for nothing limits the blanks a file may begin with.
+        start = next((block for block in iter(lambda: file.read(4096), b"") if block.strip()), b"")
+        first = start.lstrip()[:1].decode("latin-1")
         if first != opening:
             found = {"": "is empty", "[": "holds a list", "{": "holds an object"}.get(first, "is no JSON file")
             raise UserError(f"{path}: {found}; this format wants {meant}")
@@ -149,10 +151,10 @@ def json_lines(path: Path) -> Iterator[Any]:
         if line.strip():
             try:
                 yield json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise UserError(
-                    f"{path}: line {number} is not JSON: {error}; mend it or fetch the file again"
-                ) from None
+            except (ValueError, RecursionError) as error:
+                # Of a number with too many digits Python goes on to say how a programmer lifts the limit.
+                said = str(error).split(";")[0]
+                raise UserError(f"{path}: line {number} is not JSON: {said}; mend it or fetch the file again") from None
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -3,12 +3,13 @@
 The manifest's `fields` say which column is what, so that GLUE's tasks and the hub's layouts are manifests, not code:
 `id`, `image`, one of `label` (one target), `answers` (several people's) or `captions` (equal wordings), and the texts.
 A field names one column, or several of which the first present counts, or {column, pattern} to take a part of the text.
+A column must be there; that of the targets may be lacking in the files of `test` splits (see `Source.hides`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from vlhyper.errors import first_few
@@ -29,27 +30,27 @@ def text_columns(fields: Mapping[str, Any]) -> tuple[str, ...]:
 
 def read_table(source: Source) -> Iterator[Row]:
     """Rows of the split's files; where none is there, of the hub's data set if the manifest names one."""
-    shape = _Shape(source.options)
+    shape = _Shape(source.options, source.hides)
     files = [file for path in source.paths("table") for file in expand(path)]
     for file in files:
-        yield from read_rows(file, file_records(file, source.options, shape.columns), shape)
+        yield from read_rows(file, file_records(file, source.options, shape.wanted), shape)
     if not files and (hub := source.options.get("hub")):
-        yield from read_rows(hub["id"], hub_records(hub, shape.columns), shape)
+        yield from read_rows(hub["id"], hub_records(hub, shape.wanted), shape)
 
 
 class _Shape:
     """record → row, by the manifest's `fields` and `labels`; without an `id` field its number (from 0) is its id."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any], hides: bool) -> None:
         self.fields: Mapping[str, Any] = options["fields"]
         self.labels: Mapping[str, str] = options.get("labels") or {}
         self.step: float | None = options.get("round_labels")
-        self.count = 0
+        self.hides, self.count = hides, 0
 
-    @property
-    def columns(self) -> list[str | int]:
-        """Every column the fields may want: others, the images' bytes above all, are not read."""
-        return [column for field in self.fields.values() for column in _alternatives(field)[0]]
+    def wanted(self, names: Sequence[str]) -> list[str]:
+        """Of a file's columns those the fields want: others, the images' bytes above all, are not read."""
+        found = (self._column(names, name) for name in self.fields)
+        return list(dict.fromkeys(str(column) for column in found if column is not None))
 
     def __call__(self, record: Any) -> list[Row]:
         found = {name: self._pick(record, name) for name in self.fields}
@@ -63,21 +64,23 @@ class _Shape:
         """The value of a field; None for a target the file does not have, as in test splits."""
         if not isinstance(record, Mapping):
             raise FieldError(f"must be an object of columns, is {shown(record)}")
-        columns, pattern = _alternatives(self.fields[name])
-        column = next((column for column in columns if column in record), None)
-        if column is not None:
-            return _part(record[column], pattern, name)
-        if name in TARGETS:
-            return None
-        wanted = " or ".join(repr(column) for column in columns)
-        raise FieldError(f"has no column {wanted} for {name!r}; its columns are {first_few(map(repr, record), 12)}")
+        column = self._column(record, name)
+        return None if column is None else _part(record[column], _alternatives(self.fields[name])[1], name)
+
+    def _column(self, names: Collection[str | int], name: str) -> str | int | None:
+        """The column of a field among those there are; None for targets that may be hidden."""
+        columns, _ = _alternatives(self.fields[name])
+        column = next((column for column in columns if column in names), None)
+        if column is None and not (self.hides and name in TARGETS):
+            wanted = " or ".join(repr(column) for column in columns)
+            raise FieldError(f"has no column {wanted} for {name!r}; its columns are {first_few(map(repr, names), 12)}")
+        return column
 
     def _targets(self, found: Mapping[str, Any]) -> tuple[list[str], list[float] | None]:
         if found.get("answers") is not None:
             return human_answers(found)
         if found.get("captions") is not None:
-            wordings = [text({"captions": wording}, "captions").strip() for wording in items(found, "captions")]
-            return [wording for wording in wordings if wording], None
+            return [text({"captions": wording}, "captions").strip() for wording in items(found, "captions")], None
         return self._label(str(found.get("label")).strip()), None
 
     def _label(self, written: str) -> list[str]:

@@ -26,6 +26,7 @@ class Image(TypedDict):
 
 
 def read_visual_genome(source: Source) -> Iterator[Row]:
+    """Rows in file order; one whose answer is nothing but a full stop has no target."""
     for path in source.paths("questions"):
         yield from read_rows(path, json_items(path, form=Image), _shape)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -65,21 +66,34 @@ def _joined(source: Source) -> Iterator[Row]:
     questions: dict[str, Row] = {}
     annotations: dict[str, Row] = {}
     for question, annotation in zip_longest(_questions(source), _annotations(source)):
-        if question is not None:
-            questions[question["id"]] = question
-        if annotation is not None:
-            annotations[annotation["id"]] = annotation
+        for row, waiting, role in ((question, questions, "questions"), (annotation, annotations, "annotations")):
+            if row is not None and waiting.setdefault(row["id"], row) is not row:
+                raise UserError(_twice(source.paths(role), [row["id"]]))
         for row in (question, annotation):
             if row is not None and row["id"] in questions and row["id"] in annotations:
                 found = annotations.pop(row["id"])
                 yield {**questions.pop(row["id"]), "targets": found["targets"], "weights": found["weights"]}
-    _complain_of_the_rest(questions, source.paths("questions"), "questions without annotations", "annotations")
-    _complain_of_the_rest(annotations, source.paths("annotations"), "annotations without questions", "questions")
+    for left, read, role, other in (
+        (questions, _questions, "questions", "annotations"),
+        (annotations, _annotations, "annotations", "questions"),
+    ):
+        if left:
+            raise UserError(_rest(left, read(source), source.paths(role), f"{role} without {other}", other))
 
 
-def _complain_of_the_rest(left: dict[str, Row], paths: tuple[Path, ...], what: str, other: str) -> None:
-    if left:
-        raise UserError(
-            f"{', '.join(map(str, paths))}: {len(left)} {what} (question_id {first_few(left)}); "
-            f"are the {other} those of the same split?"
-        )
+def _rest(left: dict[str, Row], again: Iterator[Row], paths: tuple[Path, ...], what: str, other: str) -> str:
+    """What is wrong with rows that found no partner. One that had lost it to its double shows in a second reading."""
+    times = Counter(row["id"] for row in again if row["id"] in left)
+    if doubles := [id for id in left if times[id] > 1]:
+        return _twice(paths, doubles)
+    return (
+        f"{_named(paths)}: {len(left)} {what} (question_id {first_few(left)}); are the {other} those of the same split?"
+    )
+
+
+def _twice(paths: tuple[Path, ...], ids: list[str]) -> str:
+    return f"{_named(paths)}: question_id {first_few(ids)} stands twice; is a file named twice? else keep one of them"
+
+
+def _named(paths: tuple[Path, ...]) -> str:
+    return ", ".join(map(str, paths))
