@@ -8,6 +8,7 @@ out each of the ten in turn: 0, 30, 60, 90 or 100 for 0, 1, 2, 3 or more people.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import lru_cache, reduce
 from operator import add
@@ -26,7 +27,6 @@ from vlhyper.metrics.reading import Source, keyed_texts, match_ids, name_of, who
 from vlhyper.metrics.report import Figure, Metrics, Place, Report, mean_of, nest
 from vlhyper.metrics.vqa_files import VqaTruth, in_vocabulary, read_truth
 
-ORDER = ("overall", "in_domain", "out_domain", "answer_type", "question_type")
 # With more people than this each of them, left out, still leaves three: the whole point, with no rounding.
 ENOUGH = 3
 SHAPE = '[{"question_id": 458752000, "answer": "skateboard"}]'
@@ -148,18 +148,18 @@ def vqa_report(
 
 
 def _places(truth: VqaTruth, rows: Sequence[int]) -> dict[Place, list[int]]:
-    """Which scored items each figure is the mean of, as indices into `rows`."""
+    """Which scored items each figure is the mean of, as indices into `rows`; question types, which are dozens, last."""
     places: dict[Place, list[int]] = {("overall",): list(range(len(rows)))}
-    for index, row in enumerate(rows):
-        answer_type, question_type = truth.answer_types[row], truth.question_types[row]
-        if answer_type is not None:
-            places.setdefault(("answer_type", answer_type), []).append(index)
-        if question_type is not None:
-            places.setdefault(("question_type", question_type), []).append(index)
-        if truth.in_domain is not None:
-            places.setdefault(("in_domain",) if truth.in_domain[row] else ("out_domain",), []).append(index)
-    # Answer types first: question types number dozens.
-    return dict(sorted(places.items(), key=lambda entry: ORDER.index(entry[0][0])))
+    if truth.in_domain is not None:
+        for belongs, name in ((True, "in_domain"), (False, "out_domain")):
+            members = [index for index, row in enumerate(rows) if truth.in_domain[row] is belongs]
+            places |= {(name,): members} if members else {}
+    for name, types in (("answer_type", truth.answer_types), ("question_type", truth.question_types)):
+        found: defaultdict[str | None, list[int]] = defaultdict(list)
+        for index, row in enumerate(rows):
+            found[types[row]].append(index)
+        places |= {(name, label): members for label, members in found.items() if label is not None}
+    return places
 
 
 def _figures(percents: Sequence[float], places: dict[Place, list[int]]) -> dict[Place, Figure]:
