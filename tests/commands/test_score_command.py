@@ -1,6 +1,7 @@
 """`vlhyper score` as a user types it."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -170,3 +171,11 @@ def test_a_closed_standard_error_costs_no_score(files):
 def test_questions_without_annotations_hint_at_a_submission(files):
     with pytest.raises(UserError, match="needs --annotations; to write a test server's file"):
         run(["score", "vqa", "--questions", "q.json", "--predictions", "p.json"])
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="hangups are POSIX")
+def test_a_hangup_that_nohup_ignores_stays_ignored(files):
+    arguments = ["score", "vqa", "--annotations", files["a"], "--predictions", files["p"], "--json"]
+    ignore = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\nimport atexit"
+    told = "atexit.register(lambda: print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN))"
+    assert vlhyper(*arguments, prelude=f"{ignore}\n{told}").stdout.split()[-1] == "True"

@@ -55,7 +55,10 @@ def command(
     for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):
         # Only a program's main thread may say what a signal does, and not every system has all of them.
         with contextlib.suppress(ValueError, AttributeError):
-            signal.signal(getattr(signal, name), _leave)
+            number = getattr(signal, name)
+            # What the caller has ignored, as nohup has the hangup, stays so.
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, _leave)
     files = {"annotations": annotations, "questions": questions, "vocabulary": vocabulary, "choices": choices}
     options: dict[str, Any] = {"split": split, "variant": variant, "answers": answers, "half": half, "metrics": metrics}
     options |= {"complete": complete or None, "partial": partial or None}
