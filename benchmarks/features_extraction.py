@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from feature_extraction.images import decode
 from feature_extraction.listing import find_images
-from vlhyper.console import print_table
+from vlhyper.show.tables import print_table
 
 # The decoding processes import this file anew, so torch is imported where it is used, as it is in the command.
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from vlhyper.console import print_table
 from vlhyper.features import FeatureWriter, open_features
+from vlhyper.show.tables import print_table
 
 BATCH, BATCHES, BLOCK = 64, 40, 100
 META = {"encoder": "none", "weights_sha256": "0", "preprocessing": {}, "created_with": {}, "precision": "fp32"}

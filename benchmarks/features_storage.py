@@ -23,8 +23,8 @@ import h5py
 import hdf5plugin
 import numpy as np
 
-from vlhyper.console import print_table
 from vlhyper.features import FeatureSet, FeatureWriter, open_features
+from vlhyper.show.tables import print_table
 
 
 def main() -> None:
@@ -74,8 +74,8 @@ def show_scores(demo: Path, rounded: Path, folder: Path) -> None:
     import yaml
 
     from vlhyper.demo import KEEP_MEMORY
-    from vlhyper.evaluate import evaluate_run
     from vlhyper.files import read_json
+    from vlhyper.run.evaluate import evaluate_run
 
     # The resolved config: its paths are absolute.
     config = yaml.safe_load((demo / "model" / "config.yaml").read_text())

@@ -23,7 +23,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from vlhyper.console import print_table, say
+from vlhyper.console import say
+from vlhyper.show.tables import print_table
 
 VQA_TRAIN, GQA_TRAIN_ALL, CHUNKS = 443_757, 14_305_356, 10
 WORDS = ["what", "is", "the", "color", "of", "man", "on", "left", "side", "wooden", "table", "that", "looks", "red"]

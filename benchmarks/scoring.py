@@ -81,7 +81,7 @@ def spice(annotations: FilePath, size: int = SPICE_IMAGES) -> None:
 
 
 def parser_folder() -> Path:
-    from vlhyper.metrics.spice import parser_folder
+    from vlhyper.metrics.captions.spice import parser_folder
 
     return parser_folder()
 
@@ -207,7 +207,7 @@ def run_coco_eval_cap(reference: str, results: str) -> None:
     from pycocoevalcap import eval as coco_eval
     from pycocotools.coco import COCO
 
-    from vlhyper.metrics.programs import find_java
+    from vlhyper.metrics.java.processes import find_java
 
     os.environ["PATH"] = f"{find_java().parent}{os.pathsep}{os.environ['PATH']}"
     coco_eval.Spice = NoSpice

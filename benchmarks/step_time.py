@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import T5ForConditionalGeneration
 
-from vlhyper.console import print_table, tracked
+from vlhyper.console import tracked
 from vlhyper.model.backbone import build_backbone, layer_norms
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.model.shapes import KNOWN
 from vlhyper.model.spec import Inputs, ModelSpec
+from vlhyper.show.tables import print_table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "model"))
 from plain_form import plain_loss

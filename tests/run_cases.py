@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlhyper.config import RunConfig, load_config
+from vlhyper.run.config import RunConfig, load_config
 
 RUN = {
     "model": {"backbone": "t5", "embedding_width": 8, "projector_width": 12, "hyper_width": 6, "bottleneck": 4},

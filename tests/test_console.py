@@ -7,7 +7,8 @@ import sys
 import pytest
 
 import vlhyper.console
-from vlhyper.console import print_table, progress, say, tracked
+from vlhyper.console import progress, say, tracked
+from vlhyper.show.tables import print_table
 
 
 class Terminal(io.StringIO):

@@ -70,7 +70,7 @@ def test_scores_of_model_and_control_have_the_contracts_shape(ran):
 
 
 def test_the_runs_differ_in_the_features_alone(ran):
-    from vlhyper.config import differences, load_config
+    from vlhyper.run.config import differences, load_config
 
     out, _ = ran
     model, blind = (load_config(out / system / "config.yaml") for system in ("model", "blind"))

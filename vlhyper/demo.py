@@ -17,14 +17,15 @@ from typing import Any
 
 import torch
 
-from vlhyper.config import load_config
-from vlhyper.console import print_table, say
+from vlhyper.console import say
 from vlhyper.errors import JobError, UserError
-from vlhyper.evaluate import evaluate_run
 from vlhyper.files import read_json, write_json, write_text
-from vlhyper.gallery import Exhibit, save_gallery
 from vlhyper.metrics import Report
-from vlhyper.train import train
+from vlhyper.run.config import load_config
+from vlhyper.run.evaluate import evaluate_run
+from vlhyper.run.train import train
+from vlhyper.show.gallery import Exhibit, save_gallery
+from vlhyper.show.tables import print_table
 from vlhyper.world import SIZES, build, tiny
 
 CONFIG = "demo.yaml"

@@ -8,7 +8,7 @@ from vlhyper.cli import run
 def test_jars_go_where_spice_looks_for_them(tmp_path, monkeypatch, capsys):
     asked = []
     monkeypatch.setenv("VLHYPER_CORENLP", str(tmp_path / "jars"))
-    monkeypatch.setattr("vlhyper.metrics.fetching.fetch_jars", lambda *given: asked.append(given))
+    monkeypatch.setattr("vlhyper.metrics.java.fetching.fetch_jars", lambda *given: asked.append(given))
     run(["setup", "spice", "--repository", "https://mirror.example"])
     [(jars, folder, repository)] = asked
     assert (len(jars), folder, repository) == (4, tmp_path / "jars", "https://mirror.example")

@@ -9,10 +9,10 @@ import pytest
 from vqa_cases import annotation, official, predicted
 
 from vlhyper.errors import UserError
-from vlhyper.metrics import score
 from vlhyper.metrics.bootstrap import compare, confidence
 from vlhyper.metrics.labels import label_report
 from vlhyper.metrics.report import Report, flatten, mean_of
+from vlhyper.scoring import score
 
 
 def report_of(scores, clusters=None):

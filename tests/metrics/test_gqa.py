@@ -3,31 +3,13 @@
 import json
 
 import pytest
+from gqa_cases import QUESTIONS, question
 from vqa_cases import write
 
 from vlhyper.errors import UserError
-from vlhyper.metrics import gqa_distribution, score
+from vlhyper.metrics import gqa_distribution
+from vlhyper.scoring import score
 
-
-def question(answer, structural="verify", entailed=(), group="g", **more):
-    return {
-        "imageId": "n1",
-        "question": "Is it red?",
-        "answer": answer,
-        "isBalanced": True,
-        "groups": {"global": group, "local": "x"},
-        "entailed": list(entailed),
-        "types": {"structural": structural, "semantic": "attr", "detailed": "verifyAttr"},
-        "semantic": [{"operation": "select", "argument": "dog (1)"}, {"operation": "exist", "argument": "?"}],
-    } | more
-
-
-QUESTIONS = {
-    "01": question("yes", entailed=["01", "02", "03"]),
-    "02": question("no"),
-    "03": question("red", "query", entailed=["01"], isBalanced=False),
-    "04": question("dog", "query", group=None, imageId="n2"),
-}
 ANSWERS = {"01": "yes", "02": "yes", "03": "red", "04": "dog"}
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from vqa_cases import write
 
 from vlhyper.errors import UserError
-from vlhyper.metrics import f1, label_accuracy, matthews, pearson, score, spearman
+from vlhyper.metrics import f1, label_accuracy, matthews, pearson, spearman
 from vlhyper.metrics.labels import LABEL_TASKS, read_grade
+from vlhyper.scoring import score
 
 PAIR = ("not_equivalent", "equivalent")
 

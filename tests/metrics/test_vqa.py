@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from vqa_cases import annotation, karpathy, official, predicted, write
 
 from vlhyper.errors import UserError
-from vlhyper.metrics import score, vqa_accuracy
+from vlhyper.metrics import vqa_accuracy
 from vlhyper.metrics.vqa import VARIANTS
+from vlhyper.scoring import score
 
 words = st.sampled_from(["black", "Black.", "two", "2", "the cat", "a  cat!", "", "İ", "1,000"])
 

@@ -117,7 +117,7 @@ def test_an_unknown_task_is_told_the_nearest():
 
 
 def test_every_scorer_is_one_that_exists():
-    from vlhyper.metrics.scoring import scorer_of
+    from vlhyper.scoring.score import scorer_of
 
     for task in TASKS.values():
         assert not task.scorer or scorer_of(task.scorer)

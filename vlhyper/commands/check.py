@@ -22,9 +22,9 @@ def command(
 
     Example: vlhyper check configs/vl_hyperpelt.yaml
     """
-    from vlhyper.check import problems
-    from vlhyper.config import load_config
     from vlhyper.console import say
+    from vlhyper.run.check import problems
+    from vlhyper.run.config import load_config
 
     found = list(problems(load_config(config, overrides or []), typer.echo))
     for problem in found:

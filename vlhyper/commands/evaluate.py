@@ -17,8 +17,8 @@ def command(
 
     Example: vlhyper evaluate runs/first --split test
     """
-    from vlhyper.console import print_table
-    from vlhyper.evaluate import evaluate_run
+    from vlhyper.run.evaluate import evaluate_run
+    from vlhyper.show.tables import print_table
 
     reports = evaluate_run(run, split, task)
     rows = [

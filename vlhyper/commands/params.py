@@ -23,8 +23,8 @@ def command(
 
     Example: vlhyper params configs/vl_hyperpelt.yaml
     """
-    from vlhyper.config import load_config
-    from vlhyper.console import print_table
+    from vlhyper.run.config import load_config
+    from vlhyper.show.tables import print_table
 
     counts = load_config(config, overrides or []).counts()
     if as_json:

@@ -50,7 +50,7 @@ def command(
     --submission upload.json
     """
     from vlhyper.errors import UserError
-    from vlhyper.metrics.writing import check_output
+    from vlhyper.files import check_output
 
     for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):
         # Only a program's main thread may say what a signal does, and not every system has all of them.
@@ -100,7 +100,7 @@ def _refuse_beside_submission(options: dict[str, Any]) -> None:
 
 def _submit(task: str, questions: str | None, submission: str, predictions: str | None) -> Report:
     from vlhyper.errors import UserError
-    from vlhyper.metrics.submission import submit
+    from vlhyper.scoring.submission import submit
 
     if questions is None:
         raise UserError("a submission needs --questions, the test questions that every record answers")
@@ -108,7 +108,7 @@ def _submit(task: str, questions: str | None, submission: str, predictions: str 
 
 
 def _score(task: str, predictions: str, options: dict[str, Any], confidence: bool, against: str | None) -> Report:
-    from vlhyper.metrics import score
+    from vlhyper.scoring import score
 
     if task == "caption":
         options["progress"] = True
@@ -119,9 +119,10 @@ def _show(report: Report) -> None:
     """The report as a table for a person."""
     from rich.markup import escape
 
-    from vlhyper.console import print_table, say
+    from vlhyper.console import say
     from vlhyper.metrics.reading import named
     from vlhyper.metrics.report import flatten
+    from vlhyper.show.tables import print_table
 
     content = report.to_json()
     columns = ["figure", "score"]

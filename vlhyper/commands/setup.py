@@ -25,8 +25,8 @@ def setup_spice(
     The files go to $VLHYPER_CORENLP if it is set, else to the user's cache folder. Example: vlhyper setup spice
     """
     from vlhyper.console import say
-    from vlhyper.metrics.fetching import SPICE_JARS, fetch_jars
-    from vlhyper.metrics.spice import parser_folder
+    from vlhyper.metrics.captions.spice import parser_folder
+    from vlhyper.metrics.java.fetching import SPICE_JARS, fetch_jars
 
     folder = parser_folder()
     fetch_jars(SPICE_JARS, folder, repository)

@@ -25,7 +25,7 @@ def command(
 
     On several GPUs or machines: accelerate launch -m vlhyper train CONFIG --out RUN (or torchrun).
     """
-    from vlhyper.config import load_config
-    from vlhyper.train import train
+    from vlhyper.run.config import load_config
+    from vlhyper.run.train import train
 
     train(load_config(config, overrides or []), out)

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vlhyper.files import write_text
-from vlhyper.metrics.writing import writing
+from vlhyper.files import write_text, writing
 
 Metrics = dict[str, Any]
 Place = tuple[str, ...]

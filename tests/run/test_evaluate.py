@@ -1,0 +1,218 @@
+"""Answers in the official formats, and scores equal to those of `vlhyper score` on the written files."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+from run_cases import RUN, forget_accelerate
+
+from vlhyper.cli import run
+from vlhyper.errors import UserError
+from vlhyper.files import read_json
+from vlhyper.model.model import WEIGHTS, VLHyperPELT
+from vlhyper.run.batches import Collator, find_features, load_split, load_tokenizer
+from vlhyper.run.config import load_config, save_config
+from vlhyper.run.evaluate import answer, evaluate_run
+from vlhyper.run.train import train
+from vlhyper.tasks import Decoding
+from vlhyper.world import tiny
+
+pytestmark = pytest.mark.usefixtures("fresh_process")
+
+FAST = "bleu,cider"
+SHAPES = {
+    "vqa": {"question_id": int, "answer": str},
+    "vg_qa": {"question_id": int, "answer": str},
+    "gqa": {"questionId": str, "prediction": str},
+    "caption": {"image_id": int, "caption": str},
+    "okvqa": {"question_id": int, "answer": str},
+    "snli-ve": {"pairID": str, "prediction": str},
+}
+
+
+@pytest.fixture(scope="module")
+def ran(lab, tmp_path_factory):
+    """A run of six tasks on the shipped T5, trained until its answers are words and some of them right."""
+    forget_accelerate()
+    folder = tmp_path_factory.mktemp("ran")
+    more = {"okvqa": {"data": "okvqa.yaml"}, "snli-ve": {"data": "snli_ve.yaml"}}
+    training = ("training.steps=60", "training.batch=16", "training.learning_rate=3e-3", "training.log_every=60")
+    # Paths of overrides belong to the folder they are typed in.
+    tasks = {name: {**entry, "data": str(lab.folder / entry["data"])} for name, entry in (RUN["tasks"] | more).items()}
+    tasks = f"tasks={json.dumps(tasks)}"
+    train(lab.config(tasks, f"model.backbone={tiny() / 't5'}", *training), folder)
+    forget_accelerate()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scored(ran):
+    """What `evaluate_run` gives for the test split."""
+    forget_accelerate()
+    return evaluate_run(ran, "test", caption_metrics=FAST)
+
+
+@pytest.fixture
+def copied(ran, tmp_path):
+    """A copy of the run, to be damaged."""
+    shutil.copytree(ran, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_every_task_but_the_one_without_a_scorer_is_scored(scored):
+    assert scored.keys() == SHAPES.keys() - {"vg_qa"}
+    # Scores of nothing but wrong answers would make the comparisons below empty.
+    assert all(any(value > 0 for _, value in report.flat()) for report in scored.values())
+
+
+@pytest.mark.parametrize("task", sorted(SHAPES.keys() - {"vg_qa"}))
+def test_predictions_have_the_official_shape_and_every_row_one(lab, ran, scored, task):
+    records = read_json(ran / f"predictions/{task}.test.json")
+    assert all({key: type(value) for key, value in record.items()} == SHAPES[task] for record in records)
+    keys = [next(iter(record.values())) for record in records]
+    assert len(set(keys)) == len(keys) == load_config(ran / "config.yaml").manifest(task).split("test").count
+
+
+TRUTH = {
+    "vqa": ("--questions", "vqa_test_questions.json", "--annotations", "vqa_test_annotations.json"),
+    "okvqa": ("--questions", "okvqa_test_questions.json", "--annotations", "okvqa_test_annotations.json"),
+    "gqa": ("--questions", "gqa_test_questions.json"),
+    "caption": ("--annotations", "caption_test_annotations.json"),
+    "snli-ve": ("--annotations", "snli_ve_test_annotations.jsonl"),
+}
+
+
+@pytest.mark.parametrize("task", TRUTH)
+def test_scores_are_those_of_the_score_command_on_the_written_files(lab, ran, scored, task, capsys):
+    files = [str(lab.folder / "annotations" / word) if "." in word else word for word in TRUTH[task]]
+    more = ["--metrics", FAST] if task == "caption" else []
+    capsys.readouterr()
+    run(["score", task, *files, "--predictions", str(ran / f"predictions/{task}.test.json"), "--json", *more])
+    said = json.loads(capsys.readouterr().out)
+    assert said["metrics"] == scored[task].metrics
+    assert read_json(ran / "scores.json")["test"][task]["metrics"] == said["metrics"]
+
+
+def test_another_evaluation_leaves_the_scores_of_the_first(ran, scored):
+    before = read_json(ran / "scores.json")["test"]
+    evaluate_run(ran, "unseen", "gqa")
+    after = read_json(ran / "scores.json")
+    assert after["test"] == before
+    assert after["unseen"].keys() == {"gqa"}
+
+
+def test_a_task_without_a_scorer_is_answered_when_it_is_named(ran, capsys):
+    assert evaluate_run(ran, "test", "vg_qa") == {}
+    records = read_json(ran / "predictions/vg_qa.test.json")
+    assert all({key: type(value) for key, value in record.items()} == SHAPES["vg_qa"] for record in records)
+    assert "vg_qa.test.json; there is nothing to score them with" in capsys.readouterr().err
+
+
+def test_the_command_prints_a_table(ran, capsys):
+    run(["evaluate", str(ran), "--task", "gqa"])
+    out = capsys.readouterr().out
+    assert "accuracy" in out and "split test" in out and "gqa" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("tset",), "no task of this run that can be scored has a split 'tset'"),
+        (("tset", "vqa"), "unknown split 'tset'; did you mean 'test'?"),
+        (
+            ("test", "vqqa"),
+            "unknown task 'vqqa'; did you mean 'vqa'? Tasks are vqa, vg_qa, gqa, caption, okvqa",
+        ),
+    ],
+)
+def test_a_missing_split_or_task_is_one_line(ran, arguments, told):
+    with pytest.raises(UserError) as refusal:
+        evaluate_run(ran, *arguments)
+    assert told in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_a_folder_that_is_no_run_or_has_no_weights_is_one_line(copied, tmp_path):
+    with pytest.raises(UserError, match="no run folder"):
+        evaluate_run(tmp_path / "nowhere")
+    (copied / WEIGHTS).unlink()
+    with pytest.raises(UserError, match="holds no trained weights yet"):
+        evaluate_run(copied)
+
+
+def test_other_features_than_those_of_the_training_are_refused(copied, lab, tmp_path):
+    from run_cases import write_features
+
+    images = sorted(path.stem for path in (lab.folder / "images").rglob("*.jpg"))
+    write_features(tmp_path / "other.h5", images, weights_sha256="ef" * 32)
+    config = load_config(copied / "config.yaml", [f"features.files=[{tmp_path / 'other.h5'}]"])
+    save_config(config, copied / "config.yaml")
+    with pytest.raises(UserError, match="weights_sha256 is 'efef"):
+        evaluate_run(copied)
+
+
+def test_a_split_without_public_answers_is_answered_for_the_server(copied, lab):
+    manifest = yaml.safe_load((lab.folder / "gqa.yaml").read_text())
+    questions = read_json(lab.folder / "annotations/gqa_test_questions.json")
+    secret = {id: {key: record[key] for key in ("imageId", "question")} for id, record in questions.items()}
+    (copied / "secret.json").write_text(json.dumps(secret))
+    manifest["splits"]["secret"] = {"files": {"questions": str(copied / "secret.json")}}
+    manifest["root"] = str(lab.folder)
+    (copied / "gqa.yaml").write_text(yaml.safe_dump(manifest))
+    save_config(load_config(copied / "config.yaml", [f"tasks.gqa.data={copied / 'gqa.yaml'}"]), copied / "config.yaml")
+    assert evaluate_run(copied, "secret") == {}
+    assert len(read_json(copied / "predictions/gqa.secret.json")) == len(secret)
+
+
+def answering(ran, split="test", task="caption"):
+    config = load_config(ran / "config.yaml")
+    features = find_features(config)
+    rows = load_split(config, {task: split}, features)[task]
+    return VLHyperPELT.from_pretrained(ran), rows, Collator(load_tokenizer(config.model), features, 32, 32)
+
+
+def test_answers_do_not_depend_on_the_batch(ran):
+    model, rows, collator = answering(ran, task="vqa")
+    ten = answer(model, rows, collator, Decoding(1, 6), batch=10)
+    assert ten == answer(model, rows, collator, Decoding(1, 6), batch=3)
+    assert list(ten) == rows.rows["id"][:]
+
+
+def test_beams_search_further_than_greedy(ran):
+    """No answer of the beam is less likely than the greedy one, and some are likelier."""
+    import torch
+
+    model, rows, collator = answering(ran)
+    inputs = collator.inputs(rows, ["caption:"] * 6, rows.rows["image"][:6])
+
+    def likelihood(beams: int) -> torch.Tensor:
+        tokens = model.generate(**inputs, num_beams=beams, max_new_tokens=4, min_new_tokens=4, do_sample=False)
+        labels = tokens[:, 1:].clone()
+        each = [
+            model(**{k: v if k == "task" else v[n : n + 1] for k, v in inputs.items()}, labels=labels[n : n + 1])
+            for n in range(6)
+        ]
+        return -torch.stack(each)
+
+    with torch.no_grad():
+        greedy, beam = likelihood(1), likelihood(4)
+    assert (beam >= greedy - 1e-5).float().mean() > 0.8
+    assert (beam > greedy + 1e-5).any()
+
+
+# A part of the world's VQA in two files each, as VQA v2's Karpathy splits are.
+def test_a_split_of_several_files_is_scored_as_of_one(lab, copied, scored):
+    manifest = yaml.safe_load((lab.folder / "vqa.yaml").read_text())
+    files = {}
+    for role, key in {"questions": "questions", "annotations": "annotations"}.items():
+        whole = read_json(lab.folder / f"annotations/vqa_test_{role}.json")
+        files[role] = []
+        for part in (0, 1):
+            (copied / f"{role}{part}.json").write_text(json.dumps({**whole, key: whole[key][part::2]}))
+            files[role].append(str(copied / f"{role}{part}.json"))
+    manifest["splits"]["halves"] = {"files": files}
+    manifest["root"] = str(lab.folder)
+    (copied / "vqa.yaml").write_text(yaml.safe_dump(manifest))
+    save_config(load_config(copied / "config.yaml", [f"tasks.vqa.data={copied / 'vqa.yaml'}"]), copied / "config.yaml")
+    halves = dict(evaluate_run(copied, "halves", "vqa")["vqa"].flat())
+    assert halves == pytest.approx(dict(scored["vqa"].flat()), rel=1e-12)

@@ -1,0 +1,239 @@
+"""COCO captions: BLEU, METEOR, ROUGE-L, CIDEr and SPICE, all references of an image, PTB-tokenised.
+
+The figures are those of pycocoevalcap's COCOEvalCap. Its scorers and programs are run, side by side; one that cannot
+run is skipped with the reason, and the others count.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlhyper.console import Bar
+from vlhyper.console import progress as progress_bar
+from vlhyper.errors import JobError, UserError, nearest
+from vlhyper.metrics.caption_files import read_predictions, read_references
+from vlhyper.metrics.captions import meteor, ngram, spice
+from vlhyper.metrics.captions.corpus import bleu_of, meteor_of, meteor_sums
+from vlhyper.metrics.captions.ptb import ptb_tokenize
+from vlhyper.metrics.java.processes import Programs, cores
+from vlhyper.metrics.reading import Source, name_of, some, text_of
+from vlhyper.metrics.report import Figure, Report, mean_of
+
+# What each scorer gives, in the order of COCOEvalCap.
+SCORERS = {
+    "bleu": ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"),
+    "meteor": ("METEOR",),
+    "rouge": ("ROUGE-L",),
+    "cider": ("CIDEr",),
+    "spice": ("SPICE",),
+}
+References = Sequence[Sequence[str]]
+
+
+def scorers_named(wish: str | Sequence[str] | None) -> list[str]:
+    """The scorers of a list like "bleu,cider" (None: all), in their usual order. Raises UserError for unknown ones."""
+    if wish is None:
+        return list(SCORERS)
+    names = [name.strip().lower() for name in (wish.split(",") if isinstance(wish, str) else wish)]
+    if not names:
+        raise UserError(f"no caption metric is named; name some of {', '.join(SCORERS)}")
+    for name in names:
+        if name not in SCORERS:
+            raise UserError(f"unknown caption metric {name!r}{nearest(name, SCORERS)}")
+    return [name for name in SCORERS if name in names]
+
+
+def score_caption(
+    predictions: Source,
+    *,
+    annotations: str,
+    split: str | None = None,
+    metrics: str | Sequence[str] | None = None,
+    complete: bool = False,
+    partial: bool = False,
+    progress: bool = False,
+) -> Report:
+    """Score a COCO results file (or list) against COCO's captions or Karpathy's dataset_coco.json (by path).
+
+    The images that have a prediction are scored, as COCOEvalCap does; complete: a missing one is an error.
+    metrics: some of bleu, meteor, rouge, cider, spice. progress: show a bar.
+    """
+    scorers = scorers_named(metrics)
+    references = read_references(annotations, split)
+    given = read_predictions(predictions)
+    unknown = [image for image in given if image not in references]
+    if unknown:
+        raise UserError(
+            f"{name_of(predictions)}: {len(unknown)} images are not in {annotations} ({some(unknown)}); "
+            "give the captions file of this split"
+        )
+    missing = [image for image in references if image not in given]
+    if missing and complete:
+        raise UserError(
+            f"{name_of(predictions)}: {len(missing)} of {len(references)} images have no caption "
+            f"({some(missing)}); caption them, or leave --complete out"
+        )
+    if not given:
+        raise UserError(f"{name_of(predictions)}: no caption to score")
+    ids = [image for image in references if image in given]
+    report = caption_report(
+        ids, [given[image] for image in ids], [references[image] for image in ids], scorers, progress
+    )
+    report.total = len(references)
+    return report
+
+
+def caption_scores(
+    captions: Sequence[str], references: References, metrics: str | Sequence[str] | None = None
+) -> Report:
+    """Score captions against their references, both in step and as people write them; every figure × 100.
+
+    >>> caption_scores(["a dog runs"], [["The dog runs.", "A dog is running."]], "bleu").metrics["BLEU-1"]
+    99.99999996666667
+    """
+    if len(captions) != len(references) or not captions or not all(references):
+        raise ValueError("captions and references must be in step, at least one, and each with a reference")
+    if isinstance(captions, str) or any(isinstance(texts, str) for texts in references):
+        raise ValueError("captions is a list of texts, references a list of lists of texts: one list for each caption")
+    for row, (caption, texts) in enumerate(zip(captions, references, strict=True)):
+        for text in (caption, *texts):
+            text_of(text, "caption or reference", f"row {row}")
+    return caption_report(range(len(captions)), captions, references, scorers_named(metrics))
+
+
+def caption_report(
+    ids: Sequence[Any], captions: Sequence[str], references: References, scorers: Sequence[str], show: bool = False
+) -> Report:
+    """Tokenise, run the scorers side by side, gather what they give. Raises JobError where nothing can be tokenised."""
+    units = len(captions) * len(scorers)
+    # The programs are left before the pool: what that ends lets the pool's threads return.
+    with (
+        progress_bar("scoring captions", units) if show else nullcontext(_no_bar) as bar,
+        ThreadPoolExecutor(len(scorers) + 1) as pool,
+        Programs() as programs,
+    ):
+        tokens = ptb_tokenize([*captions, *(text for texts in references for text in texts)], programs)
+        task = _Task(
+            ids=ids,
+            captions=[tokens[caption] for caption in captions],
+            references=[[tokens[text] for text in texts] for texts in references],
+            programs=programs,
+            bar=bar,
+            # Scorers run side by side: of the cores they share, one is left to those that cannot be dealt out.
+            processes=cores() if len(scorers) == 1 else max(1, cores() - 1),
+        )
+        if task.large:
+            ngram.write_texts(task.captions, task.references, task.texts)
+        jobs = {name: pool.submit(_outcome, name, task) for name in scorers}
+        outcomes = {name: job.result() for name, job in jobs.items()}
+    return _gather(ids, outcomes)
+
+
+def _no_bar(done: int = 1, note: str = "") -> None:
+    """Stands for a bar where none is shown."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Tokenised captions and references, what a scorer needs to run, and how many processes it may be dealt out to."""
+
+    ids: Sequence[Any]
+    captions: list[str]
+    references: list[list[str]]
+    programs: Programs
+    bar: Bar
+    processes: int
+
+    @property
+    def large(self) -> bool:
+        return len(self.captions) >= ngram.WORTH_A_PROCESS
+
+    @property
+    def texts(self) -> Path:
+        """Where the n-gram scorers' processes read the texts."""
+        return self.programs.folder / "texts.json"
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """What a scorer gives: figures of the corpus and of its captions, 0 to 1, and how to resample one of a name."""
+
+    corpus: dict[str, float]
+    captions: dict[str, list[float]]
+    resampled: Callable[[str], Figure]
+
+
+def _outcome(name: str, task: _Task) -> _Scores | str:
+    """One scorer's figures, or why it did not run."""
+    try:
+        return RUNS.get(name, functools.partial(_run_ngram, name))(task)
+    except JobError as error:
+        if task.programs.closed:
+            raise
+        return str(error)
+
+
+def _gather(ids: Sequence[Any], outcomes: dict[str, _Scores | str]) -> Report:
+    report = Report(task="caption", n=len(ids), metrics={}, ids=ids)
+    makers: dict[str, Callable[[str], Figure]] = {}
+    items: dict[str, Sequence[float | None]] = {}
+    for name, outcome in outcomes.items():
+        if isinstance(outcome, str):
+            report.skipped |= dict.fromkeys(SCORERS[name], outcome)
+            continue
+        for key, value in outcome.corpus.items():
+            items[key] = [None if math.isnan(score) else 100 * score for score in outcome.captions[key]]
+            if math.isnan(value):
+                report.skipped[key] = "an image has nothing to compare, neither in caption nor references: no mean"
+            else:
+                report.metrics[key] = 100 * value
+                makers[key] = outcome.resampled
+    report.items = items
+    report.figures = lambda: {(key,): figure_of(key) for key, figure_of in makers.items()}
+    return report
+
+
+def _run_ngram(name: str, task: _Task) -> _Scores:
+    if task.large:
+        found = ngram.in_process(name, task.texts, task.programs, task.processes)
+    else:
+        found = ngram.SCORERS[name](task.captions, task.references)
+    task.bar(len(task.captions), note=f"{name} done")
+    if name == "bleu":
+        return _Scores(
+            found.scores,
+            found.items,
+            lambda key: Figure(None, found.statistics, functools.partial(bleu_of, order=int(key[-1]))),
+        )
+    return _Scores(found.scores, found.items, lambda key: _mean_of(found.items[key]))
+
+
+def _mean_of(scores: Sequence[float]) -> Figure:
+    return mean_of([100 * score for score in scores])
+
+
+def _run_meteor(task: _Task) -> _Scores:
+    found = meteor.meteor(task.captions, task.references, task.programs, task.bar, task.processes)
+    return _Scores(
+        {"METEOR": found.score},
+        {"METEOR": found.scores},
+        lambda _: Figure(None, meteor_sums(found.statistics()), meteor_of),
+    )
+
+
+def _run_spice(task: _Task) -> _Scores:
+    found = spice.spice(task.captions, task.references, task.programs)
+    task.bar(len(task.captions), note="spice done")
+    # COCOEvalCap averages SPICE, and no other figure, in the order of the ids.
+    ordered = [found.scores[row] for row in sorted(range(len(task.ids)), key=lambda row: task.ids[row])]
+    return _Scores({"SPICE": spice.mean(ordered)}, {"SPICE": found.scores}, lambda _: _mean_of(found.scores))
+
+
+RUNS: dict[str, Callable[[_Task], _Scores]] = {"meteor": _run_meteor, "spice": _run_spice}

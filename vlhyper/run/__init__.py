@@ -1,0 +1,1 @@
+"""A run: its config resolved into tasks, their batches, training, validation, evaluation."""

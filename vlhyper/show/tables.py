@@ -1,0 +1,22 @@
+"""Tables that can be read, on a terminal and off it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+    """A table on standard output; numbers are right-aligned, floats shown with two decimals."""
+    from rich.console import Console
+    from rich.table import Table
+
+    body = [list(row) for row in rows]
+    table = Table(title=title or None, title_justify="left")
+    for index, name in enumerate(columns):
+        numeric = any(isinstance(row[index], int | float) for row in body)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in body:
+        table.add_row(*(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row))
+    # Off a terminal rich assumes 80 columns and folds; a log or a pipe takes the table as wide as it is.
+    console = Console()
+    Console(width=console.width if console.is_terminal else 160).print(table)
