@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlhyper.run.config import RunConfig, load_config
+from vlhyper.run.tasks import Run, resolve
 
 RUN = {
     "model": {"backbone": "t5", "embedding_width": 8, "projector_width": 12, "hyper_width": 6, "bottleneck": 4},
@@ -42,6 +43,9 @@ class Lab:
 
     def config(self, *overrides: str) -> RunConfig:
         return load_config(self.path, overrides)
+
+    def run(self, *overrides: str) -> Run:
+        return resolve(self.config(*overrides))
 
 
 def start(*arguments: object, launcher: tuple[str, ...] = ("-m", "vlhyper")) -> subprocess.Popen[str]:

@@ -1,7 +1,7 @@
-"""Run folders that a release before sites, forms and makers wrote: two finished runs, and each as it was killed halfway.
+"""Run folders written before methods were rows of sites, forms and makers: two finished runs, each also killed halfway.
 
-The world is drawn again; features and the shipped T5 are those the runs were trained on. `whole.jsonl` is the log of the
-same run when nobody killed it.
+The world is drawn again; features and the shipped T5 are those the runs were trained on. `whole.jsonl` is the log of
+the same run when nobody killed it.
 """
 
 from __future__ import annotations

@@ -87,12 +87,12 @@ def test_a_folder_without_a_tokenizer_is_named(t5):
     for path in t5.glob("*token*"):
         path.unlink()
     lines, _ = looked_at(backbone=str(t5))
-    assert len(lines) == 1 and lines[0].startswith(f"tokenizer {str(t5)!r} can't be loaded")
+    assert len(lines) == 1 and lines[0].startswith(f"tokenizer {str(t5)!r} cannot be loaded")
 
 
 def test_a_cached_model_is_at_hand(hub, t5, online, monkeypatch):
     # The trial T5 has another vocabulary than the published one it stands for.
-    monkeypatch.setattr("vlhyper.run.batches.shape_of", lambda name: type("Shape", (), {"vocab_size": 10**6}))
+    monkeypatch.setattr("vlhyper.run.tokenizer.shape_of", lambda name: type("Shape", (), {"vocab_size": 10**6}))
     cached(hub, t5)
     assert looked_at(backbone=HUB_ID) == ([], [])
     assert online == []
@@ -105,7 +105,7 @@ def test_what_the_cache_lacks_is_a_fault_where_the_network_is_kept_out(hub, t5):
         f"backbone '{HUB_ID}': the local hub cache lacks config.json, model.safetensors and HF_HUB"
     )
     assert f"hf download {HUB_ID}" in lines[0]
-    assert lines[1].startswith(f"tokenizer '{HUB_ID}' can't be loaded")
+    assert lines[1].startswith(f"tokenizer '{HUB_ID}' cannot be loaded")
     (cached(hub, t5) / "model.safetensors").unlink()
     assert "the local hub cache lacks model.safetensors and" in looked_at(backbone=HUB_ID)[0][0]
 
@@ -120,7 +120,7 @@ def test_what_the_cache_lacks_is_fetched_by_training_and_not_by_looking(hub, onl
 @pytest.mark.parametrize("name", ["/nowhere/words", "a/b/c"])
 def test_a_folder_that_is_not_there_is_no_hub_id(t5, online, name):
     lines, said = looked_at(backbone=str(t5), tokenizer=name)
-    assert said == [] and len(lines) == 1 and lines[0].startswith(f"tokenizer {name!r} can't be loaded")
+    assert said == [] and len(lines) == 1 and lines[0].startswith(f"tokenizer {name!r} cannot be loaded")
     assert online == []
 
 

@@ -80,7 +80,7 @@ def test_without_features_the_rest_is_checked_and_what_is_not_is_said(lab):
     told = []
     lines = list(problems(lab.config("features.files=[]"), told.append))
     assert [line.split(";")[0] for line in lines] == ["features.files is empty and no manifest names a feature file"]
-    unseen = "; its images are not checked, there are no features"
+    unseen = "; its images were not checked, because there are no features"
     assert f"caption: split train has 24 rows, 120 examples{unseen}" in told
     assert f"gqa: split test has 30 rows{unseen}" in told
 
@@ -101,7 +101,7 @@ def test_truth_that_can_not_be_scored_is_named(lab, monkeypatch):
         ("features.weights_sha256=cdcd", "weights_sha256 is 'abab"),
         ("features.files=[]", "features.files is empty"),
         ("features.files=[none.h5]", "none.h5"),
-        ("model.backbone=none", "tokenizer 'none' can't be loaded"),
+        ("model.backbone=none", "tokenizer 'none' cannot be loaded"),
         ("tasks.vqa.train=trian", "unknown split 'trian'; did you mean 'train'?"),
         ("tasks.vqa.validation=dev", "unknown split 'dev'"),
         ("tasks.vqa.root=/nowhere", "/nowhere/annotations/vqa_train_questions.json is missing"),

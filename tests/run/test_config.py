@@ -11,6 +11,7 @@ from run_cases import ENVIRONMENT, RUN
 
 from vlhyper.errors import UserError
 from vlhyper.run.config import RunConfig, differences, load_config, save_config
+from vlhyper.run.tasks import resolve
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 
@@ -38,9 +39,7 @@ def inline(**changes) -> dict:
 def refusal(path: Path, *overrides: str) -> str:
     """The one line with which a config is refused, at the latest when its manifests are read."""
     with pytest.raises(UserError) as found:
-        config = load_config(path, overrides)
-        for name in config.tasks:
-            config.manifest(name)
+        resolve(load_config(path, overrides))
     assert "\n" not in str(found.value)
     return str(found.value)
 
@@ -59,19 +58,22 @@ def refusal(path: Path, *overrides: str) -> str:
             "tasks.vqx.data=vqa.yaml",
             "unknown task 'vqx'; did you mean 'vqa'? Tasks are vqa, vg_qa, gqa, caption, okvqa",
         ),
-        ("tasks.vqx.data=vqa.yaml", "; under a name of its own, tasks.vqx.task says which one it is"),
+        ("tasks.vqx.data=vqa.yaml", "; if 'vqx' is a name of your own, set tasks.vqx.task to the task it is"),
         ("tasks.zzzzz.data=vqa.yaml", "unknown task 'zzzzz'; valid are boolq, caption, cb"),
         ("tasks.vqa.task=vqaa", "unknown task 'vqaa'; did you mean 'vqa'? Tasks are vqa, vg_qa, gqa, caption, okvqa"),
         ("model.method=vl_hyperplt", "method 'vl_hyperplt' is unknown; did you mean 'vl_hyperpelt'?"),
-        ("model.method=hyperpelt", "task 'vqa' asks about images, but method 'hyperpelt' does not see any"),
+        (
+            "tasks={cola: {data: c.yaml}, rte: {data: r.yaml}}",
+            "method 'vl_hyperpelt' uses images, but none of the tasks has any (cola, rte); choose a method without",
+        ),
         ("tasks.okvqa.beams=2", "tasks.okvqa.data: field required"),
         ("training.batch=0", "training.batch: "),
         ("training.steps=many", "training.steps: "),
         ("training.seed=-1", "training.seed: "),
         ("training.precision=int8", "training.precision: input should be 'fp32' or 'bf16'"),
-        ("training.accumulation=3", "training.batch 8 can't be cut into 3 micro-batches"),
+        ("training.accumulation=3", "training.batch 8 is not a multiple of the 3 micro-batches"),
         ("tasks={}", "tasks: "),
-        ("training.steps.more=3", "'steps' holds a value and has no keys of its own"),
+        ("training.steps.more=3", "'steps' is a value and has no keys below it"),
         ("training", "write an override as key.sub=value"),
     ],
 )
@@ -113,7 +115,7 @@ def test_overrides_reach_every_depth_and_are_read_as_yaml(write):
     config = load_config(write(), [*overrides, "features.mismatched=true"])
     assert (config.training.steps, config.training.learning_rate) == (3, 0.01)
     assert config.tasks["vqa"].validation is None
-    assert config.decoding("gqa").beams == 4
+    assert config.tasks["gqa"].beams == 4
     assert config.features.mismatched
 
 
@@ -134,7 +136,7 @@ def test_paths_belong_to_the_configs_folder(write, tmp_path, monkeypatch):
 
 def test_an_inline_manifest_reads_from_the_configs_folder(write, tmp_path):
     config = load_config(write(tasks={"vqa": {"data": inline()}}))
-    assert config.manifest("vqa").source("train").paths("questions") == (tmp_path / "files/q.json",)
+    assert resolve(config).tasks["vqa"].manifest.source("train").paths("questions") == (tmp_path / "files/q.json",)
 
 
 def test_paths_from_elsewhere_stay_what_they_are(write, tmp_path, monkeypatch):
@@ -151,7 +153,7 @@ def test_the_folder_of_all_data_is_filled_in_where_the_manifest_is_read(write, m
     config = load_config(path)
     for folder in ("/one", "/two"):
         monkeypatch.setenv("VLHYPER_DATA", folder)
-        assert config.manifest("vqa").root == f"{folder}/vqa"
+        assert resolve(config).tasks["vqa"].manifest.root == f"{folder}/vqa"
 
 
 def test_a_folder_in_the_home_is_found_wherever_a_path_may_stand(write, tmp_path, monkeypatch):
@@ -166,8 +168,11 @@ def test_a_folder_in_the_home_is_found_wherever_a_path_may_stand(write, tmp_path
         config = load_config(path)
         assert (config.model.backbone, config.model.tokenizer) == (str(home / "t5"), str(home / "words"))
         (home / "t5").mkdir(exist_ok=True)
-    assert config.manifest("vqa").source("train").paths("questions") == (home / "q.json", tmp_path / "files/other.json")
-    assert config.manifest("vqa").feature_paths() == [home / "f.h5"]
+    assert resolve(config).tasks["vqa"].manifest.source("train").paths("questions") == (
+        home / "q.json",
+        tmp_path / "files/other.json",
+    )
+    assert resolve(config).tasks["vqa"].manifest.feature_paths() == [home / "f.h5"]
     overridden = load_config(path, ["model.backbone=~/other", "tasks.vqa.data=~/vqa.yaml", "features.files=[~/b.h5]"])
     assert overridden.model.backbone == str(home / "other")
     assert overridden.tasks["vqa"].data == str(home / "vqa.yaml")
@@ -193,10 +198,14 @@ def test_an_override_within_an_inline_manifest_leaves_its_folder(write, tmp_path
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     path = write(tasks={"vqa": {"data": inline()}})
-    assert load_config(path, ["tasks.vqa.data.name=yours"]).manifest("vqa").root == str(tmp_path / "files")
-    assert load_config(path, ["tasks.vqa.data.root=mine"]).manifest("vqa").root == str(tmp_path / "here/mine")
+
+    def root_of(override: str) -> str:
+        return resolve(load_config(path, [override])).tasks["vqa"].manifest.root
+
+    assert root_of("tasks.vqa.data.name=yours") == str(tmp_path / "files")
+    assert root_of("tasks.vqa.data.root=mine") == str(tmp_path / "here/mine")
     whole = json.dumps(inline(root="."))
-    assert load_config(path, [f"tasks.vqa.data={whole}"]).manifest("vqa").root == str(tmp_path / "here")
+    assert root_of(f"tasks.vqa.data={whole}") == str(tmp_path / "here")
 
 
 def test_what_is_no_folder_where_an_override_is_typed_is_a_hub_id(write, tmp_path, monkeypatch):
@@ -233,19 +242,12 @@ def test_differences_name_the_key_and_both_values(write):
     assert differences(old, fewer)[0].startswith("tasks.gqa.")
 
 
-def test_each_task_has_its_own_decoding(write):
-    config = load_config(write())
-    assert (config.decoding("vqa").beams, config.decoding("vqa").max_new_tokens) == (1, 20)
-    assert (config.decoding("caption").beams, config.decoding("caption").max_new_tokens) == (2, 6)
-
-
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_of_the_repository_is_whole(path):
-    config = load_config(path)
-    for name, entry in config.tasks.items():
-        splits = config.manifest(name).splits
-        assert {entry.train, entry.validation} - {None} <= splits.keys()
-    assert isinstance(config, RunConfig)
+    run = resolve(load_config(path))
+    for task in run.tasks.values():
+        assert {task.splits["train"], task.splits["val"]} - {None} <= task.manifest.splits.keys()
+    assert isinstance(run.config, RunConfig)
 
 
 # No import of torch and no way to the network.

@@ -11,9 +11,12 @@ from vlhyper.cli import run
 from vlhyper.errors import UserError
 from vlhyper.files import read_json
 from vlhyper.model.model import WEIGHTS, VLHyperPELT
-from vlhyper.run.batches import Collator, find_features, load_split, load_tokenizer
+from vlhyper.run.batches import Collator
 from vlhyper.run.config import load_config, save_config
 from vlhyper.run.evaluate import answer, evaluate_run
+from vlhyper.run.rows import find_features, load_split
+from vlhyper.run.tasks import resolve
+from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.run.train import train
 from vlhyper.tasks import Decoding
 from vlhyper.world import tiny
@@ -71,7 +74,11 @@ def test_predictions_have_the_official_shape_and_every_row_one(lab, ran, scored,
     records = read_json(ran / f"predictions/{task}.test.json")
     assert all({key: type(value) for key, value in record.items()} == SHAPES[task] for record in records)
     keys = [next(iter(record.values())) for record in records]
-    assert len(set(keys)) == len(keys) == load_config(ran / "config.yaml").manifest(task).split("test").count
+    assert (
+        len(set(keys))
+        == len(keys)
+        == resolve(load_config(ran / "config.yaml")).tasks[task].manifest.split("test").count
+    )
 
 
 TRUTH = {
@@ -106,7 +113,7 @@ def test_a_task_without_a_scorer_is_answered_when_it_is_named(ran, capsys):
     assert evaluate_run(ran, "test", "vg_qa") == {}
     records = read_json(ran / "predictions/vg_qa.test.json")
     assert all({key: type(value) for key, value in record.items()} == SHAPES["vg_qa"] for record in records)
-    assert "vg_qa.test.json; there is nothing to score them with" in capsys.readouterr().err
+    assert "vg_qa.test.json; there are no reference answers to score them with" in capsys.readouterr().err
 
 
 def test_the_command_prints_a_table(ran, capsys):
@@ -133,10 +140,10 @@ def test_a_missing_split_or_task_is_one_line(ran, arguments, told):
 
 
 def test_a_folder_that_is_no_run_or_has_no_weights_is_one_line(copied, tmp_path):
-    with pytest.raises(UserError, match="no run folder"):
+    with pytest.raises(UserError, match="not a run folder"):
         evaluate_run(tmp_path / "nowhere")
     (copied / WEIGHTS).unlink()
-    with pytest.raises(UserError, match="holds no trained weights yet"):
+    with pytest.raises(UserError, match="has no trained weights yet"):
         evaluate_run(copied)
 
 
@@ -159,16 +166,15 @@ def test_a_split_without_public_answers_is_answered_for_the_server(copied, lab):
     manifest["splits"]["secret"] = {"files": {"questions": str(copied / "secret.json")}}
     manifest["root"] = str(lab.folder)
     (copied / "gqa.yaml").write_text(yaml.safe_dump(manifest))
-    save_config(load_config(copied / "config.yaml", [f"tasks.gqa.data={copied / 'gqa.yaml'}"]), copied / "config.yaml")
-    assert evaluate_run(copied, "secret") == {}
+    assert evaluate_run(copied, "secret", overrides=[f"tasks.gqa.data={copied / 'gqa.yaml'}"]) == {}
     assert len(read_json(copied / "predictions/gqa.secret.json")) == len(secret)
 
 
 def answering(ran, split="test", task="caption"):
-    config = load_config(ran / "config.yaml")
-    features = find_features(config)
-    rows = load_split(config, {task: split}, features)[task]
-    return VLHyperPELT.from_pretrained(ran), rows, Collator(load_tokenizer(config.model), features, 32, 32)
+    run = resolve(load_config(ran / "config.yaml"))
+    features = find_features(run)
+    rows = load_split(run, {task: split}, features)[task]
+    return VLHyperPELT.from_pretrained(ran), rows, Collator(load_tokenizer(run.config.model), features, 32, 32)
 
 
 def test_answers_do_not_depend_on_the_batch(ran):

@@ -71,6 +71,8 @@ def test_accelerate_trains_the_model_and_gives_the_answers_of_one_process(lab, c
 
 def test_a_batch_that_two_processes_can_not_share_is_refused_before_anything_is_written(lab, tmp_path, monkeypatch):
     monkeypatch.setattr("accelerate.Accelerator.num_processes", 2)
-    with pytest.raises(UserError, match=r"^training.batch 9 can't be shared by 2 processes × 1 micro-batches; choose"):
+    with pytest.raises(
+        UserError, match=r"^training.batch 9 cannot be divided among 2 processes × 1 micro-batches; choose"
+    ):
         train(lab.config("training.batch=9"), tmp_path / "run")
     assert not (tmp_path / "run").exists()

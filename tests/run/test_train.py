@@ -13,8 +13,9 @@ from torch.testing import assert_close
 import vlhyper.run.train
 from vlhyper.errors import JobError, UserError
 from vlhyper.model.model import CONFIG, WEIGHTS, VLHyperPELT
+from vlhyper.model.spec import count
 from vlhyper.run.checkpoints import load_progress, newest, save_checkpoint
-from vlhyper.run.config import load_config
+from vlhyper.run.config import load_config, stated_inputs
 from vlhyper.run.train import Log, learning_rate, train
 from vlhyper.world import tiny
 
@@ -41,9 +42,10 @@ def test_a_run_folder_holds_what_the_contract_names_and_only_trained_weights(lab
     assert list(tmp_path.rglob("events.out.tfevents.*"))
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000000002"]
     config = load_config(tmp_path / "config.yaml")
+    counted = count(config.model, stated_inputs(config)).trained
     saved = load_file(tmp_path / WEIGHTS)
     statistics = sum(value.numel() for name, value in saved.items() if name.endswith((".mean", ".deviation")))
-    assert sum(value.numel() for value in saved.values()) - statistics == config.counts().trained
+    assert sum(value.numel() for value in saved.values()) - statistics == counted
     assert config.features.weights_sha256 == "ab" * 32
 
 
@@ -117,7 +119,7 @@ def test_a_finished_run_is_left_as_it_is_and_says_what_comes_next(lab, tmp_path,
     capsys.readouterr()
     assert trained(lab, tmp_path, "training.steps=2") == first
     assert capsys.readouterr().err.splitlines() == [
-        f"{tmp_path}: is finished and left as it is; score it with: vlhyper evaluate {tmp_path}"
+        f"{tmp_path}: is finished and was not changed; score it with: vlhyper evaluate {tmp_path}"
     ]
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
@@ -136,7 +138,7 @@ def test_a_run_of_another_config_is_refused_with_the_first_difference(lab, tmp_p
     with pytest.raises(UserError) as refusal:
         train(lab.config("training.steps=1", "training.seed=3", "training.batch=16"), tmp_path)
     assert str(refusal.value) == (
-        f"{tmp_path}: holds a run of another config, training.batch: 8, now 16 (and 1 more); choose another --out"
+        f"{tmp_path}: holds a run of another config: training.batch: 8, now 16 (and 1 more); choose another --out"
     )
     assert (tmp_path / "config.yaml").read_bytes() == before
 

@@ -9,7 +9,9 @@ from run_cases import RUN, Lab
 
 from vlhyper.errors import JobError, UserError
 from vlhyper.model.model import VLHyperPELT
-from vlhyper.run.batches import Collator, find_features, load_tokenizer, model_inputs
+from vlhyper.run.batches import Collator
+from vlhyper.run.rows import find_features, model_inputs
+from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.run.train import train
 from vlhyper.run.validation import hold_out, spread, validate
 
@@ -29,8 +31,8 @@ def test_a_sample_is_spread_over_the_split(of, count, chosen):
 
 
 def test_the_sample_is_the_same_each_time_and_has_the_truth_about_each_row(lab):
-    config = lab.config("validation.every=1", "validation.sample=5")
-    first, second = (hold_out(config, find_features(config)) for _ in range(2))
+    run = lab.run("validation.every=1", "validation.sample=5")
+    first, second = (hold_out(run, find_features(run)) for _ in range(2))
     assert first.keys() == {"vqa", "gqa", "caption"}
     for name, held_out in first.items():
         assert held_out.rows.rows["id"][:] == second[name].rows.rows["id"][:]
@@ -38,26 +40,26 @@ def test_the_sample_is_the_same_each_time_and_has_the_truth_about_each_row(lab):
 
 
 def test_a_run_without_validation_holds_nothing_out(lab):
-    config = lab.config("validation.every=0")
-    assert hold_out(config, find_features(config)) == {}
+    run = lab.run("validation.every=0")
+    assert hold_out(run, find_features(run)) == {}
 
 
 def test_the_files_are_read_once(world):
-    config = world.config("validation.every=1", "validation.sample=5")
-    features = find_features(config)
-    held_out = hold_out(config, features)
+    run = world.run("validation.every=1", "validation.sample=5")
+    features = find_features(run)
+    held_out = hold_out(run, features)
     shutil.rmtree(world.folder / "annotations")
-    model = VLHyperPELT.build(config.model, model_inputs(config, features))
-    collator = Collator(load_tokenizer(config.model), features, 32, 8)
-    first = validate(config, model, held_out, collator)
-    assert first == validate(config, model, held_out, collator)
+    model = VLHyperPELT.build(run.config.model, model_inputs(run, features))
+    collator = Collator(load_tokenizer(run.config.model), features, 32, 8)
+    first = validate(run, model, held_out, collator)
+    assert first == validate(run, model, held_out, collator)
     assert first.keys() == {"vqa.overall", "gqa.accuracy", "caption.CIDEr", "mean"}
 
 
 def test_a_task_that_nothing_scores_is_not_answered(world, capsys):
-    config = world.config("validation.every=1", "tasks.vg_qa.validation=val")
-    assert hold_out(config, find_features(config)).keys() == {"vqa", "gqa", "caption"}
-    assert "vg_qa: is not validated; nothing scores its split val" in capsys.readouterr().err
+    run = world.run("validation.every=1", "tasks.vg_qa.validation=val")
+    assert hold_out(run, find_features(run)).keys() == {"vqa", "gqa", "caption"}
+    assert "vg_qa: not validated; its split val has no reference answers that can be scored" in capsys.readouterr().err
 
 
 def lxmert(world) -> str:
@@ -79,7 +81,7 @@ def test_truth_that_can_not_be_scored_is_told_before_the_first_step(world, tmp_p
     config = world.config(f"tasks.vqa.data={lxmert(world)}", "validation.every=6")
     with pytest.raises(UserError, match=r"^validation of vqa, split val: .*minival.json.* has no 'answers' of") as told:
         train(config, tmp_path / "run")
-    assert "tasks.vqa.validation=null does without" in str(told.value) and "\n" not in str(told.value)
+    assert "to train without it, set tasks.vqa.validation=null" in str(told.value) and "\n" not in str(told.value)
     assert not (tmp_path / "run/log.jsonl").exists()
 
 
@@ -95,14 +97,16 @@ def test_a_scorer_that_is_skipped_is_told_before_the_first_step(lab, monkeypatch
         raise JobError("no memory")
 
     monkeypatch.setattr("vlhyper.metrics.captions.scores._run_ngram", fails)
-    config = lab.config("validation.every=6")
-    with pytest.raises(JobError, match=r"split val: CIDEr can't be computed: no memory; tasks.caption.validation=null"):
-        hold_out(config, find_features(config))
+    run = lab.run("validation.every=6")
+    with pytest.raises(
+        JobError, match=r"split val: CIDEr cannot be computed: no memory; to train .* tasks.caption.validation=null"
+    ):
+        hold_out(run, find_features(run))
 
 
 def test_processes_that_do_not_score_hold_the_same_rows_out(lab):
-    config = lab.config("validation.every=1", "validation.sample=5")
-    main, other = (hold_out(config, find_features(config), scoring=scoring) for scoring in (True, False))
+    run = lab.run("validation.every=1", "validation.sample=5")
+    main, other = (hold_out(run, find_features(run), scoring=scoring) for scoring in (True, False))
     assert main.keys() == other.keys() == RUN["tasks"].keys() - {"vg_qa"}
     assert all(one.rows.rows["id"][:] == other[name].rows.rows["id"][:] for name, one in main.items())
     assert not any(one.gold for one in other.values())

@@ -23,10 +23,12 @@ def command(
 
     Example: vlhyper params configs/vl_hyperpelt.yaml
     """
-    from vlhyper.run.config import load_config
+    from vlhyper.model.spec import count
+    from vlhyper.run.config import load_config, stated_inputs
     from vlhyper.show.tables import print_table
 
-    counts = load_config(config, overrides or []).counts()
+    run = load_config(config, overrides or [])
+    counts = count(run.model, stated_inputs(run))
     if as_json:
         typer.echo(counts.model_dump_json(indent=2))
         return

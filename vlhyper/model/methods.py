@@ -21,6 +21,10 @@ class Method:
     def visual(self) -> bool:
         return "visual" in self.sides
 
+    @property
+    def images(self) -> str:
+        return "condition" if self.visual else "none"
+
 
 ALL_BLOCKS = tuple(BLOCKS)
 METHODS: dict[str, Method] = {

@@ -14,7 +14,7 @@ from vlhyper.errors import UserError
 from vlhyper.files import read_json
 from vlhyper.model.shapes import shape_of
 from vlhyper.model.spec import ModelSpec
-from vlhyper.run.batches import load_tokenizer
+from vlhyper.run.tokenizer import load_tokenizer
 
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 

@@ -1,17 +1,17 @@
-"""Everything a run needs, looked at before it starts: what is missing or wrong, one line each."""
+"""Everything a run needs, checked before it starts: what is missing or wrong, one line each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 from vlhyper.errors import JobError, UserError
 from vlhyper.features import FeatureSet
-from vlhyper.model.spec import sizes
+from vlhyper.model.spec import count
 from vlhyper.readers import check_manifest, load_rows
 from vlhyper.run.available import missing_models
-from vlhyper.run.batches import TaskRows, find_features, load_split, model_inputs
-from vlhyper.run.config import RunConfig
+from vlhyper.run.config import RunConfig, stated_inputs
+from vlhyper.run.rows import TaskRows, find_features, load_split, model_inputs
+from vlhyper.run.tasks import Run, RunTask, resolve_task
 from vlhyper.run.validation import hold_out_of
 from vlhyper.tasks import Examples
 
@@ -19,69 +19,67 @@ Say = Callable[[str], None]
 
 
 def problems(config: RunConfig, say: Say) -> Iterator[str]:
-    """What stands in the way of a run, one line each and each once; `say` is told what was found in order.
+    """What prevents a run, one line each and each once; `say` is told what was found in order.
 
     Reads every file the run reads, and nothing from the network. Nothing is built and nothing is trained.
     """
     told: set[str] = set()
     for problem in _all_problems(config, say):
-        # Several tasks may stumble over one file.
+        # Several tasks may meet the same fault in one file.
         if problem not in told:
             told.add(problem)
             yield problem
 
 
 def _all_problems(config: RunConfig, say: Say) -> Iterator[str]:
-    features = None
+    tasks: dict[str, RunTask] = {}
+    for name in config.tasks:
+        try:
+            tasks[name] = resolve_task(config, name)
+        except UserError as error:
+            yield str(error)
+    run, features = Run(config, tasks), None
     try:
-        features = find_features(config)
+        features = find_features(run)
     except UserError as error:
         yield str(error)
     if features is not None:
         say(f"features: {len(features)} images of {features.tokens} × {features.width}, {features.meta['encoder']}")
     yield from missing_models(config.model, say)
     try:
-        sizes(config.model, model_inputs(config, features) if features else config.inputs())
+        count(config.model, model_inputs(run, features) if features else stated_inputs(config))
     except UserError as error:
         yield str(error)
-    for name in config.tasks:
-        for split in _splits(config, name):
-            yield from _split_problems(config, name, split, features, say)
+    for task in tasks.values():
+        if task.kind.sees_image and not task.images:
+            say(f"{task.name}: method {config.model.method} uses no images; the model answers from the text alone")
+        for split in _splits(run, task):
+            yield from _split_problems(run, task, split, features, say)
 
 
-def _splits(config: RunConfig, name: str) -> list[str]:
-    """The splits of a task that training and evaluation will read; `test` where there is one or it is asked for."""
-    entry = config.tasks[name]
-    found = [entry.train]
-    if config.validation.every and entry.validation:
-        found.append(entry.validation)
-    with suppress(UserError):
-        if "test" in entry.model_fields_set or entry.test in config.manifest(name).splits:
-            found.append(entry.test)
-    return list(dict.fromkeys(found))
+def _splits(run: Run, task: RunTask) -> list[str]:
+    """The splits of a task that training and evaluation read; `test` where there is one or it is asked for."""
+    wanted = [task.splits["train"], task.splits["val"] if run.config.validation.every else None]
+    if "test" in run.config.tasks[task.name].model_fields_set or task.has("test"):
+        wanted.append(task.splits["test"])
+    return list(dict.fromkeys(split for split in wanted if split))
 
 
-def _split_problems(config: RunConfig, name: str, split: str, features: FeatureSet | None, say: Say) -> Iterator[str]:
-    entry = config.tasks[name]
+def _split_problems(run: Run, task: RunTask, split: str, features: FeatureSet | None, say: Say) -> Iterator[str]:
     try:
-        manifest = config.manifest(name)
-        if found := list(check_manifest(manifest, split)):
+        if found := check_manifest(task.manifest, split):
             yield from found
             return
-        rows = _rows(config, name, split, features)
-        examples = f", {len(Examples(rows.task, rows.rows))} examples" if split == entry.train else ""
-        unseen = (
-            "; its images are not checked, there are no features" if rows.task.sees_image and features is None else ""
-        )
-        say(f"{name}: split {split} has {len(rows)} rows{examples}{unseen}")
-        if split == entry.validation and config.validation.every:
-            hold_out_of(config, rows)
+        checked = features is not None or not task.images
+        rows = load_split(run, {task.name: split}, features)[task.name] if checked else _unmatched(task, split)
+        examples = f", {len(Examples(task.kind, rows.rows))} examples" if split == task.splits["train"] else ""
+        unseen = "" if checked else "; its images were not checked, because there are no features"
+        say(f"{task.name}: split {split} has {len(rows)} rows{examples}{unseen}")
+        if split == task.splits["val"] and run.config.validation.every:
+            hold_out_of(rows, run.config.validation.sample)
     except (UserError, JobError) as error:
         yield str(error)
 
 
-def _rows(config: RunConfig, name: str, split: str, features: FeatureSet | None) -> TaskRows:
-    task = config.task(name)
-    if task.sees_image and features is None:
-        return TaskRows(name, 0, task, load_rows(config.manifest(name), split), {})
-    return load_split(config, {name: split}, features)[name]
+def _unmatched(task: RunTask, split: str) -> TaskRows:
+    return TaskRows(task, split, load_rows(task.manifest, split), {})

@@ -50,7 +50,7 @@ def save_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer, progres
 
 
 def save_progress(run: Path, progress: Progress) -> None:
-    """Say anew how far the run has come, in the checkpoint that was made at this step."""
+    """Record again how far the run has come, in the checkpoint that was made at this step."""
     write_json(_folder(run, progress) / PROGRESS, asdict(progress))
 
 
@@ -68,7 +68,7 @@ def load_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer) -> Prog
 
 
 def load_progress(folder: Path) -> Progress:
-    """How far the run had come at a checkpoint. Raises UserError where that can't be read."""
+    """How far the run had come at a checkpoint. Raises UserError where that cannot be read."""
     try:
         return Progress(**read_json(folder / PROGRESS))
     except (UserError, TypeError) as error:
@@ -76,7 +76,7 @@ def load_progress(folder: Path) -> Progress:
 
 
 def _damaged(folder: Path, error: Exception) -> UserError:
-    return UserError(f"{folder}: damaged checkpoint ({error}); remove this folder to begin the run anew")
+    return UserError(f"{folder}: damaged checkpoint ({error}); remove this folder to start the run again")
 
 
 def _folder(run: Path, progress: Progress) -> Path:

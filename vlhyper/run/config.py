@@ -13,10 +13,10 @@ from pydantic import Field, model_validator
 from vlhyper.errors import UserError
 from vlhyper.files import write_text
 from vlhyper.model.methods import method
-from vlhyper.model.spec import Counts, Inputs, ModelSpec, count
-from vlhyper.readers.manifest import DATA_FOLDER, Manifest, load_manifest
+from vlhyper.model.spec import Inputs, ModelSpec
+from vlhyper.readers.manifest import DATA_FOLDER
 from vlhyper.settings import Strict, read_yaml, validated
-from vlhyper.tasks import Decoding, Task, find_task
+from vlhyper.tasks import Task, find_task
 
 # Grids of CLIP's convolutional encoders at their own resolution: (cells, channels).
 ENCODER_GRIDS = {
@@ -31,7 +31,7 @@ ENCODER_GRIDS = {
 class TaskConfig(Strict):
     """One task of the mixture; its key in `tasks` names its embedding."""
 
-    data: str | dict[str, Any] = Field(description="path of a manifest, or what would stand in one")
+    data: str | dict[str, Any] = Field(description="path of a manifest, or its content")
     task: str | None = Field(None, description="row of the table of tasks; the key in `tasks` where left out")
     root: str | None = Field(None, description="folder of the data set's files, in place of the manifest's")
     train: str = Field("train", description="split to train on")
@@ -95,74 +95,48 @@ class RunConfig(Strict):
     evaluation_batch: int = Field(64, gt=0)
 
     @model_validator(mode="after")
-    def _hangs_together(self) -> RunConfig:
-        row = method(self.model.method)
-        for name in self.tasks:
-            if self.task(name).sees_image and not row.visual:
-                raise ValueError(f"task {name!r} asks about images, but method {self.model.method!r} does not see any")
-            if row.visual and not self.task(name).sees_image:
-                raise ValueError(
-                    f"task {name!r} has no images, but method {self.model.method!r} makes weights from them"
-                )
+    def _fits_together(self) -> RunConfig:
+        kinds = [task_of(self, name) for name in self.tasks]
+        if method(self.model.method).images != "none" and not any(kind.sees_image for kind in kinds):
+            raise ValueError(
+                f"method {self.model.method!r} uses images, but none of the tasks has any ({', '.join(self.tasks)}); "
+                "choose a method without images, such as hyperpelt"
+            )
         if self.training.batch % self.training.accumulation:
             raise ValueError(
-                f"training.batch {self.training.batch} can't be cut into {self.training.accumulation} micro-batches"
+                f"training.batch {self.training.batch} is not a multiple of the {self.training.accumulation} "
+                "micro-batches of training.accumulation"
             )
         return self
 
-    def task(self, name: str) -> Task:
-        """What the entry `name` of `tasks` is."""
-        entry = self.tasks[name]
-        try:
-            return find_task(entry.task or name)
-        except UserError as error:
-            own = "" if entry.task else f"; under a name of its own, tasks.{name}.task says which one it is"
-            raise UserError(f"{error}{own}") from None
 
-    def manifest(self, name: str) -> Manifest:
-        """The data set of the entry `name` of `tasks`."""
-        entry = self.tasks[name]
-        return load_manifest(entry.data, root=entry.root)
+def task_of(config: RunConfig, name: str) -> Task:
+    """The row of the table of tasks that the entry `name` of `tasks` is. Raises UserError for an unknown one."""
+    entry = config.tasks[name]
+    try:
+        return find_task(entry.task or name)
+    except UserError as error:
+        hint = "" if entry.task else f"; if {name!r} is a name of your own, set tasks.{name}.task to the task it is"
+        raise UserError(f"{error}{hint}") from None
 
-    def split(self, name: str, split: str) -> str | None:
-        """The manifest's name for a task's `train`, `val` or `test` split; any other name is the manifest's own."""
-        entry = self.tasks[name]
-        return {"train": entry.train, "val": entry.validation, "test": entry.test}.get(split, split)
 
-    def decoding(self, name: str) -> Decoding:
-        """How answers of a task are generated in the final evaluation."""
-        entry, own = self.tasks[name], self.task(name).decoding
-        return Decoding(entry.beams or own.beams, entry.max_new_tokens or own.max_new_tokens)
+def stated_inputs(config: RunConfig) -> Inputs:
+    """Tasks and grid for counts: as the config states them, else as its first feature file or encoder has them."""
+    stated = config.features
+    grid: tuple[int | None, int | None] = ENCODER_GRIDS.get(stated.encoder or "RN101", (None, None))
+    first = Path(stated.files[0]) if stated.files else None
+    if first is not None and first.is_file() and not (stated.tokens and stated.width):
+        from vlhyper.features import open_features
 
-    def feature_files(self) -> list[Path]:
-        """Every feature file, those of the config before those of the manifests, each once."""
-        paths = [Path(path) for path in self.features.files]
-        for name in self.tasks:
-            paths += self.manifest(name).feature_paths()
-        return list(dict.fromkeys(paths))
-
-    def inputs(self) -> Inputs:
-        """Tasks and grid for counts: as the config states them, else as its first feature file or encoder has them."""
-        grid: tuple[int | None, int | None] = ENCODER_GRIDS.get(self.features.encoder or "RN101", (None, None))
-        files = [Path(path) for path in self.features.files]
-        if files and files[0].is_file() and not (self.features.tokens and self.features.width):
-            from vlhyper.features import open_features
-
-            features = open_features(files[0])
-            grid = features.tokens, features.width
-        return Inputs(
-            tasks=tuple(self.tasks), tokens=self.features.tokens or grid[0], width=self.features.width or grid[1]
-        )
-
-    def counts(self) -> Counts:
-        """Parameter counts of the run."""
-        return count(self.model, self.inputs())
+        features = open_features(first)
+        grid = features.tokens, features.width
+    return Inputs(tasks=tuple(config.tasks), tokens=stated.tokens or grid[0], width=stated.width or grid[1])
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a config, put `key.sub=value` in, and make all paths absolute.
 
-    Paths in the file are relative to its folder, those of overrides to the working folder, where they are typed.
+    Relative paths are resolved from the folder of the config file; in overrides, from the current directory.
     Raises UserError that names the file, the key, and the nearest valid key.
     """
     values = _absolute(read_yaml(path, "a config"), Path(path).absolute().parent)
@@ -179,16 +153,16 @@ def save_config(config: RunConfig, path: Path) -> None:
 def differences(old: RunConfig, new: RunConfig) -> list[str]:
     """`key: old, now new` for each value in which two configs differ."""
     before, after = dict(_flat(old.model_dump())), dict(_flat(new.model_dump()))
-    # A task's number is its place among the tasks.
+    # A task's number follows from the order of the tasks.
     before["order of tasks"], after["order of tasks"] = list(old.tasks), list(new.tasks)
     keys = dict.fromkeys([*before, *after])
     return [f"{key}: {before.get(key)}, now {after.get(key)}" for key in keys if before.get(key) != after.get(key)]
 
 
-def _flat(value: Any, place: str = "") -> list[tuple[str, Any]]:
+def _flat(value: Any, key: str = "") -> list[tuple[str, Any]]:
     if isinstance(value, Mapping) and value:
-        return [pair for key, inner in value.items() for pair in _flat(inner, f"{place}.{key}" if place else str(key))]
-    return [(place, value)]
+        return [pair for name, inner in value.items() for pair in _flat(inner, f"{key}.{name}" if key else str(name))]
+    return [(key, value)]
 
 
 def _override(values: dict[str, Any], override: str) -> None:
@@ -196,21 +170,21 @@ def _override(values: dict[str, Any], override: str) -> None:
     if not equals:
         raise UserError(f"{override!r}: write an override as key.sub=value, for example training.steps=1000")
     *parents, last = key.split(".")
-    place = values
+    section = values
     for parent in parents:
-        place = place.setdefault(parent, {})
-        if not isinstance(place, dict):
-            raise UserError(f"{override!r}: {parent!r} holds a value and has no keys of its own")
+        section = section.setdefault(parent, {})
+        if not isinstance(section, dict):
+            raise UserError(f"{override!r}: {parent!r} is a value and has no keys below it")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         value = text
-    place[last] = _absolute(value, Path.cwd(), (*parents, last))
+    section[last] = _absolute(value, Path.cwd(), (*parents, last))
 
 
-def _absolute(value: Any, base: Path, place: tuple[str, ...] = ()) -> Any:
-    """What stands at `place` of a config, with paths made absolute that are relative to `base`."""
-    match place:
+def _absolute(value: Any, base: Path, keys: tuple[str, ...] = ()) -> Any:
+    """The value under `keys` of a config, its relative paths made absolute from `base`."""
+    match keys:
         case ("model", "backbone" | "tokenizer"):
             return _folder(base, value)
         case ("features", "files") if isinstance(value, list):
@@ -225,14 +199,14 @@ def _absolute(value: Any, base: Path, place: tuple[str, ...] = ()) -> Any:
             # Other paths of a manifest are relative to its root.
             return _under(base, value)
         case ("tasks", _, "data", *_) if isinstance(value, list):
-            return [_absolute(inner, base, place) for inner in value]
+            return [_absolute(inner, base, keys) for inner in value]
     if isinstance(value, dict):
-        return {key: _absolute(inner, base, (*place, str(key))) for key, inner in value.items()}
+        return {key: _absolute(inner, base, (*keys, str(key))) for key, inner in value.items()}
     return value
 
 
 def _folder(base: Path, name: Any) -> Any:
-    """A folder as a path; a hub id is none and stays as it is."""
+    """The path of a folder; a hub id stays as it is."""
     if not isinstance(name, str):
         return name
     written_as_path = name.startswith(("~", "/", "./", "../"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ from vlhyper.errors import UserError
 from vlhyper.files import read_json, write_json
 from vlhyper.metrics import Report
 from vlhyper.model.model import VLHyperPELT
-from vlhyper.run.batches import Collator, TaskRows, find_features, load_split, load_tokenizer, to_device
+from vlhyper.run.batches import Collator, to_device
 from vlhyper.run.config import RunConfig, load_config
+from vlhyper.run.rows import TaskRows, find_features, load_split
+from vlhyper.run.tasks import Run, resolve
+from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.scoring.truth import find_truth
 from vlhyper.tasks import Decoding, target_counts, unknown_task
 
@@ -34,10 +37,10 @@ def answer(model: VLHyperPELT, rows: TaskRows, collator: Collator, decoding: Dec
     chosen = answerable(rows)[state.process_index :: state.num_processes]
     answers: Answers = {}
     model.eval()
-    with progress(f"{rows.name}: answering", len(chosen), "rows") as bar:
+    with progress(f"{rows.task.name}: answering", len(chosen), "rows") as bar:
         for start in range(0, len(chosen), batch):
             part = rows.rows[chosen[start : start + batch]]
-            prompts = [rows.task.prompt_of(_row(part, place)) for place in range(len(part["id"]))]
+            prompts = [rows.task.kind.prompt_of(_row(part, index)) for index in range(len(part["id"]))]
             inputs = to_device(collator.inputs(rows, prompts, part["image"]), state.device)
             tokens = model.generate(
                 **inputs, num_beams=decoding.beams, max_new_tokens=decoding.max_new_tokens, do_sample=False
@@ -52,64 +55,77 @@ def answer(model: VLHyperPELT, rows: TaskRows, collator: Collator, decoding: Dec
 
 
 def answerable(rows: TaskRows) -> list[int]:
-    """The places of the rows that can be scored, of all rows where none can."""
+    """The indices of the rows that can be scored; of all rows where none can."""
     scorable = np.flatnonzero(target_counts(rows.rows)).tolist()
     return scorable or list(range(len(rows)))
 
 
-def _row(columns: Mapping[str, list[Any]], place: int) -> dict[str, Any]:
-    return {name: values[place] for name, values in columns.items()}
+def _row(columns: Mapping[str, list[Any]], index: int) -> dict[str, Any]:
+    return {name: values[index] for name, values in columns.items()}
 
 
 def evaluate_run(
-    run: Path, split: str = "test", only: str | None = None, caption_metrics: str | None = None
+    folder: Path,
+    split: str = "test",
+    only: str | None = None,
+    caption_metrics: str | None = None,
+    overrides: Sequence[str] = (),
 ) -> dict[str, Report]:
     """Answer and score a split with the model of a run folder.
 
-    Writes `predictions/TASK.SPLIT.json` and adds to `scores.json`. A task whose data has no such split, or that no
-    scorer knows, is passed over unless it is asked for by name.
+    Writes `predictions/TASK.SPLIT.json` and adds to `scores.json`. A task whose data has no such split, or that has no
+    scorer, is skipped unless it is asked for by name.
+
+    Args:
+        only: the one task to evaluate.
+        caption_metrics: some of bleu, meteor, rouge, cider, spice; all where left out.
+        overrides: `key.sub=value`, in place of the values in the run's config (files that were moved, other data).
 
     Raises UserError for a folder that holds no trained model, an unknown task, or a split that no task has.
     """
-    config = load_run(run)
-    if only is not None and only not in config.tasks:
-        raise UserError(f"{run}: {unknown_task(only, config.tasks)}")
-    wanted = [only] if only else [name for name in config.tasks if _has(config, name, split)]
-    for name in config.tasks if only is None else ():
-        if name not in wanted and config.task(name).scorer:
-            say(f"{name}: has no split {config.split(name, split)!r} and is passed over")
-    if not wanted:
-        raise UserError(f"{run}: no task of this run that can be scored has a split {split!r}")
-    features = find_features(config)
-    splits = load_split(config, {name: config.split(name, split) or split for name in wanted}, features)
+    run = resolve(load_run(folder, overrides))
+    splits = _splits_named(run, split, only, folder)
+    features = find_features(run)
+    loaded = load_split(run, splits, features)
     # As in training: without a GPU the processes of a launcher have to be told to work together.
     state = PartialState(cpu=not torch.accelerator.is_available())
-    model = VLHyperPELT.from_pretrained(run).to(state.device)
-    training = config.training
-    tokenizer = load_tokenizer(config.model)
-    collator = Collator(tokenizer, features, training.max_source_tokens, training.max_target_tokens)
-    # All answers before the first score: scoring takes minutes, and the other processes can't wait for it.
+    spec = run.config.model
+    model = VLHyperPELT.from_pretrained(folder, backbone=spec.backbone if isinstance(spec.backbone, str) else None)
+    model.to(state.device)
+    training = run.config.training
+    collator = Collator(load_tokenizer(spec), features, training.max_source_tokens, training.max_target_tokens)
+    # All answers before the first score: scoring takes minutes, and the other processes cannot wait for it.
     answered = {
-        name: answer(model, rows, collator, config.decoding(name), config.evaluation_batch)
-        for name, rows in splits.items()
+        name: answer(model, rows, collator, rows.task.decoding, run.config.evaluation_batch)
+        for name, rows in loaded.items()
     }
     reports: dict[str, Report] = {}
     for name, answers in answered.items() if state.is_main_process else ():
-        path = run / "predictions" / f"{name}.{split}.json"
-        rows, own = splits[name], config.split(name, split) or split
-        write_json(path, rows.task.submit(answers))
-        truth = find_truth(rows.task, config.manifest(name), own, rows.rows)
+        path = folder / "predictions" / f"{name}.{split}.json"
+        rows = loaded[name]
+        write_json(path, rows.task.kind.submit(answers))
+        truth = find_truth(rows.task.kind, rows.task.manifest, rows.split, rows.rows)
         if truth is None:
-            say(f"{name}: answers are in {path}; there is nothing to score them with")
+            say(f"{name}: answers are in {path}; there are no reference answers to score them with")
             continue
         reports[name] = truth.score(answers, path, caption_metrics)
-        # One by one, so that a fault in one task's files costs no other task's figures.
-        add_scores(run / "scores.json", split, {name: reports[name]})
+        # One by one, so that an error in one task's files does not lose the scores of the others.
+        add_scores(folder / "scores.json", split, {name: reports[name]})
     return reports
 
 
-def _has(config: RunConfig, name: str, split: str) -> bool:
-    return bool(config.task(name).scorer) and config.split(name, split) in config.manifest(name).splits
+def _splits_named(run: Run, split: str, only: str | None, folder: Path) -> dict[str, str]:
+    """The manifest's name of a split for each task to evaluate. Raises UserError where there is none."""
+    if only is not None and only not in run.tasks:
+        raise UserError(f"{folder}: {unknown_task(only, run.tasks)}")
+    scored = [task for task in run.tasks.values() if task.kind.scorer]
+    wanted = [run.tasks[only]] if only else [task for task in scored if task.has(split)]
+    for task in scored if only is None else ():
+        if not task.has(split):
+            say(f"{task.name}: skipped; its data set has no split {task.split(split)!r}")
+    if not wanted:
+        raise UserError(f"{folder}: no task of this run that can be scored has a split {split!r}")
+    return {task.name: task.split(split) or split for task in wanted}
 
 
 def add_scores(path: Path, split: str, reports: Mapping[str, Report]) -> None:
@@ -119,12 +135,12 @@ def add_scores(path: Path, split: str, reports: Mapping[str, Report]) -> None:
     write_json(path, scores, indent=2)
 
 
-def load_run(run: Path) -> RunConfig:
-    """The config of a run folder. Raises UserError where the folder is none."""
-    if not (run / "config.yaml").is_file():
+def load_run(folder: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """The config of a run folder. Raises UserError where the folder is not one."""
+    if not (folder / "config.yaml").is_file():
         raise UserError(
-            f"{run}: no run folder (config.yaml is missing); train one with: vlhyper train CONFIG --out {run}"
+            f"{folder}: not a run folder (config.yaml is missing); train one with: vlhyper train CONFIG --out {folder}"
         )
-    if not (run / "adapter_model.safetensors").is_file():
-        raise UserError(f"{run}: holds no trained weights yet; finish it with the `vlhyper train` that began it")
-    return load_config(run / "config.yaml")
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise UserError(f"{folder}: has no trained weights yet; finish it with the `vlhyper train` that started it")
+    return load_config(folder / "config.yaml", overrides)

@@ -5,12 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
-
-from vlhyper.run.batches import Collator, TaskRows
-from vlhyper.tasks import Examples
 
 
 def shares(examples: Mapping[str, int], temperature: float) -> dict[str, float]:
@@ -45,8 +39,8 @@ class Schedule:
         number = self.tasks[step]
         before = int((self.tasks[:step] == number).sum()) * self.batch
         size = self.sizes[number]
-        places = range(before, before + self.batch)
-        return [(int(self._order(number, place // size)[place % size]), place // size) for place in places]
+        drawn = range(before, before + self.batch)
+        return [(int(self._order(number, index // size)[index % size]), index // size) for index in drawn]
 
     def _order(self, number: int, epoch: int) -> np.ndarray:
         known = self._orders.get(number)
@@ -54,43 +48,3 @@ class Schedule:
             order = np.random.default_rng([self.seed, number, epoch]).permutation(self.sizes[number])
             known = self._orders[number] = (epoch, order)
         return known[1]
-
-
-class TrainingBatches(Dataset[dict[str, Tensor]]):
-    """Item k is micro-batch k of this process: step k // accumulation, its share of that step's examples.
-
-    Every process has the same task at the same time, so that all of them run the same computation.
-    """
-
-    def __init__(
-        self,
-        schedule: Schedule,
-        rows: Mapping[str, TaskRows],
-        examples: Mapping[str, Examples],
-        collator: Collator,
-        accumulation: int,
-        rank: int,
-        world: int,
-    ) -> None:
-        self.schedule, self.rows, self.examples, self.collator = schedule, rows, examples, collator
-        self.accumulation, self.rank, self.world = accumulation, rank, world
-
-    def __len__(self) -> int:
-        return len(self.schedule.tasks) * self.accumulation
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        step, micro = divmod(index, self.accumulation)
-        name = self.schedule.task(step)
-        share = self.schedule.batch // (self.accumulation * self.world)
-        first = (micro * self.world + self.rank) * share
-        chosen = self.schedule.examples(step)[first : first + share]
-        found = [self.examples[name].example(*place) for place in chosen]
-        batch = self.collator.inputs(self.rows[name], [one.prompt for one in found], [one.image for one in found])
-        batch["labels"] = self.collator.labels([one.target for one in found])
-        return batch
-
-
-def upcoming(batches: TrainingBatches, first_step: int, workers: int) -> torch.utils.data.DataLoader:
-    """The micro-batches from a step on, in order; `workers` processes prepare them ahead."""
-    order = range(first_step * batches.accumulation, len(batches))
-    return torch.utils.data.DataLoader(batches, batch_size=None, sampler=order, num_workers=workers)

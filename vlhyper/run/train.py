@@ -1,7 +1,7 @@
 """Training: one loop, from a config to a run folder.
 
-It runs on one process, or on several under `accelerate launch` or `torchrun`, and goes on by itself where a killed run
-of the same config was.
+It runs on one process, or on several under `accelerate launch` or `torchrun`, and resumes a killed run of the same
+config by itself.
 """
 
 from __future__ import annotations
@@ -14,21 +14,13 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 
 from vlhyper.console import progress, say
 from vlhyper.errors import JobError, UserError
 from vlhyper.files import write_text
 from vlhyper.model.model import WEIGHTS, VLHyperPELT
-from vlhyper.run.batches import (
-    Collator,
-    find_features,
-    grid_statistics,
-    load_split,
-    load_tokenizer,
-    model_inputs,
-    stated,
-    to_device,
-)
+from vlhyper.run.batches import Collator, TrainingBatches, grid_statistics, to_device, upcoming
 from vlhyper.run.checkpoints import (
     Progress,
     fresh_seed,
@@ -39,36 +31,40 @@ from vlhyper.run.checkpoints import (
     save_progress,
 )
 from vlhyper.run.config import RunConfig, TrainingConfig, differences, load_config, save_config
-from vlhyper.run.schedule import Schedule, TrainingBatches, upcoming
+from vlhyper.run.rows import find_features, load_split, model_inputs, stated
+from vlhyper.run.schedule import Schedule
+from vlhyper.run.tasks import resolve
+from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.run.validation import hold_out, validate
 from vlhyper.tasks import Examples
 
 
-def train(config: RunConfig, run: Path) -> None:
+def train(config: RunConfig, folder: Path) -> None:
     """Train until `training.steps`; the run folder keeps the weights of the best mean validation score.
 
-    Raises UserError for input that can't be used, before the first step, and JobError where the loss is lost.
+    Raises UserError for input that cannot be used, before the first step, and JobError where the loss is not finite.
     """
     settings = config.training
-    accelerator = start_processes(settings, run)
-    features = find_features(config)
-    config = stated(config, features)
+    run = resolve(config)
+    accelerator = start_processes(settings, folder, unused=run.mixed)
+    features = find_features(run)
+    run = stated(run, features)
     if accelerator.is_main_process:
-        claim(run, config)
+        claim(folder, run.config)
     accelerator.wait_for_everyone()
-    if finished(run, settings.steps):
+    if finished(folder, settings.steps):
         accelerator.end_training()
         return
 
-    rows = load_split(config, {name: entry.train for name, entry in config.tasks.items()}, features)
-    held_out = hold_out(config, features, scoring=accelerator.is_main_process)
-    examples = {name: Examples(one.task, one.rows, settings.seed) for name, one in rows.items()}
+    rows = load_split(run, {name: entry.train for name, entry in config.tasks.items()}, features)
+    held_out = hold_out(run, features, scoring=accelerator.is_main_process)
+    examples = {name: Examples(one.task.kind, one.rows, settings.seed) for name, one in rows.items()}
     tokenizer = load_tokenizer(config.model)
     collator = Collator(tokenizer, features, settings.max_source_tokens, settings.max_target_tokens)
 
     # The same seed on all ranks: each builds the same start without sending it around.
     torch.manual_seed(settings.seed)
-    model = VLHyperPELT.build(config.model, model_inputs(config, features))
+    model = VLHyperPELT.build(config.model, model_inputs(run, features))
     if features is not None:
         model.standardise(*grid_statistics(list(rows.values()), features))
     if settings.gradient_checkpointing:
@@ -77,7 +73,7 @@ def train(config: RunConfig, run: Path) -> None:
     optimizer = torch.optim.AdamW(
         [weight for _, weight in model.trained()], lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
-    done = load_checkpoint(run, model, optimizer)
+    done = load_checkpoint(folder, model, optimizer)
     wrapped, optimizer = accelerator.prepare(model, optimizer)
 
     sizes = {name: len(one) for name, one in examples.items()}
@@ -86,10 +82,10 @@ def train(config: RunConfig, run: Path) -> None:
         schedule, rows, examples, collator, settings.accumulation, accelerator.process_index, accelerator.num_processes
     )
     stream = iter(upcoming(batches, done.step, settings.workers))
-    log = Log(run, accelerator, done)
+    log = Log(folder, accelerator, done)
 
     if not done.validated:
-        judge(run, done, model, validate(config, model, held_out, collator), log)
+        judge(folder, done, model, validate(run, model, held_out, collator), log)
     with progress("training", settings.steps, "steps", start=done.step) as bar:
         for step in range(done.step, settings.steps):
             name = schedule.task(step)
@@ -123,31 +119,35 @@ def train(config: RunConfig, run: Path) -> None:
             # Kept before it is validated: should that fail, no step is lost, and a resumed run validates it.
             done.validated = not due
             if keep and accelerator.is_main_process:
-                save_checkpoint(run, model, optimizer.optimizer, done)
+                save_checkpoint(folder, model, optimizer.optimizer, done)
             if due:
-                judge(run, done, model, validate(config, model, held_out, collator), log)
+                judge(folder, done, model, validate(run, model, held_out, collator), log)
     accelerator.end_training()
     if accelerator.is_main_process:
         # Without a validation score the last weights are the run's.
-        if done.best is None or not (run / WEIGHTS).exists():
-            model.save_pretrained(run)
+        if done.best is None or not (folder / WEIGHTS).exists():
+            model.save_pretrained(folder)
         best = f", best validation mean {done.best:.2f} at step {done.best_step}" if done.best is not None else ""
-        say(f"{run}: trained{best}; score it with: vlhyper evaluate {run}")
+        say(f"{folder}: trained{best}; score it with: vlhyper evaluate {folder}")
 
 
-def start_processes(settings: TrainingConfig, run: Path) -> Accelerator:
-    """This process's part in the run. Raises UserError for a batch that the processes can't share."""
+def start_processes(settings: TrainingConfig, folder: Path, unused: bool = False) -> Accelerator:
+    """This process's part in the run. Raises UserError for a batch that the processes cannot share.
+
+    unused: some steps leave weights without a gradient, as steps on text do with those of the visual side.
+    """
     accelerator = Accelerator(
         mixed_precision="no" if settings.precision == "fp32" else settings.precision,
         gradient_accumulation_steps=settings.accumulation,
         log_with="tensorboard",
-        project_dir=run,
+        project_dir=folder,
         # Without this torchrun's processes on a machine without a GPU would not know of each other.
         cpu=not torch.accelerator.is_available(),
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=unused)],
     )
     if settings.batch % (settings.accumulation * accelerator.num_processes):
         raise UserError(
-            f"training.batch {settings.batch} can't be shared by {accelerator.num_processes} processes × "
+            f"training.batch {settings.batch} cannot be divided among {accelerator.num_processes} processes × "
             f"{settings.accumulation} micro-batches; choose a multiple"
         )
     return accelerator
@@ -160,35 +160,35 @@ def learning_rate(settings: TrainingConfig, step: int) -> float:
     return settings.learning_rate * min(1.0, rise, fall)
 
 
-def claim(run: Path, config: RunConfig) -> None:
+def claim(folder: Path, config: RunConfig) -> None:
     """Make the run folder, or see that it holds an unfinished run of the same config.
 
     Raises UserError for a folder that holds another run.
     """
-    path = run / "config.yaml"
+    path = folder / "config.yaml"
     # A folder in which no step was finished holds nothing to protect: a mended config takes its place.
-    if path.exists() and (newest(run) or (run / WEIGHTS).exists()):
+    if path.exists() and (newest(folder) or (folder / WEIGHTS).exists()):
         if changed := differences(load_config(path), config):
             more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
-            raise UserError(f"{run}: holds a run of another config, {changed[0]}{more}; choose another --out")
-        if finished(run, config.training.steps):
-            say(f"{run}: is finished and left as it is; score it with: vlhyper evaluate {run}")
-        elif folder := newest(run):
-            say(f"{run}: going on from {folder.name}")
+            raise UserError(f"{folder}: holds a run of another config: {changed[0]}{more}; choose another --out")
+        if finished(folder, config.training.steps):
+            say(f"{folder}: is finished and was not changed; score it with: vlhyper evaluate {folder}")
+        elif last := newest(folder):
+            say(f"{folder}: resuming from {last.name}")
         return
     save_config(config, path)
 
 
-def finished(run: Path, steps: int) -> bool:
+def finished(folder: Path, steps: int) -> bool:
     """Whether all steps of the run are done and its weights are there."""
-    folder = newest(run)
-    if folder is None or not (run / WEIGHTS).exists():
+    last = newest(folder)
+    if last is None or not (folder / WEIGHTS).exists():
         return False
-    done = load_progress(folder)
+    done = load_progress(last)
     return done.step == steps and done.validated
 
 
-def judge(run: Path, done: Progress, model: VLHyperPELT, figures: dict[str, float], log: Log) -> None:
+def judge(folder: Path, done: Progress, model: VLHyperPELT, metrics: dict[str, float], log: Log) -> None:
     """Write a validation down, keep the weights if they are the best so far, note in the checkpoint that it was done.
 
     Killed in between, a resumed run does all of it again, with the same outcome.
@@ -196,30 +196,30 @@ def judge(run: Path, done: Progress, model: VLHyperPELT, figures: dict[str, floa
     done.validated = True
     if not log.accelerator.is_main_process:
         return
-    if "mean" in figures and (done.best is None or figures["mean"] > done.best):
-        done.best, done.best_step = figures["mean"], done.step
-        model.save_pretrained(run)
-    log.write(done.step, {"validation": figures})
-    say(f"step {done.step}: " + " · ".join(f"{name} {value:.2f}" for name, value in figures.items()))
-    save_progress(run, done)
+    if "mean" in metrics and (done.best is None or metrics["mean"] > done.best):
+        done.best, done.best_step = metrics["mean"], done.step
+        model.save_pretrained(folder)
+    log.write(done.step, {"validation": metrics})
+    say(f"step {done.step}: " + " · ".join(f"{name} {value:.2f}" for name, value in metrics.items()))
+    save_progress(folder, done)
 
 
 class Log:
-    """`log.jsonl` and TensorBoard: the mean loss of each task since the last line, and validation figures."""
+    """`log.jsonl` and TensorBoard: the mean loss of each task since the last line, and validation metrics."""
 
-    def __init__(self, run: Path, accelerator: Accelerator, done: Progress) -> None:
-        self.path, self.accelerator = run / "log.jsonl", accelerator
+    def __init__(self, folder: Path, accelerator: Accelerator, done: Progress) -> None:
+        self.path, self.accelerator = folder / "log.jsonl", accelerator
         self.losses: dict[str, list[torch.Tensor]] = {}
         self.note = ""
         self.began, self.first_step = time.monotonic(), done.step
         # TensorBoard hides what a killed run gave it from this step on.
-        anew = done.step + done.validated
-        accelerator.init_trackers("tensorboard", init_kwargs={"tensorboard": {"purge_step": anew}})
+        first_new = done.step + done.validated
+        accelerator.init_trackers("tensorboard", init_kwargs={"tensorboard": {"purge_step": first_new}})
         if accelerator.is_main_process and self.path.exists():
             kept = [line for line in self._whole_lines() if known(line, done)]
             write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
             for line in kept:
-                if line["step"] >= anew:
+                if line["step"] >= first_new:
                     self._track(line)
 
     def _whole_lines(self) -> list[dict[str, Any]]:
@@ -259,5 +259,5 @@ class Log:
 
 
 def known(line: dict[str, Any], done: Progress) -> bool:
-    """Whether a line of the log belongs to what the last checkpoint knows of; all else is going to be written again."""
+    """Whether a line of the log belongs to what the last checkpoint knows of; all else will be written again."""
     return line["step"] < done.step or (line["step"] == done.step and (done.validated or "validation" not in line))

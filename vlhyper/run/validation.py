@@ -14,9 +14,10 @@ from vlhyper.errors import JobError, UserError
 from vlhyper.features import FeatureSet
 from vlhyper.metrics import Report
 from vlhyper.model.model import VLHyperPELT
-from vlhyper.run.batches import Collator, TaskRows, load_split
-from vlhyper.run.config import RunConfig
+from vlhyper.run.batches import Collator
 from vlhyper.run.evaluate import Answers, answer, answerable
+from vlhyper.run.rows import TaskRows, load_split
+from vlhyper.run.tasks import Run
 from vlhyper.scoring.truth import Truth, find_truth, report_of
 from vlhyper.tasks import Decoding
 
@@ -29,59 +30,56 @@ class HeldOut:
     gold: Mapping[str, Any]
 
     def report(self, answers: Answers) -> Report:
-        """The task's own figures, and of captions no others."""
-        task = self.rows.task
+        """The task's own metrics, and of captions no others."""
+        task = self.rows.task.kind
         return report_of(task, self.gold, answers, ",".join(task.figures).lower())
 
 
-def hold_out(config: RunConfig, features: FeatureSet | None, scoring: bool = True) -> dict[str, HeldOut]:
+def hold_out(run: Run, features: FeatureSet | None, scoring: bool = True) -> dict[str, HeldOut]:
     """The samples that validation goes through, cut from their splits once; none where the run does not validate.
 
     Args:
-        scoring: read the truth too, and score it against itself, so that whatever hinders a score is told at once.
+        scoring: read the truth too, and score it against itself, so that whatever prevents a score is reported at once.
 
-    Raises UserError for files that don't hold the truth, JobError for a scorer that can't run.
+    Raises UserError for files that do not hold the truth, JobError for a scorer that cannot run.
     """
-    if not config.validation.every:
+    if not run.config.validation.every:
         return {}
-    splits = {name: entry.validation for name, entry in config.tasks.items() if entry.validation}
-    loaded = load_split(config, splits, features).values()
-    found = {rows.name: hold_out_of(config, rows, scoring) for rows in loaded}
+    splits = {name: split for name, task in run.tasks.items() if (split := task.split("val"))}
+    loaded = load_split(run, splits, features).values()
+    found = {rows.task.name: hold_out_of(rows, run.config.validation.sample, scoring) for rows in loaded}
     return {name: held_out for name, held_out in found.items() if held_out is not None}
 
 
-def hold_out_of(config: RunConfig, rows: TaskRows, scoring: bool = True) -> HeldOut | None:
+def hold_out_of(rows: TaskRows, most: int, scoring: bool = True) -> HeldOut | None:
     """The sample of one task's validation split, of which `rows` are all; None where nothing scores it."""
-    name, split = rows.name, config.tasks[rows.name].validation
-    assert split is not None
-    truth = find_truth(rows.task, config.manifest(name), split, rows.rows)
+    truth = find_truth(rows.task.kind, rows.task.manifest, rows.split, rows.rows)
     if truth is None:
-        say(f"{name}: is not validated; nothing scores its split {split}")
+        say(f"{rows.task.name}: not validated; its split {rows.split} has no reference answers that can be scored")
         return None
-    sample = spread(answerable(rows), config.validation.sample)
-    rows = replace(rows, rows=rows.rows.select(sample))
-    return HeldOut(rows, _checked(name, split, rows, truth) if scoring else {})
+    rows = replace(rows, rows=rows.rows.select(spread(answerable(rows), most)))
+    return HeldOut(rows, _checked(rows, truth) if scoring else {})
 
 
-def spread(places: list[int], count: int) -> list[int]:
-    """`count` of the places, evenly spread; all where there are fewer."""
-    if count >= len(places):
-        return places
-    return [places[place] for place in np.linspace(0, len(places) - 1, count).astype(int)]
+def spread(indices: list[int], count: int) -> list[int]:
+    """`count` of the indices, evenly spread; all where there are fewer."""
+    if count >= len(indices):
+        return indices
+    return [indices[position] for position in np.linspace(0, len(indices) - 1, count).astype(int)]
 
 
-def _checked(name: str, split: str, rows: TaskRows, truth: Truth) -> Mapping[str, Any]:
+def _checked(rows: TaskRows, truth: Truth) -> Mapping[str, Any]:
     """The truth about the sample, after it was scored as if it were answers."""
     sample = set(rows.rows["id"])
     try:
         # In the order of the truth, as the scorers sum it.
         gold = {id: right for id, right in truth.gold().items() if id in sample}
         report = HeldOut(rows, gold).report({id: _an_answer(right) for id, right in gold.items()})
-        if lacking := [figure for figure in rows.task.figures if figure not in report.metrics]:
-            raise JobError(f"{lacking[0]} can't be computed: {report.skipped.get(lacking[0])}")
+        if lacking := [metric for metric in rows.task.kind.figures if metric not in report.metrics]:
+            raise JobError(f"{lacking[0]} cannot be computed: {report.skipped.get(lacking[0])}")
     except (UserError, JobError) as error:
-        without = f"tasks.{name}.validation=null does without"
-        raise type(error)(f"validation of {name}, split {split}: {error}; {without}") from None
+        hint = f"to train without it, set tasks.{rows.task.name}.validation=null"
+        raise type(error)(f"validation of {rows.where}: {error}; {hint}") from None
     return gold
 
 
@@ -91,23 +89,21 @@ def _an_answer(right: Any) -> str:
     return right[0] if isinstance(right, list) else str(right)
 
 
-def validate(
-    config: RunConfig, model: VLHyperPELT, held_out: Mapping[str, HeldOut], collator: Collator
-) -> dict[str, float]:
-    """The figures of every task on its sample, and their mean over the tasks as `mean`.
+def validate(run: Run, model: VLHyperPELT, held_out: Mapping[str, HeldOut], collator: Collator) -> dict[str, float]:
+    """The metrics of every task on its sample, and their mean over the tasks as `mean`.
 
     Under several processes the main one has them, the others have none.
     """
-    figures: dict[str, float] = {}
+    found: dict[str, float] = {}
     means = []
     for name, sample in held_out.items():
-        decoding = Decoding(config.validation.beams, config.decoding(name).max_new_tokens)
-        answers = answer(model, sample.rows, collator, decoding, config.evaluation_batch)
+        decoding = Decoding(run.config.validation.beams, run.tasks[name].decoding.max_new_tokens)
+        answers = answer(model, sample.rows, collator, decoding, run.config.evaluation_batch)
         if not PartialState().is_main_process:
             continue
-        # A figure can be without meaning for some answers (a correlation of equal ones); it then counts as 0.
+        # A metric can be undefined for some answers (a correlation of equal ones); it then counts as 0.
         metrics = sample.report(answers).metrics
-        own = {figure: metrics.get(figure, 0.0) for figure in sample.rows.task.figures}
-        figures.update({f"{name}.{figure}": value for figure, value in own.items()})
+        own = {metric: metrics.get(metric, 0.0) for metric in run.tasks[name].kind.figures}
+        found.update({f"{name}.{metric}": value for metric, value in own.items()})
         means.append(sum(own.values()) / len(own))
-    return {**figures, "mean": sum(means) / len(means)} if means else figures
+    return {**found, "mean": sum(means) / len(means)} if means else found

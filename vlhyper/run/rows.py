@@ -1,0 +1,129 @@
+"""The rows of a run's splits, each with the key of its image's features. No torch.
+
+The feature files themselves are found and checked here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vlhyper.console import say
+from vlhyper.errors import UserError, first_few
+from vlhyper.features import FeatureSet, open_features
+from vlhyper.features.layout import IDENTITY
+from vlhyper.model.spec import Inputs
+from vlhyper.readers import load_rows, match_images, require_all
+from vlhyper.run.tasks import Run, RunTask
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True)
+class TaskRows:
+    """The rows of one task in one split (the manifest's name of it).
+
+    keys: image id of the annotations -> feature key; empty where the model is given no images.
+    """
+
+    task: RunTask
+    split: str
+    rows: Dataset
+    keys: Mapping[str, str]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def where(self) -> str:
+        """How messages call these rows."""
+        return f"{self.task.name}, split {self.split}"
+
+
+def load_split(run: Run, splits: Mapping[str, str], features: FeatureSet | None) -> dict[str, TaskRows]:
+    """The rows of `splits` (task name -> split) with their images found among `features`.
+
+    Raises UserError, before anything else runs, for a missing file, an empty split or an image without features.
+    """
+    loaded = {name: _load(run, run.tasks[name], split, features) for name, split in splits.items()}
+    return _mismatched(loaded, run.config.training.seed) if run.config.features.mismatched else loaded
+
+
+def _load(run: Run, task: RunTask, split: str, features: FeatureSet | None) -> TaskRows:
+    found = TaskRows(task, split, load_rows(task.manifest, split), {})
+    if not task.images:
+        return found
+    assert features is not None
+    templates = task.manifest.image_templates(split)
+    matches = match_images(_distinct(found.rows, "image"), templates, features)
+    found = replace(found, keys=matches.keys)
+    if matches.missing and run.config.features.missing == "drop":
+        found = _with_features(found)
+    else:
+        require_all(matches, templates, found.where)
+    if len(templates) > 1:
+        used = (f"{template} for {count}" for template, count in matches.used.most_common())
+        say(f"{found.where}: images are found as {first_few(used, 6)}")
+    return found
+
+
+def _with_features(found: TaskRows) -> TaskRows:
+    """The rows whose image has features, and a line that says how many are left out."""
+    kept = [index for index, image in enumerate(found.rows["image"]) if image in found.keys]
+    if not kept:
+        raise UserError(f"{found.where}: no image has features; is the feature file made for another data set?")
+    left_out = len(found) - len(kept)
+    say(f"{found.where}: {left_out} of {len(found)} rows are left out because their images have no features")
+    return replace(found, rows=found.rows.select(kept))
+
+
+def _distinct(rows: Dataset, column: str) -> list[str]:
+    """The distinct values of a text column, without making a Python object of each of millions of rows."""
+    return rows.with_format("arrow").select_columns(column)[:][column].unique().to_pylist()
+
+
+def _mismatched(loaded: dict[str, TaskRows], seed: int) -> dict[str, TaskRows]:
+    """The blind control: one fixed permutation without a fixed point over the images of the split, for all tasks."""
+    images = sorted({key for rows in loaded.values() for key in rows.keys.values()})
+    order = np.random.default_rng(seed).permutation(len(images))
+    # Each image takes the features of its successor in a random cycle, so none keeps its own.
+    other = {images[order[index - 1]]: images[order[index]] for index in range(len(images))}
+    return {
+        name: replace(rows, keys={raw: other[key] for raw, key in rows.keys.items()}) for name, rows in loaded.items()
+    }
+
+
+def find_features(run: Run) -> FeatureSet | None:
+    """The feature files of a run, checked against what its config states; None where no task is given images."""
+    if not run.images:
+        return None
+    files = run.feature_files()
+    if not files:
+        raise UserError(
+            "features.files is empty and no manifest names a feature file; extract the images and name the file there"
+        )
+    features = open_features(files)
+    stated = run.config.features
+    expected = {key: getattr(stated, key) for key in (*IDENTITY, "tokens", "width")}
+    features.require(**{key: value for key, value in expected.items() if value is not None})
+    return features
+
+
+def stated(run: Run, features: FeatureSet | None) -> Run:
+    """The run with what its feature files are written into its config, so that it refuses all others from then on."""
+    if features is None:
+        return run
+    found = {"tokens": features.tokens, "width": features.width}
+    found |= {key: features.meta[key] for key in IDENTITY}
+    return run.stating(run.config.features.model_copy(update=found))
+
+
+def model_inputs(run: Run, features: FeatureSet | None) -> Inputs:
+    """What the model is made for: the run's tasks and the grid that the feature files hold."""
+    if features is None:
+        return Inputs(tasks=tuple(run.tasks))
+    return Inputs(tasks=tuple(run.tasks), tokens=features.tokens, width=features.width)

@@ -1,0 +1,87 @@
+"""A run resolved once: its config with every task's row, data set, splits and decoding looked up. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vlhyper.model.methods import method
+from vlhyper.readers.manifest import Manifest, load_manifest
+from vlhyper.run.config import FeatureConfig, RunConfig, task_of
+from vlhyper.tasks import Decoding, Task
+
+
+@dataclass(frozen=True)
+class RunTask:
+    """One entry of the config's `tasks`.
+
+    number: the row of its task embedding. splits: the manifest's name for `train`, `val` and `test`; None for a split
+    that the run leaves out. images: whether the model is given the image of each row; a method without images is not,
+    whatever the task asks about.
+    """
+
+    name: str
+    number: int
+    kind: Task
+    manifest: Manifest
+    splits: Mapping[str, str | None]
+    decoding: Decoding
+    images: bool
+
+    def split(self, name: str) -> str | None:
+        """The manifest's name for a split; any name but `train`, `val` and `test` is the manifest's own."""
+        return self.splits.get(name, name)
+
+    def has(self, name: str) -> bool:
+        """Whether the manifest has this split."""
+        return self.split(name) in self.manifest.splits
+
+
+@dataclass(frozen=True)
+class Run:
+    """A config and its tasks, in the order of their embeddings."""
+
+    config: RunConfig
+    tasks: Mapping[str, RunTask]
+
+    @property
+    def images(self) -> bool:
+        """Whether any task is given images."""
+        return any(task.images for task in self.tasks.values())
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some tasks are given images and others are not."""
+        return len({task.images for task in self.tasks.values()}) == 2
+
+    def feature_files(self) -> list[Path]:
+        """Every feature file once, those of the config before those that the manifests name."""
+        paths = [Path(path) for path in self.config.features.files]
+        for task in self.tasks.values():
+            paths += task.manifest.feature_paths() if task.images else []
+        return list(dict.fromkeys(paths))
+
+    def stating(self, features: FeatureConfig) -> Run:
+        """The same run with other settings of its features."""
+        return replace(self, config=self.config.model_copy(update={"features": features}))
+
+
+def resolve(config: RunConfig) -> Run:
+    """Look up all tasks of a run. Raises UserError for the first manifest that cannot be read."""
+    return Run(config, {name: resolve_task(config, name) for name in config.tasks})
+
+
+def resolve_task(config: RunConfig, name: str) -> RunTask:
+    """Look up one task of a run. Raises UserError for a manifest that cannot be read."""
+    entry, kind = config.tasks[name], task_of(config, name)
+    own = kind.decoding
+    return RunTask(
+        name=name,
+        number=list(config.tasks).index(name),
+        kind=kind,
+        manifest=load_manifest(entry.data, root=entry.root),
+        splits={"train": entry.train, "val": entry.validation, "test": entry.test},
+        decoding=Decoding(entry.beams or own.beams, entry.max_new_tokens or own.max_new_tokens),
+        images=kind.sees_image and method(config.model.method).images != "none",
+    )
