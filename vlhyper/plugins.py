@@ -11,6 +11,7 @@ import os
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from vlhyper.errors import UserError
 
@@ -23,9 +24,10 @@ def load_plugins() -> None:
     for entry in entry_points(group=GROUP):
         _load(entry.value, f"the entry point {entry.name!r} of {GROUP}")
     names = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
-    if names and os.getcwd() not in sys.path:
+    here = str(Path.cwd())
+    if names and here not in sys.path:
         # `python -m` finds modules there, a console script does not.
-        sys.path.append(os.getcwd())
+        sys.path.append(here)
     for name in names:
         _load(name, f"${VARIABLE}")
 

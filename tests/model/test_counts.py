@@ -11,7 +11,7 @@ from vlhyper.errors import UserError
 from vlhyper.model.makers import HyperMaker
 from vlhyper.model.methods import METHODS
 from vlhyper.model.model import VLHyperPELT
-from vlhyper.model.shapes import KNOWN, shape_of
+from vlhyper.model.sizes import KNOWN, size_of
 from vlhyper.model.spec import Inputs, ModelSpec, count, sizes
 
 VL_TASKS = ("vqa", "vg_qa", "gqa", "caption")
@@ -112,10 +112,10 @@ def test_sizes_of_published_backbones(name, parameters):
 )
 def test_an_unknown_backbone_is_refused_with_the_nearest_name(backbone, message):
     with pytest.raises(UserError, match=message):
-        shape_of(backbone)
+        size_of(backbone)
 
 
-def test_a_method_on_images_needs_the_shape_of_their_features():
+def test_a_method_on_images_needs_the_size_of_their_features():
     with pytest.raises(UserError, match="how many cells"):
         count(ModelSpec(), Inputs(tasks=VL_TASKS))
 

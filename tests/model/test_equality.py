@@ -6,10 +6,10 @@ import cases
 import pytest
 import torch
 from plain_form import plain_loss
+from vlhyper.model.places import Places
 
 from vlhyper.model import makers
 from vlhyper.model.methods import METHODS
-from vlhyper.model.places import Places
 
 # The bound; test_the_measured_difference_is_float_noise says what is really there.
 TOLERANCE = 1e-4

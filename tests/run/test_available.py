@@ -92,7 +92,7 @@ def test_a_folder_without_a_tokenizer_is_named(t5):
 
 def test_a_cached_model_is_at_hand(hub, t5, online, monkeypatch):
     # The trial T5 has another vocabulary than the published one it stands for.
-    monkeypatch.setattr("vlhyper.run.tokenizer.shape_of", lambda name: type("Shape", (), {"vocab_size": 10**6}))
+    monkeypatch.setattr("vlhyper.run.tokenizer.size_of", lambda name: type("Shape", (), {"vocab_size": 10**6}))
     cached(hub, t5)
     assert looked_at(backbone=HUB_ID) == ([], [])
     assert online == []

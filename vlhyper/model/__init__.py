@@ -1,6 +1,6 @@
-"""The method, on two axes: places (where weights enter T5) × makers (who makes them); a method is a row of a table.
+"""The method, on two axes: sites (where T5 is added to) × makers (who makes what is added); a method is one row.
 
-Reading order: kinds.py (names of places), shapes.py and sizes.py (numbers), methods.py (the table), places.py and
-adapters.py (weights applied), makers.py (weights made), model.py (both joined with a T5). kinds, shapes, sizes, methods
-and spec need no torch.
+Reading order: sizes.py and sites.py (numbers and names), forms.py (what is put at a site), methods.py (the table),
+makers/ (who makes it), spec.py (a model written down, and its counts); then, with torch, attention.py and adapters.py
+(forms applied), attachment.py (the sites of a T5), model.py (all joined).
 """

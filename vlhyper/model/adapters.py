@@ -1,4 +1,4 @@
-"""The parallel adapter beside a feed-forward, with weights that are given or made where they are used.
+"""Forms that add to a module's output: parallel adapters, with weights that exist or are made where they are used.
 
 Letters: B rows of the batch · R rows that have weights of their own (1 or B; B is a multiple of R) · S positions ·
 D model width · r bottleneck · d_I width of a hyper-embedding.
@@ -6,38 +6,27 @@ D model width · r bottleneck · d_I width of a hyper-embedding.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-
-class Adapter(NamedTuple):
-    """Weights that exist."""
-
-    down: Tensor  # W_down, (R, r, D)
-    up: Tensor  # W_up, (R, D, r)
-    scale: Tensor  # λ, ()
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """λ W_up relu(W_down x): (B, S, D) -> (B, S, D), x the layer-normed input of the feed-forward."""
-        rows = x.reshape(self.down.shape[0], -1, x.shape[-1])
-        hidden = (rows @ self.down.transpose(1, 2)).relu() * self.scale
-        return (hidden @ self.up.transpose(1, 2)).view(x.shape)
+from vlhyper.model.forms import Bottleneck, LatentBottleneck
 
 
-class LatentAdapter(NamedTuple):
-    """Weights that are made when the adapter is applied, and once more in backward; they never outlive either."""
+def bottleneck(form: Bottleneck | LatentBottleneck, x: Tensor, y: Tensor) -> Tensor:
+    """y + λ W_up relu(W_down x), for x the input of a module and y its output, both (B, S, D)."""
+    if isinstance(form, LatentBottleneck):
+        return y + _Recomputed.apply(x, *form)
+    rows = x.reshape(form.down.shape[0], -1, x.shape[-1])
+    hidden = (rows @ form.down.transpose(1, 2)).relu() * form.scale
+    return y + (hidden @ form.up.transpose(1, 2)).view(x.shape)
 
-    latent: Tensor  # Ī, (R, d_I)
-    down: Tensor  # A_down, (d_I, r·D)
-    up: Tensor  # A_up, (d_I, D·r)
-    scale: Tensor  # λ, ()
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """The same as `Adapter` with W_down = reshape(Ī A_down), W_up = reshape(Ī A_up)."""
-        return _Recomputed.apply(x, *self)
+# How each form that adds to a module's output is applied: (form, input, output) -> output.
+ADDED: dict[type, Callable[[Any, Tensor, Tensor], Tensor]] = {Bottleneck: bottleneck, LatentBottleneck: bottleneck}
 
 
 class _Recomputed(torch.autograd.Function):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ def build_backbone(backbone: str | Mapping[str, Any]) -> T5ForConditionalGenerat
     """A T5 with all parameters frozen, fp32.
 
     A string is a hub id or a local folder (published weights); a mapping holds T5Config fields (random weights).
-    Raises UserError where the weights can't be had.
+    Raises UserError where the weights are not available.
     """
     t5 = _pretrained(backbone) if isinstance(backbone, str) else _random(backbone)
     config: Any = t5.config
@@ -30,7 +30,7 @@ def build_backbone(backbone: str | Mapping[str, Any]) -> T5ForConditionalGenerat
 
 
 def _pretrained(name: str) -> T5ForConditionalGeneration:
-    # Its bar over the tensors of one file would stand in the midst of ours.
+    # Its progress bar over the tensors of one file would interrupt ours.
     logging.disable_progress_bar()
     try:
         # The published T5 checkpoints exist as safetensors; asking for nothing else keeps pickles out.
@@ -38,11 +38,13 @@ def _pretrained(name: str) -> T5ForConditionalGeneration:
     except OSError as error:
         where = "the folder lacks its weights" if Path(name).is_dir() else "it is not in the local hub cache"
         raise UserError(
-            f"backbone {name!r} can't be loaded: {where} ({str(error).splitlines()[0]}); give a local folder with "
+            f"backbone {name!r} cannot be loaded: {where} ({str(error).splitlines()[0]}); give a local folder with "
             "config.json and model.safetensors, or download it once with network access"
         ) from None
     except SafetensorError as error:
-        raise UserError(f"backbone {name!r}: its safetensors file is not whole ({error}); copy it again") from None
+        raise UserError(
+            f"backbone {name!r}: its safetensors file is damaged or incomplete ({error}); copy it again"
+        ) from None
 
 
 def _random(fields: Mapping[str, Any]) -> T5ForConditionalGeneration:
@@ -64,19 +66,12 @@ def _untied(t5: T5ForConditionalGeneration) -> T5ForConditionalGeneration:
     return t5
 
 
-def layer_norms(t5: T5ForConditionalGeneration) -> Iterator[tuple[str, nn.Parameter]]:
-    """The weights of all layer norms with their names (62 vectors for t5-base)."""
-    for name, parameter in t5.named_parameters():
-        if name.endswith("layer_norm.weight"):
-            yield name, parameter
-
-
 @torch.no_grad()
-def key_value_deviation(t5: T5ForConditionalGeneration) -> tuple[float, float]:
-    """The deviation that ordinary keys and values have in this T5, over all attention layers.
+def key_value_deviations(t5: T5ForConditionalGeneration) -> dict[str, float]:
+    """The deviation that ordinary keys ("key") and values ("value") have in this T5, over all attention layers.
 
     A layer-normed input has entries of mean square 1 times the norm's weight g, so the entry o of a key has the
-    variance sum_d (g_d W_od)^2. Prefixes start at that size (design: prefix keys and values as large as T5's own).
+    variance sum_d (g_d W_od)^2. Prefixes start at that size (docs/method.md, "Makers").
     """
     keys, values = [], []
     for stack in (t5.encoder, t5.decoder):
@@ -88,4 +83,4 @@ def key_value_deviation(t5: T5ForConditionalGeneration) -> tuple[float, float]:
             for attention, gain in pairs:
                 keys.append((attention.k.weight * gain).square().sum(-1).mean())
                 values.append((attention.v.weight * gain).square().sum(-1).mean())
-    return torch.stack(keys).mean().sqrt().item(), torch.stack(values).mean().sqrt().item()
+    return {"key": torch.stack(keys).mean().sqrt().item(), "value": torch.stack(values).mean().sqrt().item()}

@@ -1,4 +1,4 @@
-"""VL-HyperPELT: a frozen T5, its places, and the maker of their weights.
+"""A T5 tuned by a method: its sites, and the makers of what is put there.
 
 Letters: B rows · S source tokens · T target tokens · N cells of the image grid · d_v its channels.
 """
@@ -6,12 +6,11 @@ Letters: B rows · S source tokens · T target tokens · N cells of the image gr
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -20,36 +19,48 @@ from transformers import T5ForConditionalGeneration
 
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import existing_file, read_json, replacing, write_json
-from vlhyper.model.backbone import build_backbone, key_value_deviation, layer_norms
-from vlhyper.model.makers import Conditions, HyperMaker, VisualMapping
+from vlhyper.model.attachment import Attachment
+from vlhyper.model.backbone import build_backbone, key_value_deviations
+from vlhyper.model.forms import Form
+from vlhyper.model.makers.maker import Conditions
+from vlhyper.model.makers.module import MakerModule
 from vlhyper.model.methods import method
-from vlhyper.model.places import Places
-from vlhyper.model.spec import Inputs, ModelSpec, sizes
+from vlhyper.model.old_runs import upgraded
+from vlhyper.model.sites import Site
+from vlhyper.model.sizes import Inputs, matching
+from vlhyper.model.spec import ModelSpec, makers_of
+from vlhyper.settings import validated
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 
 
 class VLHyperPELT(nn.Module):
-    """A T5 steered by generated weights (paper section 3).
+    """A T5 with the forms of a method at its sites (paper section 3); every row of the table of methods is built so.
 
-    Trained are the maker and, where the method says so, T5's layer norms; all else is frozen.
+    Trained are the makers and, where the method says so, parts of T5; all else is frozen.
     """
 
-    def __init__(self, t5: T5ForConditionalGeneration, maker: HyperMaker, spec: ModelSpec, inputs: Inputs) -> None:
+    def __init__(
+        self, t5: T5ForConditionalGeneration, makers: Mapping[str, MakerModule], spec: ModelSpec, inputs: Inputs
+    ) -> None:
         """Join the parts; `VLHyperPELT.build` makes them from a spec."""
         super().__init__()
-        self.t5, self.maker, self.spec, self.inputs = t5, maker, spec, inputs
-        self.places = Places(t5)
-        if method(spec.method).layer_norms:
-            for _, weight in layer_norms(t5):
-                weight.requires_grad_(True)
+        self.t5, self.makers, self.spec, self.inputs = t5, nn.ModuleDict(makers), spec, inputs
+        self.attachment = Attachment(t5)
+        self.images = method(spec.method).images
+        weights = dict(t5.named_parameters())
+        trained = set(matching(weights, method(spec.method).trains))
+        for name, weight in weights.items():
+            weight.requires_grad_(name in trained)
 
     @classmethod
     def build(cls, spec: ModelSpec, inputs: Inputs) -> VLHyperPELT:
-        """A model at step 0. Raises UserError where the backbone can't be had."""
+        """A model at step 0. Raises UserError where the backbone is not available."""
+        described = makers_of(spec, inputs)
         t5 = build_backbone(spec.backbone)
-        return cls(t5, HyperMaker(sizes(spec, inputs), *key_value_deviation(t5)), spec, inputs)
+        deviations = key_value_deviations(t5)
+        return cls(t5, {name: MakerModule(maker, deviations) for name, maker in described.items()}, spec, inputs)
 
     def forward(
         self,
@@ -58,17 +69,20 @@ class VLHyperPELT(nn.Module):
         labels: Tensor,
         task: Tensor,
         grid: Tensor | None = None,
+        pictured: Tensor | None = None,
         denominator: Tensor | float | None = None,
     ) -> Tensor:
         """The summed cross-entropy of the target tokens over `denominator`.
 
-        The maker runs in here, so that DistributedDataParallel sees its parameters and synchronises them.
+        The makers run in here, so that DistributedDataParallel sees their parameters and synchronises them.
 
         Args:
             input_ids, attention_mask: (B, S).
             labels: (B, T), -100 where there is no target.
             task: () for one task in the whole batch, or (B,) of task numbers.
-            grid: (B, N, d_v) image features, where the method uses images.
+            grid: (B, N, d_v) image features; None where no row has an image. A method without images ignores it.
+            pictured: (B,) bool, the rows that have an image; all where left out. The others get what their task alone
+                makes: no visual prefix, no visual adapter, no image tokens.
             denominator: what the sum is divided by; the number of target tokens of this batch where left out. Ranks
                 whose batches hold different numbers of tokens pass the mean number, and get the gradient of the
                 joined batch.
@@ -76,10 +90,8 @@ class VLHyperPELT(nn.Module):
         Returns:
             () loss in nats.
         """
-        self._steer(input_ids, task, grid)
         logits = self.t5(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
+            **self._steered(input_ids, attention_mask, task, grid, pictured),
             # The loss is taken below; labels given to T5 would be averaged over this batch's tokens alone.
             decoder_input_ids=self.t5._shift_right(labels),
             use_cache=False,
@@ -89,27 +101,44 @@ class VLHyperPELT(nn.Module):
 
     @torch.no_grad()
     def generate(
-        self, input_ids: Tensor, attention_mask: Tensor, task: Tensor, grid: Tensor | None = None, **options: Any
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        task: Tensor,
+        grid: Tensor | None = None,
+        pictured: Tensor | None = None,
+        **options: Any,
     ) -> Tensor:
         """Token ids of the answers, (B, ≤ max_new_tokens + 1); `options` are those of transformers' generate.
 
-        Weights are made once per call; all steps and beams use them.
+        Forms are made once per call; all steps and beams use them.
         """
-        self._steer(input_ids, task, grid)
         searcher: Any = self.t5  # transformers types generate for a protocol of its own
-        return searcher.generate(input_ids=input_ids, attention_mask=attention_mask, **options)
+        return searcher.generate(**self._steered(input_ids, attention_mask, task, grid, pictured), **options)
 
-    def _steer(self, input_ids: Tensor, task: Tensor, grid: Tensor | None) -> None:
-        """Make the weights of this batch and put them in their places."""
+    def _steered(
+        self, input_ids: Tensor, mask: Tensor, task: Tensor, grid: Tensor | None, pictured: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Put the forms of this batch at their sites; gives the inputs of T5's encoder."""
         rows = len(input_ids)
         if task.ndim and len(task) != rows:
             raise ValueError(f"{len(task)} task numbers for {rows} rows; give one for each row, or a single one")
+        if self.images == "none":
+            grid = pictured = None
         wanted = (rows, self.inputs.tokens, self.inputs.width)
         if grid is not None and grid.shape != wanted:
             raise ValueError(f"image features are {tuple(grid.shape)}, this batch and model take {wanted}")
-        # The last batch's weights go first, so that two sets never stand in memory together.
-        self.places.set({})
-        self.places.set(self.maker(Conditions(task, grid)))
+        if pictured is not None and (grid is None or pictured.shape != (rows,)):
+            raise ValueError(f"pictured must have one entry for each of {rows} rows, and goes with image features")
+        # The last batch's forms go first, so that two sets never take memory together.
+        self.attachment.set({})
+        conditions = Conditions(task, grid, pictured, self.t5.shared.weight)
+        forms: dict[Site, list[Form]] = {}
+        for maker in self.makers.values():
+            for site, made in maker(conditions).items():
+                forms.setdefault(site, []).extend(made)
+        self.attachment.set(forms)
+        return self.attachment.encoder_inputs(input_ids, mask)
 
     def checkpoint_gradients(self) -> None:
         """Keep only the inputs of T5's blocks in training and run each block again in backward: leaner, slower."""
@@ -126,25 +155,26 @@ class VLHyperPELT(nn.Module):
 
     def standardise(self, mean: Tensor, deviation: Tensor) -> None:
         """Keep the statistics of the training images' grids: channel means (d_v,) and the overall deviation ()."""
-        for module in self.modules():
-            if isinstance(module, VisualMapping):
-                module.mean.copy_(mean)
-                module.deviation.copy_(deviation)
+        for maker in self.makers.values():
+            cast(MakerModule, maker).standardise(mean, deviation)
 
     def trained(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Names and parameters of what is trained. Saving, counting and the optimiser all follow from it."""
         return ((name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad)
 
-    def state(self) -> dict[str, Tensor]:
+    def _kept(self) -> dict[str, Tensor]:
         """All that a run adds to its frozen T5: what is trained, and the statistics of the image features."""
-        buffers = ((f"maker.{name}", buffer) for name, buffer in self.maker.named_buffers())
-        return {name: value.detach().cpu().contiguous() for name, value in [*self.trained(), *buffers]}
+        return {**dict(self.trained()), **{f"makers.{name}": buffer for name, buffer in self.makers.named_buffers()}}
+
+    def state(self) -> dict[str, Tensor]:
+        """Copies of all that a run adds to its frozen T5, by name."""
+        return {name: value.detach().cpu().contiguous() for name, value in self._kept().items()}
 
     def load_state(self, state: dict[str, Tensor], source: str) -> None:
         """Put a `state` in. Raises UserError that names `source` where names or shapes differ."""
-        mine = {**dict(self.trained()), **{f"maker.{name}": buffer for name, buffer in self.maker.named_buffers()}}
+        mine, state = self._kept(), upgraded(state, self.spec.method)
         if odd := set(mine) ^ set(state):
-            raise UserError(f"{source}: does not fit this model: {first_few(sorted(odd))} stand in only one of the two")
+            raise UserError(f"{source}: does not fit this model: {first_few(sorted(odd))} are in only one of the two")
         for name, value in mine.items():
             if value.shape != state[name].shape:
                 raise UserError(f"{source}: {name} is {tuple(state[name].shape)}, this model's is {tuple(value.shape)}")
@@ -193,19 +223,16 @@ def _read_config(path: Path) -> tuple[ModelSpec, Inputs]:
     config = read_json(path)
     if not isinstance(config, dict) or not {"model", "inputs"} <= config.keys():
         raise UserError(f"{path}: not the configuration of a trained model (needs the entries model and inputs)")
-    try:
-        return ModelSpec.model_validate(config["model"]), Inputs.model_validate(config["inputs"])
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "an entry"
-        raise UserError(f"{path}: {where}: {first['msg']}; take the file as training wrote it") from None
+    return validated(ModelSpec, config["model"], str(path)), validated(Inputs, config["inputs"], str(path))
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(existing_file(path, "the trained weights"))
     except SafetensorError as error:
-        raise UserError(f"{path}: not a whole safetensors file ({error}); copy it again or take a checkpoint") from None
+        raise UserError(
+            f"{path}: damaged or incomplete safetensors file ({error}); copy it again or use a checkpoint"
+        ) from None
 
 
 def _download(repo: str) -> Path:
@@ -215,4 +242,4 @@ def _download(repo: str) -> Path:
     try:
         return Path(snapshot_download(repo, allow_patterns=[WEIGHTS, CONFIG]))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(f"{repo}: neither a run folder here nor a repository that can be had ({error})") from None
+        raise UserError(f"{repo}: neither a local run folder nor a repository that is available ({error})") from None

@@ -1,48 +1,183 @@
-"""The numbers a hypernetwork is built from, and how many parameters that makes, without torch.
+"""Sizes that are known before anything is built, without torch: those of a T5 backbone, and of a model's inputs.
 
-Letters as in makers.py.
+Letters: V vocabulary · D width · H heads · P width of a head (H·P is not always D) · F feed-forward width · L layers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from math import prod
+from pathlib import Path
+from typing import Any
 
-from vlhyper.model.kinds import ADAPTER_BLOCKS, BLOCKS, PREFIX_BLOCKS, places
-from vlhyper.model.shapes import T5Shape
+from pydantic import BaseModel, ConfigDict, Field
+
+from vlhyper.errors import UserError, nearest
+from vlhyper.files import read_json
+
+Shape = tuple[int, ...]
+
+
+class Inputs(BaseModel):
+    """What a model is made for: its tasks in the order of their embeddings, and the shape of its image features."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tasks: tuple[str, ...] = Field(min_length=1)
+    tokens: int | None = None  # cells of the image grid, None without images
+    width: int | None = None  # channels of the image grid
 
 
 @dataclass(frozen=True)
-class HyperSizes:
-    """Sizes of a `HyperMaker`."""
+class T5Size:
+    """The numbers of a T5 from which all its parameters follow."""
 
-    shape: T5Shape
-    sides: tuple[str, ...]  # "task", "visual"
-    blocks: tuple[str, ...]  # block types that get weights
-    tasks: int
-    length: int  # N
-    channels: int  # d_v
-    embedding_width: int  # d_τ
-    projector_width: int  # m
-    hyper_width: int  # d_I
-    bottleneck: int  # r
+    vocab_size: int
+    d_model: int
+    d_kv: int
+    d_ff: int
+    num_heads: int
+    encoder_layers: int
+    decoder_layers: int
+    gated: bool = False
+    untied_head: bool = False
+    buckets: int = 32
 
-    def parameters(self) -> dict[str, int]:
-        """Trained parameters of each part (design.md section 4)."""
-        embedding = self.length * self.embedding_width
-        prefix = places(self.shape, [block for block in self.blocks if block in PREFIX_BLOCKS])
-        adapters = places(self.shape, [block for block in self.blocks if block in ADAPTER_BLOCKS])
-        sides = len(self.sides)
-        projector = 3 * self.embedding_width * self.projector_width + self.projector_width * self.hyper_width
-        counts = {
-            "task embeddings": self.tasks * embedding if "task" in self.sides else 0,
-            "layer embeddings": self.shape.layers * embedding,
-            "block embeddings": len(BLOCKS) * embedding,
-            "visual mapping": self.channels * self.embedding_width if "visual" in self.sides else 0,
-            "projectors": sides * projector,
-            "prefix hypernetworks": sides * 2 * self.hyper_width * self.shape.inner if prefix else 0,
-            "adapter hypernetworks": (
-                sides * 2 * self.hyper_width * self.bottleneck * self.shape.d_model if adapters else 0
-            ),
-            "adapter scales": sides * len(adapters),
-        }
-        return {part: count for part, count in counts.items() if count}
+    @property
+    def inner(self) -> int:
+        """H·P, the joint width of all heads."""
+        return self.num_heads * self.d_kv
+
+    @property
+    def layers(self) -> int:
+        """How many layer ids l_i there are: encoder and decoder share them."""
+        return max(self.encoder_layers, self.decoder_layers)
+
+    def shapes(self) -> dict[str, Shape]:
+        """Every parameter of `T5ForConditionalGeneration` by its name; tied ones once."""
+        found: dict[str, Shape] = {"shared.weight": (self.vocab_size, self.d_model)}
+        for stack, layers in (("encoder", self.encoder_layers), ("decoder", self.decoder_layers)):
+            for layer in range(layers):
+                found |= self._block(f"{stack}.block.{layer}.layer", stack == "decoder", first=layer == 0)
+            found[f"{stack}.final_layer_norm.weight"] = (self.d_model,)
+        if self.untied_head:
+            found["lm_head.weight"] = (self.vocab_size, self.d_model)
+        return found
+
+    def _block(self, name: str, decoder: bool, first: bool) -> dict[str, Shape]:
+        sublayers = [f"{name}.0.SelfAttention", *([f"{name}.1.EncDecAttention"] if decoder else [])]
+        found: dict[str, Shape] = {}
+        for attention in sublayers:
+            found |= {f"{attention}.{part}.weight": (self.inner, self.d_model) for part in "qkv"}
+            found[f"{attention}.o.weight"] = (self.d_model, self.inner)
+        if first:
+            # All layers of a stack use the position bias of its first one.
+            found[f"{sublayers[0]}.relative_attention_bias.weight"] = (self.buckets, self.num_heads)
+        feed_forward = f"{name}.{len(sublayers)}.DenseReluDense"
+        for part in ("wi_0", "wi_1") if self.gated else ("wi",):
+            found[f"{feed_forward}.{part}.weight"] = (self.d_ff, self.d_model)
+        found[f"{feed_forward}.wo.weight"] = (self.d_model, self.d_ff)
+        return found | {f"{name}.{index}.layer_norm.weight": (self.d_model,) for index in range(len(sublayers) + 1)}
+
+    def parameters(self) -> int:
+        """All parameters (222,903,552 for t5-base)."""
+        return sum(map(prod, self.shapes().values()))
+
+
+def matching(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    """The names that fit one of the patterns (`*layer_norm.weight`). Raises UserError for a pattern that fits none."""
+    given = list(names)
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in given):
+            raise UserError(f"pattern {pattern!r} matches no parameter of the backbone, such as {given[-1]}")
+    return [name for name in given if any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _original(width: int, d_ff: int, layers: int, heads: int, d_kv: int = 64) -> T5Size:
+    return T5Size(32128, width, d_kv, d_ff, heads, layers, layers)
+
+
+def _v1_1(width: int, d_ff: int, layers: int, heads: int) -> T5Size:
+    return T5Size(32128, width, 64, d_ff, heads, layers, layers, gated=True, untied_head=True)
+
+
+_ORIGINAL = {
+    "small": _original(512, 2048, 6, 8),
+    "base": _original(768, 3072, 12, 12),
+    "large": _original(1024, 4096, 24, 16),
+    "3b": _original(1024, 16384, 24, 32, d_kv=128),
+    "11b": _original(1024, 65536, 24, 128, d_kv=128),
+}
+_V1_1 = {
+    "small": _v1_1(512, 1024, 8, 6),
+    "base": _v1_1(768, 2048, 12, 12),
+    "large": _v1_1(1024, 2816, 24, 16),
+    "xl": _v1_1(2048, 5120, 24, 32),
+    "xxl": _v1_1(4096, 10240, 24, 64),
+}
+# Sizes as published in each hub repository's config.json.
+KNOWN: dict[str, T5Size] = {
+    **{f"t5-{name}": size for name, size in _ORIGINAL.items()},
+    **{f"google-t5/t5-{name}": size for name, size in _ORIGINAL.items()},
+    **{f"google/t5-v1_1-{name}": size for name, size in _V1_1.items()},
+    **{f"google/flan-t5-{name}": size for name, size in _V1_1.items()},
+}
+# What a T5Config written by hand may set. transformers ignores any other name, a misspelt one too.
+T5_FIELDS = (
+    "vocab_size",
+    "d_model",
+    "d_kv",
+    "d_ff",
+    "num_layers",
+    "num_decoder_layers",
+    "num_heads",
+    "relative_attention_num_buckets",
+    "relative_attention_max_distance",
+    "dropout_rate",
+    "layer_norm_epsilon",
+    "initializer_factor",
+    "feed_forward_proj",
+    "tie_word_embeddings",
+    "pad_token_id",
+    "eos_token_id",
+    "decoder_start_token_id",
+)
+
+
+def size_of(backbone: str | Mapping[str, Any]) -> T5Size:
+    """The sizes of a backbone named by hub id, by a local folder with a config.json, or given as T5Config fields.
+
+    Raises UserError for a name that is neither known nor a local folder, and for a field that T5Config lacks.
+    """
+    if not isinstance(backbone, str):
+        if unknown := [field for field in backbone if field not in T5_FIELDS]:
+            raise UserError(f"backbone: T5Config has no field {unknown[0]!r}{nearest(unknown[0], T5_FIELDS)}")
+        return from_fields(backbone)
+    if backbone in KNOWN:
+        return KNOWN[backbone]
+    folder = Path(backbone)
+    if folder.is_dir():
+        fields = read_json(folder / "config.json")
+        if fields.get("model_type") != "t5":
+            raise UserError(f"{folder / 'config.json'}: model_type is {fields.get('model_type')!r}; vlhyper needs a T5")
+        return from_fields(fields)
+    raise UserError(f"backbone {backbone!r}: neither a local folder nor a T5 of known size{nearest(backbone, KNOWN)}")
+
+
+def from_fields(fields: Mapping[str, Any]) -> T5Size:
+    """Sizes from the fields of a T5Config; what is left out has the defaults of T5Config (t5-small)."""
+    layers = fields.get("num_layers", 6)
+    return T5Size(
+        vocab_size=fields.get("vocab_size", 32128),
+        d_model=fields.get("d_model", 512),
+        d_kv=fields.get("d_kv", 64),
+        d_ff=fields.get("d_ff", 2048),
+        num_heads=fields.get("num_heads", 8),
+        encoder_layers=layers,
+        decoder_layers=fields.get("num_decoder_layers") or layers,
+        gated=fields.get("feed_forward_proj", "relu").startswith("gated"),
+        untied_head=fields.get("tie_word_embeddings") is False or fields.get("scale_decoder_outputs") is False,
+        buckets=fields.get("relative_attention_num_buckets", 32),
+    )

@@ -2,60 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import prod
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vlhyper.errors import UserError
-from vlhyper.model.methods import method
-from vlhyper.model.shapes import shape_of
-from vlhyper.model.sizes import HyperSizes
+from vlhyper.errors import UserError, nearest
+from vlhyper.model.forms import FORMS
+from vlhyper.model.makers import MAKERS, Maker
+from vlhyper.model.methods import Method, Part, method
+from vlhyper.model.sizes import Inputs, Shape, T5Size, matching, size_of
+
+__all__ = ["Counts", "Inputs", "ModelSpec", "count", "makers_of"]
 
 
 class ModelSpec(BaseModel):
-    """A method on a backbone. Defaults are the paper's values for V&L (design.md section 4)."""
+    """A method on a backbone. All other keys are options of the method's makers, which give them their defaults."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     method: str = Field("vl_hyperpelt", description="row of the table of methods")
     backbone: str | dict[str, Any] = Field(
         "google-t5/t5-base", description="hub id, local folder, or T5Config fields for random weights"
     )
     tokenizer: str | None = Field(None, description="hub id or local folder; the backbone's own where left out")
-    embedding_width: int | None = Field(None, gt=0, description="d_τ; the backbone's width where left out")
-    projector_width: int = Field(128, gt=0, description="m")
-    hyper_width: int = Field(64, gt=0, description="d_I")
-    bottleneck: int = Field(64, gt=0, description="r")
-    prefix_length: int = Field(49, gt=0, description="N of a method without images; with images N is their cell count")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_all_options(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        name = values.get("method", cls.model_fields["method"].default)
+        own = {key: value for key, value in values.items() if key in cls.model_fields}
+        options = {key: value for key, value in values.items() if key not in own}
+        if not isinstance(name, str):
+            return values
+        row = method(name)
+        known = {key: kind for part in row.parts for kind in [_maker(part)] for key in kind.Options.model_fields}
+        for key in options:
+            if key not in known:
+                raise ValueError(f"unknown key {key!r}{nearest(key, [*cls.model_fields, *known])}")
+        for kind in dict.fromkeys(known.values()):
+            own |= _checked(kind, options).model_dump()
+        return own
+
+    def options(self, kind: type[Maker]) -> Any:
+        """The options of one maker."""
+        return _checked(kind, self.model_extra or {})
 
 
-class Inputs(BaseModel):
-    """What a model was made for: its tasks in the order of their embeddings, and the shape of its image features."""
+def _checked(kind: type[Maker], options: Mapping[str, Any]) -> Any:
+    given = {key: options[key] for key in kind.Options.model_fields if key in options}
+    try:
+        return kind.Options.model_validate(given)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tasks: tuple[str, ...] = Field(min_length=1)
-    tokens: int | None = None  # cells of the image grid, None without images
-    width: int | None = None  # channels of the image grid
+def _maker(part: Part) -> type[Maker]:
+    """The class of a part's maker. Raises UserError for a maker or form that does not exist or does not fit."""
+    if part.maker not in MAKERS:
+        raise UserError(f"unknown maker {part.maker!r}{nearest(part.maker, MAKERS)}")
+    if part.form not in FORMS:
+        raise UserError(f"unknown form {part.form!r}{nearest(part.form, FORMS)}")
+    kind = MAKERS[part.maker]
+    if part.form not in kind.forms:
+        raise UserError(f"maker {part.maker!r} makes no {part.form!r}; it makes {', '.join(kind.forms)}")
+    for block in part.blocks:
+        if block not in FORMS[part.form]:
+            raise UserError(f"block {block!r} takes no {part.form!r}{nearest(block, FORMS[part.form])}")
+    return kind
 
 
-def sizes(spec: ModelSpec, inputs: Inputs) -> HyperSizes:
-    """The numbers the maker is built from. Raises UserError for a method on images without their sizes."""
-    row, shape = method(spec.method), shape_of(spec.backbone)
-    if row.visual and not (inputs.tokens and inputs.width):
-        raise UserError(f"method {spec.method!r} makes weights from images; say how many cells and channels they have")
-    return HyperSizes(
-        shape=shape,
-        sides=row.sides,
-        blocks=row.blocks,
-        tasks=len(inputs.tasks),
-        length=(inputs.tokens or spec.prefix_length) if row.visual else spec.prefix_length,
-        channels=(inputs.width or 0) if row.visual else 0,
-        embedding_width=spec.embedding_width or shape.d_model,
-        projector_width=spec.projector_width,
-        hyper_width=spec.hyper_width,
-        bottleneck=spec.bottleneck,
-    )
+def makers_of(spec: ModelSpec, inputs: Inputs) -> dict[str, Maker]:
+    """The makers of a method by name, each with its parts. Raises UserError for inputs that a maker cannot use."""
+    row, size = method(spec.method), size_of(spec.backbone)
+    named: dict[str, list[Part]] = {}
+    for part in row.parts:
+        named.setdefault(part.name or part.maker, []).append(part)
+    found = {}
+    for name, parts in named.items():
+        kind = _maker(parts[0])
+        found[name] = kind(spec.options(kind), tuple(parts), size, inputs)
+    return found
 
 
 class Counts(BaseModel):
@@ -74,22 +105,35 @@ class Counts(BaseModel):
 def count(spec: ModelSpec, inputs: Inputs) -> Counts:
     """Trained and frozen parameters, computed before anything is built and without the hub.
 
-    The image encoder is frozen and counted nowhere, as in the paper's table 2.
+    The image encoder is frozen and not counted, as in the paper's table 2.
     """
-    row, shape = method(spec.method), shape_of(spec.backbone)
-    parts = sizes(spec, inputs).parameters()
-    norms = shape.norm_vectors * shape.d_model if row.layer_norms else 0
-    if norms:
-        parts["layer norms"] = norms
-    trained, frozen = sum(parts.values()), shape.parameters() - norms
-    share = 100 * trained / (trained + frozen)
+    size, row = size_of(spec.backbone), method(spec.method)
+    parts: dict[str, int] = {}
+    for maker in makers_of(spec, inputs).values():
+        for weight in maker.weights().values():
+            parts[weight.group] = parts.get(weight.group, 0) + prod(weight.shape)
+    own = sum(parts.values())
+    backbone = _trained_of(size, row)
+    if backbone:
+        parts[_group(backbone)] = sum(map(prod, backbone.values()))
+    trained, total = sum(parts.values()), own + size.parameters()
+    share = 100 * trained / total
     return Counts(
         method=spec.method,
         backbone=spec.backbone if isinstance(spec.backbone, str) else "T5 from a config",
         trained=trained,
-        frozen=frozen,
-        total=trained + frozen,
+        frozen=total - trained,
+        total=total,
         share=share,
         share_per_task=share / len(inputs.tasks),
         parts=parts,
     )
+
+
+def _trained_of(size: T5Size, row: Method) -> dict[str, Shape]:
+    shapes = size.shapes()
+    return {name: shapes[name] for name in matching(shapes, row.trains)}
+
+
+def _group(names: Mapping[str, Any]) -> str:
+    return "layer norms" if all(name.endswith("layer_norm.weight") for name in names) else "backbone"

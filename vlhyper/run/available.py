@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from vlhyper.errors import UserError
 from vlhyper.files import read_json
-from vlhyper.model.shapes import shape_of
+from vlhyper.model.sizes import size_of
 from vlhyper.model.spec import ModelSpec
 from vlhyper.run.tokenizer import load_tokenizer
 
@@ -38,7 +38,7 @@ def missing_models(spec: ModelSpec, say: Callable[[str], None]) -> Iterator[str]
 
 def _missing_backbone(name: str, say: Callable[[str], None]) -> Iterator[str]:
     try:
-        shape_of(name)
+        size_of(name)
         lacking = [file for file in (CONFIG, *_weights(name)) if not _at_hand(name, file)]
         torn = [file for file in _weights(name) if file not in lacking and not _whole(name, file)]
     except UserError as error:

@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from vlhyper.errors import UserError
 from vlhyper.files import read_json, write_json
 from vlhyper.model.model import VLHyperPELT
+from vlhyper.model.old_runs import upgraded
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 PROGRESS = "progress.json"
@@ -61,7 +62,8 @@ def load_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer) -> Prog
         return Progress()
     try:
         model.load_state(load_file(folder / "model.safetensors"), str(folder / "model.safetensors"))
-        _load_moments(load_file(folder / "optimizer.safetensors"), model, optimizer)
+        moments = load_file(folder / "optimizer.safetensors")
+        _load_moments(upgraded(moments, model.spec.method), model, optimizer)
         return load_progress(folder)
     except (SafetensorError, FileNotFoundError, KeyError) as error:
         raise _damaged(folder, error) from None

@@ -8,7 +8,7 @@ from huggingface_hub import try_to_load_from_cache
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from vlhyper.errors import UserError
-from vlhyper.model.shapes import shape_of
+from vlhyper.model.sizes import size_of
 from vlhyper.model.spec import ModelSpec
 
 
@@ -27,7 +27,7 @@ def load_tokenizer(spec: ModelSpec, local: bool = False) -> PreTrainedTokenizerB
         raise UserError(
             f"tokenizer {name!r} cannot be loaded: it has no tokenizer.json or spiece.model; copy one of them there"
         )
-    if len(tokenizer) > (known := shape_of(spec.backbone).vocab_size):
+    if len(tokenizer) > (known := size_of(spec.backbone).vocab_size):
         raise UserError(f"tokenizer {name!r} has {len(tokenizer)} tokens, the backbone only {known}; use its own")
     return tokenizer
 

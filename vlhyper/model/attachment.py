@@ -1,0 +1,108 @@
+"""A frozen T5 with sites: forms are put in, and its attentions and feed-forwards apply them.
+
+The T5 model file is not touched: the attention function is registered with transformers under the name `vlhyper`, and
+whatever is added to a module's output is a forward hook (docs/method.md, "T5 without a copy of its model file").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import AttentionInterface, T5ForConditionalGeneration
+from transformers.masking_utils import AttentionMaskInterface, eager_mask
+
+from vlhyper.model.adapters import ADDED
+from vlhyper.model.attention import beside, prefix_attention
+from vlhyper.model.forms import Form
+from vlhyper.model.sites import ATTENTION, Site
+
+
+class Attachment:
+    """The sites of one T5. `set` puts forms in; they stay until the next `set`.
+
+    They must stay: gradient checkpointing runs blocks again during backward and needs the same forms.
+    """
+
+    def __init__(self, t5: T5ForConditionalGeneration) -> None:
+        """Prepare every site of `t5`. A site without forms computes exactly what T5 computes there."""
+        self._t5 = t5
+        self._modules = dict(_modules(t5))
+        self._forms: dict[nn.Module, Sequence[Form]] = {}
+        self._tokens: Sequence[Any] = ()
+        # (S, S) bool, where the encoder's relative position bias applies; None: everywhere.
+        self.biased: Tensor | None = None
+        for site, module in self._modules.items():
+            if site.block in ATTENTION:
+                # Plain attributes: the registered function gets only the attention module to find its forms by.
+                module.vlhyper_attachment, module.vlhyper_encodes = self, site.block == "encoder_self"
+            else:
+                module.register_forward_hook(self._add)
+        # Older releases do not hand it on to the stacks, which would go on without prefixes and without a word.
+        for part in (t5, t5.encoder, t5.decoder):
+            part.set_attn_implementation("vlhyper")
+
+    def set(self, forms: Mapping[Site, Sequence[Form]]) -> None:
+        """Replace all forms. Sites that are left out have none."""
+        self._tokens = forms.get(Site("input", 0), ())
+        self._forms = {self._modules[site]: list(put) for site, put in forms.items() if site.block != "input"}
+        self.biased = None
+
+    def at(self, module: nn.Module) -> Sequence[Any]:
+        return self._forms.get(module, ())
+
+    def encoder_inputs(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        """What T5's forward and generate are given: ids, or embeddings where there are tokens beside the text."""
+        if not self._tokens:
+            return {"input_ids": input_ids, "attention_mask": attention_mask}
+        embeds, mask, self.biased = beside(self._t5.shared(input_ids), attention_mask, self._tokens)
+        return {"inputs_embeds": embeds, "attention_mask": mask}
+
+    def _add(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        for form in self.at(module):
+            output = ADDED[type(form)](form, inputs[0], output)
+        return output
+
+
+def _modules(t5: T5ForConditionalGeneration) -> list[tuple[Site, Any]]:
+    found: list[tuple[Site, Any]] = []
+    encoder: Any = t5.encoder.block
+    decoder: Any = t5.decoder.block
+    for layer, block in enumerate(encoder):
+        found.append((Site("encoder_self", layer), block.layer[0].SelfAttention))
+        found.append((Site("encoder_ff", layer), block.layer[-1].DenseReluDense))
+    for layer, block in enumerate(decoder):
+        found.append((Site("decoder_self", layer), block.layer[0].SelfAttention))
+        found.append((Site("decoder_cross", layer), block.layer[1].EncDecAttention))
+        found.append((Site("decoder_ff", layer), block.layer[-1].DenseReluDense))
+    return found
+
+
+def _attention(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float = 1.0,
+    position_bias: Tensor | None = None,
+    **_: object,
+) -> tuple[Tensor, None]:
+    """The signature of transformers' attention functions around `prefix_attention`."""
+    attachment, bias = module.vlhyper_attachment, position_bias
+    if bias is not None and module.vlhyper_encodes and attachment.biased is not None:
+        bias = bias.masked_fill(~attachment.biased, 0)
+    if attention_mask is not None:
+        bias = attention_mask if bias is None else bias + attention_mask
+    # A Python float of 1.0 (T5 does not scale) costs no kernel.
+    scaled = query if scaling == 1.0 else query * scaling
+    output = prefix_attention(scaled, key, value, bias, attachment.at(module), dropout)
+    return output.transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register("vlhyper", _attention)
+# The mask function of eager attention always makes the causal mask. sdpa's may leave it out and trust `is_causal`,
+# which is silently wrong as soon as keys (with their prefix) are longer than queries.
+AttentionMaskInterface.register("vlhyper", eager_mask)

@@ -1,0 +1,84 @@
+"""What every maker is: a description of its weights, and how forms are made of them.
+
+The description needs no torch. Parameters are built from it and counted by it, so that the two cannot differ.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from vlhyper.model.methods import Part
+from vlhyper.model.sizes import Inputs, Shape, T5Size
+from vlhyper.settings import Strict
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vlhyper.model.forms import Form
+    from vlhyper.model.sites import Site
+
+Tensors = Mapping[str, "Tensor"]
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Drawn from a normal distribution around 0.
+
+    of: "key" or "value" multiplies the deviation by that of the backbone's own keys or values.
+    """
+
+    deviation: float = 1.0
+    of: str | None = None
+
+
+@dataclass(frozen=True)
+class Fill:
+    """The same number everywhere."""
+
+    value: float
+
+
+class Weight(NamedTuple):
+    """A parameter: its shape, how it starts, and the line of the parameter counts that it belongs to."""
+
+    shape: Shape
+    start: Normal | Fill
+    group: str
+
+
+class Conditions(NamedTuple):
+    """What the forms of one batch depend on."""
+
+    task: Tensor  # () for one task in the whole batch, or (B,) of task numbers
+    grid: Tensor | None  # (B, N, d_v) image features, any float dtype; None where no row has an image
+    pictured: Tensor | None  # (B,) bool, rows that have an image; None for all where there is a grid
+    embeddings: Tensor  # (V, D), the token embeddings of T5
+
+
+class Maker(ABC):
+    """A maker for the parts of one method on one backbone.
+
+    `Options` are its settings in a model's config; names mean the same in every maker that has them. `forms` are the
+    names of the forms it can make.
+    """
+
+    Options: ClassVar[type[Strict]] = Strict
+    forms: ClassVar[tuple[str, ...]]
+
+    def __init__(self, options: Any, parts: tuple[Part, ...], size: T5Size, inputs: Inputs) -> None:
+        self.options, self.parts, self.size, self.inputs = options, parts, size, inputs
+
+    @abstractmethod
+    def weights(self) -> dict[str, Weight]:
+        """Every trained weight by name, in the order in which they are drawn. A dot in a name nests it."""
+
+    def buffers(self) -> dict[str, Weight]:
+        """Numbers that belong to the run and are not trained, such as the statistics of its image features."""
+        return {}
+
+    @abstractmethod
+    def make(self, tensors: Tensors, conditions: Conditions) -> dict[Site, list[Form]]:
+        """The forms of one batch, from the tensors of `weights` and `buffers`."""

@@ -1,0 +1,45 @@
+"""Sites: where in a T5 something is added, without torch.
+
+A site is a block at a layer: one of three kinds of attention, one of two feed-forwards, or the encoder's input (paper
+section 3.1; docs/method.md, "Sites").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from vlhyper.errors import UserError, nearest
+from vlhyper.model.sizes import T5Size
+
+
+class Site(NamedTuple):
+    """Block `block` at layer `layer` (from 0)."""
+
+    block: str
+    layer: int
+
+
+ATTENTION = ("encoder_self", "decoder_self", "decoder_cross")
+FEED_FORWARD = ("encoder_ff", "decoder_ff")
+INPUT = ("input",)
+# The stack of each block, at every layer of which it is; the encoder's input is one site.
+STACKS: dict[str, str] = {
+    "input": "",
+    "encoder_self": "encoder",
+    "decoder_self": "decoder",
+    "decoder_cross": "decoder",
+    "encoder_ff": "encoder",
+    "decoder_ff": "decoder",
+}
+
+
+def sites(size: T5Size, blocks: Iterable[str]) -> list[Site]:
+    """Every site of the named blocks in a T5 of this size, block by block. Raises UserError for an unknown block."""
+    layers = {"": 1, "encoder": size.encoder_layers, "decoder": size.decoder_layers}
+    found = []
+    for block in blocks:
+        if block not in STACKS:
+            raise UserError(f"unknown block {block!r}{nearest(block, STACKS)}")
+        found += [Site(block, layer) for layer in range(layers[STACKS[block]])]
+    return found
