@@ -13,13 +13,18 @@ import typer
 
 import vlhyper
 import vlhyper.commands
+from vlhyper.plugins import load_plugins
 from vlhyper.program import run_program
 
 EPILOG = "Errors are one line on standard error; add --debug to any command for the traceback."
 
 
 def build_app() -> typer.Typer:
-    """Every function `vlhyper.commands.NAME:command` and every entry point of the group `vlhyper.commands`."""
+    """Every function `vlhyper.commands.NAME:command` and every entry point of the group `vlhyper.commands`.
+
+    Plugins are loaded first, so that every command knows their rows.
+    """
+    load_plugins()
     app = typer.Typer(
         name="vlhyper",
         no_args_is_help=True,

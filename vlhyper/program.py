@@ -23,8 +23,8 @@ def run_program(name: str, build: Callable[[], typer.Typer], arguments: Sequence
             stream.reconfigure(errors="backslashreplace")
     chosen = [argument for argument in arguments if argument != "--debug"]
     debug = len(chosen) < len(arguments)
-    command = typer.main.get_command(build())
     try:
+        command = typer.main.get_command(build())
         # Gives the code of a typer.Exit, 130 where the user pressed Ctrl-C.
         sys.exit(command.main(chosen or ["--help"], prog_name=name, standalone_mode=False))
     except UsageError as error:
