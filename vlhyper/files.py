@@ -93,12 +93,19 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def existing_file(path: str | os.PathLike[str], what: str = "file") -> Path:
-    """`path` as a Path. Raises UserError where it is missing or a folder."""
+    """`path` as a Path. Raises UserError where it is missing, a folder, a device or a pipe."""
     found = Path(path)
-    if found.is_dir():
-        raise UserError(f"{found}: this is a folder; {what} must be a file")
-    if not found.exists():
-        raise UserError(f"{found}: no such file; {what} must exist")
+    try:
+        if found.is_dir():
+            raise UserError(f"{found}: this is a folder; {what} must be a file")
+        if not found.exists():
+            raise UserError(f"{found}: no such file; {what} must exist")
+        # A device may give bytes without end, a named pipe none for ever; the pipe of a shell's <(...) has no name.
+        if not (found.is_file() or (found.is_fifo() and not found.resolve().exists())):
+            raise UserError(f"{found}: this is a device or a pipe; {what} must be a plain file")
+    except (OSError, RuntimeError) as error:
+        # Before Python 3.13 a loop of links is a RuntimeError.
+        raise UserError(f"{found}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     return found
 
 

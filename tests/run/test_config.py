@@ -49,7 +49,7 @@ def refusal(path: Path, *overrides: str) -> str:
     [
         ("trainig.steps=3", "unknown key 'trainig'; did you mean 'training'?"),
         ("training.stepz=3", "unknown key 'training.stepz'; did you mean 'steps'?"),
-        ("model.botleneck=3", "unknown key 'model.botleneck'; did you mean 'bottleneck'?"),
+        ("model.botleneck=3", "model: unknown key 'botleneck'; did you mean 'bottleneck'?"),
         ("tasks.vqa.beam=3", "unknown key 'tasks.vqa.beam'; did you mean 'beams'?"),
         ("features.file=[a.h5]", "unknown key 'features.file'; did you mean 'files'?"),
         ("validation.evry=3", "unknown key 'validation.evry'; did you mean 'every'?"),

@@ -15,7 +15,7 @@ from vlhyper.files import write_text
 from vlhyper.model.methods import method
 from vlhyper.model.spec import Inputs, ModelSpec
 from vlhyper.readers.manifest import DATA_FOLDER
-from vlhyper.settings import Strict, read_yaml, validated
+from vlhyper.settings import Strict, parse_yaml, read_yaml, validated
 from vlhyper.tasks import Task, find_task
 
 # Grids of CLIP's convolutional encoders at their own resolution: (cells, channels).
@@ -176,8 +176,8 @@ def _override(values: dict[str, Any], override: str) -> None:
         if not isinstance(section, dict):
             raise UserError(f"{override!r}: {parent!r} is a value and has no keys below it")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = parse_yaml(text)
+    except ValueError:
         value = text
     section[last] = _absolute(value, Path.cwd(), (*parents, last))
 
@@ -221,4 +221,6 @@ def _root(base: Path, path: Any) -> Any:
 def _under(base: Path, path: Any) -> Any:
     if not isinstance(path, str):
         return path
-    return os.path.normpath(base / Path(os.path.expandvars(path)).expanduser())
+    # A folder may really be called $HOME: what exists as it is written is not a variable.
+    written = path if os.path.lexists(base / path) else os.path.expandvars(path)
+    return os.path.normpath(base / Path(written).expanduser())
