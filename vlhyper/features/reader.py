@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,6 +100,15 @@ class FeatureSet:
         """The ids in stored order, `size` at a time: the way to go through a set larger than memory."""
         for start in range(0, len(self.ids), size):
             yield self.ids[start : start + size]
+
+    def digest(self) -> str:
+        """SHA-256 over the ids and the checksums of their rows in stored order: the same wherever the files are."""
+        digest = hashlib.sha256(json.dumps(self.ids).encode())
+        for segment in self.segments:
+            with open_hdf5(segment.path) as file:
+                sums = file["crc32"][segment.first : segment.first + segment.count] if "crc32" in file else ()
+                digest.update(np.asarray(sums, "<u4").tobytes())
+        return digest.hexdigest()
 
     def has(self, name: str) -> bool:
         """Whether every file holds the data set `name`."""

@@ -150,13 +150,13 @@ def save_config(config: RunConfig, path: Path) -> None:
     write_text(path, yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True))
 
 
-def differences(old: RunConfig, new: RunConfig) -> list[str]:
-    """`key: old, now new` for each value in which two configs differ."""
+def differences(old: RunConfig, new: RunConfig) -> dict[str, str]:
+    """What differs between two configs: key -> `old, now new`."""
     before, after = dict(_flat(old.model_dump())), dict(_flat(new.model_dump()))
     # A task's number follows from the order of the tasks.
     before["order of tasks"], after["order of tasks"] = list(old.tasks), list(new.tasks)
     keys = dict.fromkeys([*before, *after])
-    return [f"{key}: {before.get(key)}, now {after.get(key)}" for key in keys if before.get(key) != after.get(key)]
+    return {key: f"{before.get(key)}, now {after.get(key)}" for key in keys if before.get(key) != after.get(key)}
 
 
 def _flat(value: Any, key: str = "") -> list[tuple[str, Any]]:
