@@ -47,11 +47,11 @@ def test_grid_statistics_of_many_images_take_an_even_sample(lab):
 
 @pytest.fixture(scope="module")
 def batch(lab):
-    run = lab.run()
+    run = lab.run("tasks.gqa.max_source_tokens=8")
     features = find_features(run)
     rows = load_split(run, {"gqa": "train"}, features)["gqa"]
     tokenizer = load_tokenizer(run.config.model)
-    collator = Collator(tokenizer, features, max_source_tokens=8, max_target_tokens=3)
+    collator = Collator(tokenizer, features, max_target_tokens=3)
     images = rows.rows["image"][:3]
     prompts = ["caption:", "gqa question: what color is the star?", "what " * 20]
     inputs = collator.inputs(rows, prompts, images)
@@ -89,7 +89,7 @@ def test_a_task_without_images_has_no_grid(lab, tmp_path):
     assert stated(run, None) == run
     assert model_inputs(run, None).tokens is None
     rows = load_split(run, {"cola": "train"}, None)["cola"]
-    made = Collator(load_tokenizer(run.config.model), None, 8, 8).inputs(rows, ["cola sentence: red"], [""])
+    made = Collator(load_tokenizer(run.config.model), None, 8).inputs(rows, ["cola sentence: red"], [""])
     assert made.keys() == {"input_ids", "attention_mask", "task"}
 
 

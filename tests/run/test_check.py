@@ -115,7 +115,7 @@ def test_a_fault_is_named_by_check_and_by_train(lab, tmp_path, override, told):
     with pytest.raises(UserError) as refusal:
         train(lab.config(override, "validation.every=3"), tmp_path / "run")
     assert told in str(refusal.value)
-    assert {path.name for path in tmp_path.glob("run/*")} <= {"config.yaml"}
+    assert {path.name for path in tmp_path.glob("run/*")} <= {"config.yaml", "inputs.json", ".lock"}
 
 
 def test_a_task_that_can_not_be_trained_on_its_data_is_named(lab):

@@ -69,7 +69,7 @@ def test_a_batch_of_both_kinds_gives_each_row_what_it_gets_alone(mixed):
     run = resolve(load_config(mixed / "config.yaml"))
     features = find_features(run)
     rows = load_split(run, {"vqa": "test", "sst2": "test"}, features)
-    collator = Collator(load_tokenizer(run.config.model), features, 24, 8)
+    collator = Collator(load_tokenizer(run.config.model), features, 8)
     model = VLHyperPELT.from_pretrained(mixed)
     prompts, images, tasks, grids = [], [], [], []
     for name in ("vqa", "sst2", "vqa", "sst2"):

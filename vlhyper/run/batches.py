@@ -30,12 +30,11 @@ class Collator:
 
     tokenizer: PreTrainedTokenizerBase
     features: FeatureSet | None
-    max_source_tokens: int
     max_target_tokens: int
 
     def inputs(self, rows: TaskRows, prompts: Sequence[str], images: Sequence[str]) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` (B, S), `task` (); `grid` (B, N, d_v) where the model is given images."""
-        encoded = self._encoded(prompts, self.max_source_tokens)
+        encoded = self._encoded(prompts, rows.task.max_source_tokens)
         batch = {
             "input_ids": encoded["input_ids"],
             "attention_mask": encoded["attention_mask"],

@@ -38,7 +38,8 @@ class TaskConfig(Strict):
     validation: str | None = Field("val", description="split to validate on; null for none")
     test: str = Field("test", description="split to evaluate on")
     beams: int | None = Field(None, gt=0, description="beams of the final evaluation; the task's own where left out")
-    max_new_tokens: int | None = Field(None, gt=0)
+    max_new_tokens: int | None = Field(None, gt=0, description="of an answer; the task's own where left out")
+    max_source_tokens: int | None = Field(None, gt=0, description="of a prompt; as in training where left out")
 
 
 class FeatureConfig(Strict):
@@ -68,8 +69,8 @@ class TrainingConfig(Strict):
     temperature: float = Field(2.0, gt=0, description="T; a task of N examples is drawn in proportion to N^(1/T)")
     precision: Literal["fp32", "bf16"] = "fp32"
     gradient_checkpointing: bool = False
-    max_source_tokens: int = Field(64, gt=0)
-    max_target_tokens: int = Field(40, gt=0)
+    max_source_tokens: int | None = Field(None, gt=0, description="of a prompt; each task's own where left out")
+    max_target_tokens: int = Field(40, gt=0, description="of an answer to learn")
     workers: int = Field(0, ge=0, description="processes that read features and tokenise while the model runs")
     seed: int = Field(0, ge=0, lt=2**31)
     log_every: int = Field(100, gt=0, description="steps between two lines of log.jsonl")

@@ -6,6 +6,7 @@ config by itself.
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from vlhyper.run.checkpoints import (
 )
 from vlhyper.run.config import RunConfig, TrainingConfig
 from vlhyper.run.folder import claim, finished
+from vlhyper.run.lengths import labels_too_long
 from vlhyper.run.lock import locked
 from vlhyper.run.log import Log
 from vlhyper.run.rows import find_features, load_split, model_inputs, stated
@@ -63,7 +65,9 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
     held_out = hold_out(run, features, scoring=accelerator.is_main_process)
     examples = {name: Examples(one.task.kind, one.rows, settings.seed) for name, one in rows.items()}
     tokenizer = load_tokenizer(config.model)
-    collator = Collator(tokenizer, features, settings.max_source_tokens, settings.max_target_tokens)
+    if too_long := list(labels_too_long(run, tokenizer)):
+        raise UserError(too_long[0])
+    collator = Collator(tokenizer, features, settings.max_target_tokens)
 
     # The same seed on all ranks: each builds the same start without sending it around.
     torch.manual_seed(settings.seed)
@@ -140,6 +144,7 @@ def start_processes(settings: TrainingConfig, folder: Path, unused: bool = False
     unused: some steps leave weights without a gradient, as steps on text do with those of the visual side.
     """
     end_with_launcher()
+    refuse_unsupported(settings)
     accelerator = Accelerator(
         mixed_precision="no" if settings.precision == "fp32" else settings.precision,
         gradient_accumulation_steps=settings.accumulation,
@@ -155,6 +160,19 @@ def start_processes(settings: TrainingConfig, folder: Path, unused: bool = False
             f"{settings.accumulation} micro-batches; choose a multiple"
         )
     return accelerator
+
+
+def refuse_unsupported(settings: TrainingConfig) -> None:
+    """Raises UserError for what a launcher asks for and this loop would do wrongly or not at all."""
+    for name, what in {"FSDP": "FSDP", "DEEPSPEED": "DeepSpeed", "MEGATRON_LM": "Megatron-LM"}.items():
+        if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() in ("true", "1"):
+            raise UserError(f"{what} is not supported: the trained part is small; launch with plain data parallelism")
+    asked = os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS")
+    if asked is not None and asked != str(settings.accumulation):
+        raise UserError(
+            f"the launcher asks for {asked} gradient accumulation steps, training.accumulation is "
+            f"{settings.accumulation}; give both the same, or leave it to the config"
+        )
 
 
 def learning_rate(settings: TrainingConfig, step: int) -> float:
