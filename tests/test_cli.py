@@ -122,13 +122,13 @@ def test_an_error_is_one_line_and_with_debug_a_traceback(monkeypatch, capsys, er
     ("arguments", "told"),
     [
         (["trian"], "no such command 'trian'"),
-        (["train"], "missing argument 'config'; vlhyper train --help"),
+        (["train"], "missing argument 'config'; see vlhyper train --help"),
         (["train", "a.yaml"], "missing option '--out'"),
         (["train", "a.yaml", "--ot", "x"], "no such option: --ot"),
         (["demo", "--seed", "x"], "invalid value for '--seed'"),
-        (["setup"], "missing command; vlhyper setup --help"),
+        (["setup"], "missing command; see vlhyper setup --help"),
         (["check", "no.yaml"], "no.yaml: no such file"),
-        (["evaluate", "no"], "no: no run folder"),
+        (["evaluate", "no"], "no: not a run folder"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(monkeypatch, capsys, arguments, told):

@@ -9,16 +9,17 @@ import typer
 
 
 def command(
-    config: Annotated[Path, typer.Argument(help="Config of a run.")],
+    config: Annotated[Path, typer.Argument(help="Config file of a run.")],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Values in place of the config's. Paths here start where you are, those of the file at its folder.",
+            help="Values that replace those of the config. Relative paths are resolved from the current directory; "
+            "in the config file, from its folder.",
             metavar="KEY.SUB=VALUE",
         ),
     ] = None,
 ) -> None:
-    """Read every file a run needs and say what is missing or wrong, before any training.
+    """Read every file a run needs and report what is missing or wrong, before any training.
 
     Example: vlhyper check configs/vl_hyperpelt.yaml
     """
@@ -31,4 +32,4 @@ def command(
         say(f"vlhyper: {problem}")
     if found:
         raise typer.Exit(2)
-    typer.echo("all is there")
+    typer.echo("everything is there")

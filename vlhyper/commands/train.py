@@ -9,12 +9,13 @@ import typer
 
 
 def command(
-    config: Annotated[Path, typer.Argument(help="Config of a run.")],
-    out: Annotated[Path, typer.Option(help="Run folder; an unfinished run of the same config in it goes on.")],
+    config: Annotated[Path, typer.Argument(help="Config file of a run.")],
+    out: Annotated[Path, typer.Option(help="Run folder; an unfinished run of the same config in it is continued.")],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Values in place of the config's. Paths here start where you are, those of the file at its folder.",
+            help="Values that replace those of the config. Relative paths are resolved from the current directory; "
+            "in the config file, from its folder.",
             metavar="KEY.SUB=VALUE",
         ),
     ] = None,
