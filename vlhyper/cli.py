@@ -37,6 +37,7 @@ def build_app() -> typer.Typer:
     found = {
         module.name.replace("_", "-"): importlib.import_module(f"vlhyper.commands.{module.name}").command
         for module in pkgutil.iter_modules(vlhyper.commands.__path__)
+        if not module.name.startswith("_")
     }
     found.update({entry.name: entry.load() for entry in entry_points(group="vlhyper.commands")})
     for name, command in sorted(found.items()):

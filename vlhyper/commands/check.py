@@ -7,17 +7,12 @@ from typing import Annotated
 
 import typer
 
+from vlhyper.commands._options import Overrides
+
 
 def command(
     config: Annotated[Path, typer.Argument(help="Config file of a run.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Values that replace those of the config. Relative paths are resolved from the current directory; "
-            "in the config file, from its folder.",
-            metavar="KEY.SUB=VALUE",
-        ),
-    ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Read every file a run needs and report what is missing or wrong, before any training.
 

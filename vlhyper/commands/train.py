@@ -7,18 +7,13 @@ from typing import Annotated
 
 import typer
 
+from vlhyper.commands._options import Overrides
+
 
 def command(
     config: Annotated[Path, typer.Argument(help="Config file of a run.")],
     out: Annotated[Path, typer.Option(help="Run folder; an unfinished run of the same config in it is continued.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Values that replace those of the config. Relative paths are resolved from the current directory; "
-            "in the config file, from its folder.",
-            metavar="KEY.SUB=VALUE",
-        ),
-    ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Train one model on all tasks of a config.
 
