@@ -23,6 +23,7 @@ from vlhyper.files import read_json, write_json, write_text
 from vlhyper.metrics import Report
 from vlhyper.run.config import load_config
 from vlhyper.run.evaluate import evaluate_run
+from vlhyper.run.tasks import resolve
 from vlhyper.run.train import train
 from vlhyper.show.gallery import Exhibit, save_gallery
 from vlhyper.show.tables import print_table
@@ -115,7 +116,7 @@ def learn(out: Path, system: str, overrides: Sequence[str], threads: int) -> tup
     quiet = (out / f"{system}.log").open("w") if SYSTEMS[system] else None
     with contextlib.redirect_stderr(quiet) if quiet else contextlib.nullcontext():
         with _stage(seconds, "train", f"training {system}"):
-            train(load_config(out / CONFIG, overrides), out / system)
+            train(resolve(load_config(out / CONFIG, overrides)), out / system)
         with _stage(seconds, "evaluate", f"answering {' and '.join(SPLITS.values())}"):
             figures = {
                 split: _figures(evaluate_run(out / system, split, caption_metrics=CAPTION_METRICS)) for split in SPLITS

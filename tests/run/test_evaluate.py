@@ -44,7 +44,7 @@ def ran(lab, tmp_path_factory):
     # Paths of overrides belong to the folder they are typed in.
     tasks = {name: {**entry, "data": str(lab.folder / entry["data"])} for name, entry in (RUN["tasks"] | more).items()}
     tasks = f"tasks={json.dumps(tasks)}"
-    train(lab.config(tasks, f"model.backbone={tiny() / 't5'}", *training), folder)
+    train(lab.run(tasks, f"model.backbone={tiny() / 't5'}", *training), folder)
     forget_accelerate()
     return folder
 

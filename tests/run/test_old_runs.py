@@ -11,6 +11,7 @@ from vlhyper.files import read_json
 from vlhyper.metrics.report import flatten
 from vlhyper.run.config import load_config
 from vlhyper.run.evaluate import evaluate_run
+from vlhyper.run.tasks import resolve
 from vlhyper.run.train import train
 
 
@@ -35,7 +36,7 @@ def test_an_old_run_gives_the_answers_and_scores_it_gave(old, method, fresh_proc
 @pytest.mark.parametrize("method", METHODS)
 def test_an_old_run_that_was_killed_goes_on_as_if_it_had_not_been(old, method, fresh_process):
     run = old / f"killed_{method}"
-    train(load_config(run / "config.yaml"), run)
+    train(resolve(load_config(run / "config.yaml")), run)
     new, whole = (_lines(run / name) for name in ("log.jsonl", "whole.jsonl"))
     assert len(new) == len(whole) > 30
     for mine, theirs in zip(new, whole, strict=True):

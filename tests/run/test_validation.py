@@ -10,10 +10,12 @@ from run_cases import RUN, Lab
 from vlhyper.errors import JobError, UserError
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.run.batches import Collator
+from vlhyper.run.held_out import hold_out, spread
 from vlhyper.run.rows import find_features, model_inputs
+from vlhyper.run.tasks import resolve
 from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.run.train import train
-from vlhyper.run.validation import hold_out, spread, validate
+from vlhyper.run.validation import validate
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
 
@@ -80,7 +82,7 @@ def lxmert(world) -> str:
 def test_truth_that_can_not_be_scored_is_told_before_the_first_step(world, tmp_path):
     config = world.config(f"tasks.vqa.data={lxmert(world)}", "validation.every=6")
     with pytest.raises(UserError, match=r"^validation of vqa, split val: .*minival.json.* has no 'answers' of") as told:
-        train(config, tmp_path / "run")
+        train(resolve(config), tmp_path / "run")
     assert "to train without it, set tasks.vqa.validation=null" in str(told.value) and "\n" not in str(told.value)
     assert not (tmp_path / "run/log.jsonl").exists()
 
@@ -88,7 +90,7 @@ def test_truth_that_can_not_be_scored_is_told_before_the_first_step(world, tmp_p
 def test_a_missing_java_is_told_before_the_first_step(lab, tmp_path, monkeypatch):
     monkeypatch.setenv("VLHYPER_JAVA", "/nowhere/java")
     with pytest.raises(JobError, match=r"^validation of caption, split val: .*VLHYPER_JAVA"):
-        train(lab.config("validation.every=6"), tmp_path / "run")
+        train(lab.run("validation.every=6"), tmp_path / "run")
     assert not (tmp_path / "run/log.jsonl").exists()
 
 

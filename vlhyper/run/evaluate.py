@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
@@ -18,13 +17,12 @@ from vlhyper.metrics import Report
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.run.batches import Collator, to_device
 from vlhyper.run.config import RunConfig, load_config
+from vlhyper.run.held_out import Answers, answerable
 from vlhyper.run.rows import TaskRows, find_features, load_split
 from vlhyper.run.tasks import Run, resolve
 from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.scoring.truth import find_truth
-from vlhyper.tasks import Decoding, target_counts, unknown_task
-
-Answers = dict[str, str]
+from vlhyper.tasks import Decoding, unknown_task
 
 
 def answer(model: VLHyperPELT, rows: TaskRows, collator: Collator, decoding: Decoding, batch: int) -> Answers:
@@ -52,12 +50,6 @@ def answer(model: VLHyperPELT, rows: TaskRows, collator: Collator, decoding: Dec
         return answers
     parts = dict(gather_object(list(answers.items())))
     return {id: parts[id] for id in rows.rows["id"] if id in parts}
-
-
-def answerable(rows: TaskRows) -> list[int]:
-    """The indices of the rows that can be scored; of all rows where none can."""
-    scorable = np.flatnonzero(target_counts(rows.rows)).tolist()
-    return scorable or list(range(len(rows)))
 
 
 def _row(columns: Mapping[str, list[Any]], index: int) -> dict[str, Any]:
