@@ -10,10 +10,11 @@ import time
 
 import pytest
 from run_cases import Lab, call, losses, start, write_features
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from test_processes import TORCHRUN
 
-from vlhyper.errors import UserError
+from vlhyper.errors import JobError, UserError
 from vlhyper.features import open_features
 from vlhyper.files import read_json
 from vlhyper.run.lock import LOCK, locked
@@ -138,3 +139,30 @@ def until(holds, seconds: float = 90) -> None:
     while not holds():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.2)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SafetensorError("I/O error: No space left")])
+def test_a_full_disk_is_one_line_and_loses_nothing(lab, tmp_path, monkeypatch, error):
+    config = lab.config("training.steps=6", "training.checkpoint_every=2")
+    train(config, tmp_path / "whole")
+
+    def full(state, path):
+        if "step-000000004" in str(path) and path.name.startswith("optimizer"):
+            raise error
+        save_file(state, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vlhyper.run.checkpoints.save_file", full)
+        with pytest.raises(JobError, match=r"run: the disk is full \([\d,]+ MB free\); make room and start the same"):
+            train(config, tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["step-000000002"]
+    train(config, tmp_path / "run")
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+
+
+def test_a_disk_that_is_too_small_is_found_before_the_first_step(lab, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    with pytest.raises(JobError, match=r"0 MB are free on this disk, the run needs"):
+        train(lab.config("training.steps=1"), tmp_path / "run")
+    assert not (tmp_path / "run/log.jsonl").exists()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from vlhyper.console import say
-from vlhyper.errors import UserError
+from vlhyper.errors import JobError, UserError
 from vlhyper.features import FeatureSet
 from vlhyper.files import read_json, write_json
 from vlhyper.model.model import WEIGHTS
@@ -62,3 +68,30 @@ def finished(folder: Path, steps: int) -> bool:
         return False
     done = load_progress(last)
     return done.step >= steps and done.validated
+
+
+def require_room(folder: Path, trained: int) -> None:
+    """Raises JobError where the disk cannot hold what a run of `trained` bytes of weights keeps."""
+    # A checkpoint is the weights with AdamW's two moments; the old one goes when the new one is whole. Then the best.
+    needed, free = (3 * 2 + 2) * trained, shutil.disk_usage(folder).free
+    if free < needed:
+        raise JobError(
+            f"{folder}: {free / 1e6:,.0f} MB are free on this disk, the run needs {needed / 1e6:,.0f} MB for its "
+            "checkpoints; make room, or choose another --out"
+        )
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """A full disk as a JobError that names the folder and says that nothing is lost."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        if not full and not any(told in str(error) for told in ("No space left", "Disk quota exceeded")):
+            raise
+        free = shutil.disk_usage(folder).free / 1e6
+        raise JobError(
+            f"{folder}: the disk is full ({free:,.0f} MB free); make room and start the same command again: it resumes "
+            "from its last checkpoint"
+        ) from None

@@ -27,7 +27,7 @@ from vlhyper.run.checkpoints import (
     save_progress,
 )
 from vlhyper.run.config import RunConfig, TrainingConfig
-from vlhyper.run.folder import claim, finished
+from vlhyper.run.folder import claim, disk_errors, finished, require_room
 from vlhyper.run.lengths import labels_too_long
 from vlhyper.run.lock import locked
 from vlhyper.run.log import Log
@@ -46,7 +46,7 @@ def train(config: RunConfig, folder: Path) -> None:
     """
     run = resolve(config)
     accelerator = start_processes(config.training, folder, unused=run.mixed)
-    with locked(folder) if accelerator.is_main_process else nullcontext():
+    with locked(folder) if accelerator.is_main_process else nullcontext(), disk_errors(folder):
         _train(run, folder, accelerator)
 
 
@@ -76,6 +76,8 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
         model.standardise(*grid_statistics(list(rows.values()), features))
     if settings.gradient_checkpointing:
         model.checkpoint_gradients()
+    if accelerator.is_main_process:
+        require_room(folder, sum(weight.nbytes for _, weight in model.trained()))
     model.to(accelerator.device)
     optimizer = torch.optim.AdamW(
         [weight for _, weight in model.trained()], lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -88,7 +90,7 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
     batches = TrainingBatches(
         schedule, rows, examples, collator, settings.accumulation, accelerator.process_index, accelerator.num_processes
     )
-    stream = iter(upcoming(batches, done.step, settings.workers))
+    stream = upcoming(batches, done.step, settings.workers)
     log = Log(folder, accelerator, done)
 
     if not done.validated:
