@@ -4,7 +4,7 @@
 
 IMAGES: a folder of photographs, used repeatedly; without it pictures of the miniature world are used. CHECKOUT: a clone
 of ylsung/VL_adapter; its feature_extraction/coco_CLIP.py is run unchanged, on the CPU, with the same random RN101
-weights. The variants alternate, and the fastest round of each counts, because other load on the machine can only add time.
+weights. The variants alternate, and the fastest round of each counts, because other load can only add time.
 """
 
 from __future__ import annotations
