@@ -19,6 +19,14 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Small sizes, random weights and pictures of the miniature world: a few minutes. See the --help of each script for the
+# full sizes; benchmarks/scoring.py needs the official evaluator and its files.
+benchmark: $(STAMP)
+	$(BIN)/python benchmarks/features_reading.py --counts 500,5000
+	$(BIN)/python benchmarks/features_storage.py
+	$(BIN)/python benchmarks/features_extraction.py --images 32 --rounds 2 --precisions fp32
+	$(BIN)/python benchmarks/readers.py --vqa 20000 --gqa 200000
+
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'

@@ -1,10 +1,10 @@
 """Extraction against VL-Adapter's own loop and against forward + decode by hand, on the same cores, in one run.
 
-    python benchmarks/features_extraction.py IMAGES --vl-adapter CHECKOUT [--images 96] [--rounds 3]
+    python benchmarks/features_extraction.py [IMAGES] [--vl-adapter CHECKOUT] [--images 96] [--rounds 3]
 
-IMAGES: a folder of photographs, used repeatedly. CHECKOUT: a clone of ylsung/VL_adapter; its
-feature_extraction/coco_CLIP.py is run unchanged, on the CPU, with the same random RN101 weights. The variants
-alternate, and the fastest round of each counts, because other load on the machine can only add time.
+IMAGES: a folder of photographs, used repeatedly; without it pictures of the miniature world are used. CHECKOUT: a clone
+of ylsung/VL_adapter; its feature_extraction/coco_CLIP.py is run unchanged, on the CPU, with the same random RN101
+weights. The variants alternate, and the fastest round of each counts, because other load can only add time.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from feature_extraction.images import decode
 from feature_extraction.listing import find_images
 from vlhyper.show.tables import print_table
+from vlhyper.world.build import draw_pictures, scenes_of
 
 # The decoding processes import this file again, so torch is imported where it is used, as in the command.
 if TYPE_CHECKING:
@@ -36,21 +37,27 @@ Way = Callable[[Path, Path], object]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photographs", type=Path, metavar="IMAGES")
+    parser.add_argument("photographs", type=Path, nargs="?", metavar="IMAGES")
     parser.add_argument("--vl-adapter", type=Path, metavar="CHECKOUT")
     parser.add_argument("--images", type=int, default=96)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precisions", nargs="*", default=["fp32", "bf16"])
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        photographs = repeat(options.photographs, folder / "images", options.images)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        source = options.photographs or drawn(folder / "drawn")
+        photographs = repeat(source, folder / "images", options.images)
         weights = random_weights(folder / "rn101.safetensors")
         ways = our_ways(weights, options.precisions)
         if options.vl_adapter:
             ways["VL-Adapter's loop"] = vl_adapter_loop(options.vl_adapter, weights)
         seconds = take_turns(ways, photographs, folder, options.rounds)
         show({way: min(taken) for way, taken in seconds.items()}, len(find_images([photographs])))
+
+
+def drawn(folder: Path) -> Path:
+    draw_pictures(scenes_of(0, {"train": BATCH})["train"], folder, "train")
+    return folder
 
 
 def our_ways(weights: Path, precisions: list[str]) -> dict[str, Way]:

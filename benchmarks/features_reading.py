@@ -32,9 +32,9 @@ def main() -> None:
     parser.add_argument("--counts", default="1000,10000,100000")
     options = parser.parse_args()
     counts = sorted(int(count) for count in options.counts.split(","))
-    with tempfile.TemporaryDirectory(dir=options.folder) as place:
+    with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         for number, (shape, some) in enumerate((((49, 2048), counts[:1]), ((49, 128), counts))):
-            folder = Path(place, str(number))
+            folder = Path(temporary, str(number))
             folder.mkdir()
             show(shape, {count: compare(ways(folder, count, shape, count == counts[0]), count) for count in some})
 
@@ -95,9 +95,9 @@ def image_files(folder: Path, count: int, values: np.ndarray) -> Read:
 
     def read(batch: np.ndarray) -> np.ndarray:
         out = np.empty((len(batch), *values.shape), np.float16)
-        for place, row in enumerate(batch):
+        for index, row in enumerate(batch):
             with h5py.File(folder / f"{row}.image.h5", "r") as file:
-                file[f"{row}/features"].read_direct(out[place])
+                file[f"{row}/features"].read_direct(out[index])
         return out
 
     return read

@@ -1,9 +1,10 @@
 """The cost of other storage formats for features: bytes, reading time, error.
 
-    python benchmarks/features_storage.py FEATURES.h5 [--rounded OUT.h5]
+    python benchmarks/features_storage.py [FEATURES.h5] [--rounded OUT.h5]
     python benchmarks/features_storage.py demo/features.h5 --demo demo
 
-FEATURES.h5: made with --store float32, so that the error of float16 is measured too. --rounded writes the values after
+FEATURES.h5: made with --store float32, so that the error of float16 is measured too; without it features of the
+miniature world are extracted. --rounded writes the values after
 rounding to int8 into an ordinary feature file, for training and evaluation. --demo does both with the folder of a
 finished `vlhyper demo`: it shows the scores of its model, on rounded features, and trained again on rounded features.
 """
@@ -29,11 +30,27 @@ from vlhyper.show.tables import print_table
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("features", type=Path)
+    parser.add_argument("features", type=Path, nargs="?", metavar="FEATURES.h5")
     parser.add_argument("--rounded", type=Path)
     parser.add_argument("--demo", type=Path, help="folder of a finished demo")
     options = parser.parse_args()
-    features = open_features(options.features)
+    with tempfile.TemporaryDirectory() as folder:
+        compare(open_features(options.features or world_features(Path(folder))), options)
+
+
+def world_features(folder: Path) -> Path:
+    """Features of a hundred pictures of the miniature world, by its CLIP."""
+    from vlhyper.world import tiny
+    from vlhyper.world.build import draw_pictures, scenes_of
+
+    draw_pictures(scenes_of(0, {"train": 100})["train"], folder / "images", "train")
+    command = [sys.executable, "-m", "vlhyper", "extract", folder / "images", "--out", folder / "f.h5"]
+    encoder = ["--encoder", tiny() / "clip.json", "--weights", tiny() / "clip.safetensors"]
+    subprocess.run([*command, *encoder, "--store", "float32"], check=True)
+    return folder / "f.h5"
+
+
+def compare(features: FeatureSet, options: argparse.Namespace) -> None:
     values = features.read(features.ids).astype(np.float32)
     scales = np.abs(values).max((0, 1)) / 127 + 1e-12
     steps = np.rint(values / scales).astype(np.int8)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from vlhyper.errors import UserError
-from vlhyper.program import run_program
+from vlhyper.program import HELP_OPTIONS, run_program
 
 Precision = Literal["bf16", "fp16", "fp32"]
 Store = Literal["float16", "float32"]
@@ -73,7 +73,9 @@ def main() -> None:
     """`python -m feature_extraction`: this command alone."""
 
     def build() -> typer.Typer:
-        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        app = typer.Typer(
+            add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=HELP_OPTIONS
+        )
         app.command()(extract)
         return app
 

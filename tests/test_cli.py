@@ -8,7 +8,9 @@ import time
 import pytest
 import typer
 from run_cases import ENVIRONMENT, call
+from typer.testing import CliRunner
 
+import vlhyper
 from vlhyper.cli import build_app, main, run
 from vlhyper.errors import JobError, UserError
 
@@ -76,6 +78,32 @@ def test_values_that_replace_the_configs_are_explained_alike_by_every_command():
 
 def test_a_file_that_begins_with_an_underscore_is_no_command():
     assert not any(name.startswith(("_", "-")) for name, _ in commands())
+
+
+@pytest.mark.parametrize("columns", ["80", "60"])
+@pytest.mark.parametrize("path", ["", "setup"])
+def test_the_list_of_commands_shows_every_summary_whole(path, columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", columns)
+    command = typer.main.get_command(build_app())
+    command = command.commands[path] if path else command
+    run([*path.split(), "--help"])
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) < int(columns) and "..." not in shown.replace("ARGS]...", "")
+    for one in command.commands.values():
+        summary = one.short_help or one.help.split("\n\n")[0]
+        assert " ".join(summary.split()) in " ".join(shown.split())
+
+
+@pytest.mark.parametrize("path", ["", "setup", *COMMANDS])
+def test_help_has_a_short_name_in_every_command(path):
+    short, long = (CliRunner().invoke(build_app(), [*path.split(), option]) for option in ("-h", "--help"))
+    assert (short.exit_code, short.stdout) == (0, long.stdout)
+
+
+def test_the_version_is_printed_without_torch():
+    barred = "import sys; sys.modules['torch'] = sys.modules['h5py'] = None; from vlhyper.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", barred, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"vlhyper {vlhyper.__version__}\n"
 
 
 def test_help_is_there_within_a_second_and_without_torch():

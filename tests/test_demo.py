@@ -8,7 +8,7 @@ from run_cases import forget_accelerate
 
 from vlhyper.demo import exhibits, prepare, run_demo
 from vlhyper.errors import UserError
-from vlhyper.files import read_json
+from vlhyper.files import read_json, write_json
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
 
@@ -74,7 +74,7 @@ def test_the_runs_differ_in_the_features_alone(ran):
 
     out, _ = ran
     model, blind = (load_config(out / system / "config.yaml") for system in ("model", "blind"))
-    assert differences(model, blind) == ["features.mismatched: False, now True"]
+    assert differences(model, blind) == {"features.mismatched": "False, now True"}
 
 
 def test_pictures_are_one_png_with_question_and_answers(ran):
@@ -84,10 +84,27 @@ def test_pictures_are_one_png_with_question_and_answers(ran):
     shown = exhibits(out)
     assert 6 <= len(shown) <= 8 and len({exhibit.image for exhibit in shown}) > 3
     assert all(exhibit.image.is_file() and exhibit.title.endswith("?") for exhibit in shown)
-    assert [line.split(":")[0] for line in shown[0].lines] == ["model", "truth", "blind", "caption"]
+    assert [line.text.split(":")[0] for line in shown[0].lines] == ["model", "truth", "blind", "caption"]
     for exhibit in shown:
-        said = dict(line.split(": ", 1) for line in exhibit.lines)
-        assert exhibit.right == (said["model"] == said["truth"])
+        said = dict(line.text.split(": ", 1) for line in exhibit.lines)
+        judged = {line.text.split(":")[0]: line.right for line in exhibit.lines}
+        assert judged["truth"] is None
+        assert all(judged[system] == (said[system] == said["truth"]) for system in ("model", "blind"))
+
+
+def test_a_caption_is_judged_by_itself(ran, tmp_path):
+    """Also where the answer to the question is wrong."""
+    out = tmp_path / "demo"
+    shutil.copytree(ran[0], out)
+    truth = read_json(out / "world/annotations/caption_test_annotations.json")["annotations"]
+    references = {record["image_id"]: record["caption"] for record in truth}
+    for right, change in ((True, str), (False, lambda caption: f"A picture of nothing but {caption}")):
+        captions = [{"image_id": image, "caption": change(caption)} for image, caption in references.items()]
+        write_json(out / "model/predictions/caption.test.json", captions)
+        answers = [{**record, "answer": "no answer"} for record in read_json(out / "model/predictions/vqa.test.json")]
+        write_json(out / "model/predictions/vqa.test.json", answers)
+        for exhibit in exhibits(out):
+            assert [line.right for line in exhibit.lines] == [False, None, exhibit.lines[2].right, right]
 
 
 def test_a_table_for_each_split_is_printed(ran, capsys):

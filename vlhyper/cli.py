@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
+from typing import Annotated
 
 import typer
 
 import vlhyper
 import vlhyper.commands
 from vlhyper.plugins import load_plugins
-from vlhyper.program import run_program
+from vlhyper.program import HELP_OPTIONS, run_program
 
 EPILOG = "An error is one line on standard error; add --debug to any command to see the traceback."
 
@@ -33,7 +35,9 @@ def build_app() -> typer.Typer:
         rich_markup_mode=None,
         help=vlhyper.__doc__,
         epilog=EPILOG,
+        context_settings=HELP_OPTIONS,
     )
+    app.callback()(_options)
     found = {
         module.name.replace("_", "-"): importlib.import_module(f"vlhyper.commands.{module.name}").command
         for module in pkgutil.iter_modules(vlhyper.commands.__path__)
@@ -42,10 +46,29 @@ def build_app() -> typer.Typer:
     found.update({entry.name: entry.load() for entry in entry_points(group="vlhyper.commands")})
     for name, command in sorted(found.items()):
         if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name, no_args_is_help=False)
+            app.add_typer(command, name=name, no_args_is_help=False, short_help=command.info.help)
         else:
-            app.command(name)(command)
+            app.command(name, short_help=summary(command))(command)
     return app
+
+
+def summary(command: Callable[..., object]) -> str:
+    """The first paragraph of a command's help; without it the list of commands would cut every summary off."""
+    return " ".join(inspect.cleandoc(command.__doc__ or "").split("\n\n")[0].split())
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vlhyper {vlhyper.__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """The options of the program itself."""
 
 
 def run(arguments: Sequence[str]) -> int | None:

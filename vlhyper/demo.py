@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.resources import files
@@ -25,9 +26,10 @@ from vlhyper.run.config import load_config
 from vlhyper.run.evaluate import evaluate_run
 from vlhyper.run.tasks import resolve
 from vlhyper.run.train import train
-from vlhyper.show.gallery import Exhibit, save_gallery
+from vlhyper.show.gallery import Exhibit, Line, save_gallery
 from vlhyper.show.tables import print_table
 from vlhyper.world import SIZES, build, tiny
+from vlhyper.world.language import caption_is_right
 
 CONFIG = "demo.yaml"
 SPLITS = {"test": "new images", "unseen": "pairs of colour and shape never seen"}
@@ -125,7 +127,10 @@ def learn(out: Path, system: str, overrides: Sequence[str], threads: int) -> tup
 
 
 def exhibits(out: Path, count: int = 8) -> list[Exhibit]:
-    """Questions on new images, evenly spaced in the test split, with the answers of model and control and the truth."""
+    """Questions on new images, evenly spaced in the test split, with the answers of model and control and the truth.
+
+    An answer is right if it is the truth, a caption if it names every object and nothing false about them.
+    """
     world = out / "world/annotations"
     questions = read_json(world / "vqa_test_questions.json")["questions"]
     truths = read_json(world / "vqa_test_annotations.json")["annotations"]
@@ -137,24 +142,24 @@ def exhibits(out: Path, count: int = 8) -> list[Exhibit]:
         for system in SYSTEMS
     }
     captions = {
-        system: {
-            record["image_id"]: record["caption"]
-            for record in read_json(out / system / "predictions/caption.test.json")
-        }
-        for system in SYSTEMS
+        record["image_id"]: record["caption"] for record in read_json(out / "model/predictions/caption.test.json")
     }
+    references: dict[int, list[str]] = defaultdict(list)
+    for record in read_json(world / "caption_test_annotations.json")["annotations"]:
+        references[record["image_id"]].append(record["caption"])
     found = []
     # The stride is not a multiple of the questions per image, so that different kinds of question are shown.
     for question in questions[:: len(questions) // count + 1]:
         number, image = question["question_id"], question["image_id"]
+        model, blind = said["model"][number], said["blind"][number]
         lines = [
-            f"model: {said['model'][number]}",
-            f"truth: {truth[number]}",
-            f"blind: {said['blind'][number]}",
-            f"caption: {captions['model'][image]}",
+            Line(f"model: {model}", model == truth[number]),
+            Line(f"truth: {truth[number]}"),
+            Line(f"blind: {blind}", blind == truth[number]),
+            Line(f"caption: {captions[image]}", caption_is_right(captions[image], references[image])),
         ]
         picture = out / "world/images/test" / f"world_{image:06d}.jpg"
-        found.append(Exhibit(picture, question["question"], lines, said["model"][number] == truth[number]))
+        found.append(Exhibit(picture, question["question"], lines))
     return found
 
 

@@ -13,6 +13,7 @@ from vlhyper.errors import JobError, UserError
 
 # Newer releases of typer contain a copy of click; this finds the usage error of either.
 UsageError: Any = typer.BadParameter.__base__
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 
 def run_program(name: str, build: Callable[[], typer.Typer], arguments: Sequence[str]) -> None:

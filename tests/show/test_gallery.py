@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vlhyper.show.gallery import Exhibit, save_gallery
+from vlhyper.show.gallery import COLOURS, Exhibit, Line, save_gallery
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 
@@ -17,19 +17,19 @@ def exhibits(tmp_path):
     for number, (colour, right) in enumerate([(RED, True), (GREEN, False), (RED, None)]):
         path = tmp_path / f"{number}.png"
         Image.new("RGB", (64, 64), colour).save(path)
-        made.append(Exhibit(path, "What colour is it? " * 4, ["model: red", "truth: red"], right))
+        made.append(Exhibit(path, "What colour is it? " * 4, [Line("model: red", right), Line("truth: red")]))
     return made
 
 
-def place(pixels: np.ndarray, colour: tuple[int, int, int]) -> list[tuple[int, int]]:
+def positions(pixels: np.ndarray, colour: tuple[int, int, int]) -> list[tuple[int, int]]:
     return np.argwhere((pixels == colour).all(-1)).tolist()
 
 
-def test_every_picture_stands_in_its_place(exhibits, tmp_path):
+def test_every_picture_is_in_its_cell(exhibits, tmp_path):
     save_gallery(exhibits, tmp_path / "all.png", columns=2, title="all")
     with Image.open(tmp_path / "all.png") as image:
         pixels = np.asarray(image.convert("RGB"))
-    reds, greens = place(pixels, RED), place(pixels, GREEN)
+    reds, greens = positions(pixels, RED), positions(pixels, GREEN)
     height, width = pixels.shape[:2]
     # The first and the third picture are red, above each other; the second is green, right of the first.
     assert all(column > width / 2 and row < height / 2 for row, column in greens) and len(greens) > 10_000
@@ -38,12 +38,16 @@ def test_every_picture_stands_in_its_place(exhibits, tmp_path):
     assert sum(after - before > 1 for before, after in pairwise(rows)) == 1
 
 
-def test_answers_are_coloured_by_what_they_are_worth(exhibits, tmp_path):
-    save_gallery(exhibits, tmp_path / "all.png")
+def test_every_line_has_its_own_colour(exhibits, tmp_path):
+    lines = [Line("right " * 12, True), Line("wrong", False), Line("not judged")]
+    save_gallery([Exhibit(exhibits[0].image, "?", lines)], tmp_path / "all.png", columns=1)
     with Image.open(tmp_path / "all.png") as image:
         pixels = np.asarray(image.convert("RGB"))
-    for colour in ("1a7f37", "b42318", "333333"):
-        assert place(pixels, tuple(bytes.fromhex(colour)))
+    rows = {right: [row for row, _ in positions(pixels, tuple(bytes.fromhex(c[1:])))] for right, c in COLOURS.items()}
+    assert all(rows.values())
+    # One below the other, the wrapped one taller.
+    assert max(rows[True]) < min(rows[False]) and max(rows[False]) < min(rows[None])
+    assert max(rows[True]) - min(rows[True]) > 1.5 * (max(rows[False]) - min(rows[False]))
 
 
 def test_a_picture_that_can_not_be_read_leaves_no_half_file(exhibits, tmp_path):

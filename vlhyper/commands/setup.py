@@ -14,7 +14,8 @@ def setup() -> None:
     """Download what is not part of the package."""
 
 
-@command.command("spice")
+# The list of commands cuts off longer texts.
+@command.command("spice", short_help="Download what SPICE needs (400 MB).")
 def setup_spice(
     repository: Annotated[
         str | None, typer.Option(metavar="URL", help="Mirror to download from instead of Maven Central.")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from random import Random
 
-from vlhyper.world.scene import PLACES, SIZES, Scene, Thing, askable_pairs, reading_order
+from vlhyper.world.scene import COLORS, PLACES, SHAPES, SIZES, Scene, Thing, askable_pairs, reading_order
 
 NUMBERS = ("zero", "one", "two", "three", "four")
 
@@ -47,6 +48,40 @@ def captions(scene: Scene) -> list[str]:
         joined([phrase(thing) for thing in things]),
     )
     return [f"{wording[0].upper()}{wording[1:]}." for wording in wordings]
+
+
+_PHRASE = re.compile(
+    rf"an? (?:(?P<size>{'|'.join(SIZES)}) )?(?P<color>{'|'.join(COLORS)}) (?P<shape>{'|'.join(SHAPES)})"
+    rf"(?: at the (?P<place>{'|'.join(PLACES)}))?"
+)
+
+
+def things_named(caption: str) -> list[dict[str, str]] | None:
+    """The things that a caption names, each with the attributes it states.
+
+    None for a sentence not built like those of `captions`, or whose stated number differs from the things it names.
+    """
+    text = " ".join(caption.lower().replace(",", " , ").split()).rstrip(" .").removeprefix("a picture of ")
+    number, stated, listed = text.partition(" , ") if text.startswith(NUMBERS) else ("", "", text)
+    phrases = re.split(r" , | and ", listed)
+    if stated and number != f"{NUMBERS[len(phrases) % len(NUMBERS)]} {'object' if len(phrases) == 1 else 'objects'}":
+        return None
+    found = [_PHRASE.fullmatch(phrase) for phrase in phrases]
+    return [{k: v for k, v in match.groupdict().items() if v} for match in found if match] if all(found) else None
+
+
+def caption_is_right(caption: str, references: Sequence[str]) -> bool:
+    """Whether a caption names every thing of a picture and nothing else, and all it states about them is true.
+
+    references: the captions of the picture, of which the most detailed one is the truth. The order is free.
+    """
+    said = things_named(caption)
+    truth = max((things_named(reference) or [] for reference in references), key=lambda things: sum(map(len, things)))
+    if said is None or len(said) != len(truth):
+        return False
+    by_pair = {(thing["color"], thing["shape"]): thing for thing in truth}
+    matched = [by_pair.pop((thing["color"], thing["shape"]), {}) for thing in said]
+    return all(thing.items() <= true.items() for thing, true in zip(said, matched, strict=True))
 
 
 # Statements that a picture of this world neither supports nor contradicts.
