@@ -12,6 +12,8 @@ from vlhyper.errors import UserError
 from vlhyper.metrics import f1, label_accuracy, matthews, pearson, spearman
 from vlhyper.metrics.labels import LABEL_TASKS, read_grade
 from vlhyper.scoring import score
+from vlhyper.scoring.scorers import find_scorer
+from vlhyper.scoring.truth import gold_of_files
 
 PAIR = ("not_equivalent", "equivalent")
 
@@ -96,9 +98,9 @@ def test_snli_ve_sample(shared):
     ],
 )
 def test_every_task_reads_its_real_file(shared, task, path, figures):
-    from vlhyper.metrics.label_files import read_labels
-
-    gold = read_labels(task.removeprefix("glue:"), str(shared / path))
+    scorer = find_scorer(task)
+    found = gold_of_files(scorer, {"annotations": shared / path})
+    gold = dict(zip(found.ids, found.right, strict=True))
     predictions = [{"id": key, "prediction": str(value)} for key, value in gold.items()]
     report = score(task, predictions=predictions, annotations=shared / path)
     assert {name: report.metrics[name] for name in figures} == pytest.approx(figures)
@@ -137,12 +139,12 @@ def test_broken_lines_of_qqp_are_passed_over_and_no_others(tmp_path):
     report = score("glue:qqp", predictions=[{"id": 5, "prediction": "duplicate"}], annotations=tmp_path / "a.tsv")
     assert report.n == 1
     (tmp_path / "b.tsv").write_text("id\tsentence1\tsentence2\tlabel\n5\ta\tb\t1\n6\tbroken\n")
-    with pytest.raises(UserError, match="line 3: has 2 columns where the header has 4"):
+    with pytest.raises(UserError, match="line 3 has 2 columns, 4 are expected"):
         score("paws", predictions=["equivalent"], annotations=tmp_path / "b.tsv")
 
 
-def test_figures_of_each_task_are_those_of_the_benchmarks():
-    own = {name: task.figures for name, task in LABEL_TASKS.items() if task.figures != ("accuracy",)}
+def test_metrics_of_each_task_are_those_of_the_benchmarks():
+    own = {name: task.metrics for name, task in LABEL_TASKS.items() if task.metrics != ("accuracy",)}
     assert own == {
         "cola": ("matthews",),
         "mrpc": ("accuracy", "f1"),
@@ -151,7 +153,7 @@ def test_figures_of_each_task_are_those_of_the_benchmarks():
     }
 
 
-def test_a_figure_without_a_value_is_skipped(tmp_path):
+def test_a_metric_without_a_value_is_skipped(tmp_path):
     path = write(tmp_path / "a.json", [{"id": 1, "score": 3.0}, {"id": 2, "score": 3.5}])
     report = score("glue:stsb", predictions=["1.0", "1.0"], annotations=path)
     assert report.metrics == {}
@@ -161,12 +163,12 @@ def test_a_figure_without_a_value_is_skipped(tmp_path):
 @pytest.mark.parametrize(
     ("task", "row", "fault"),
     [
-        ("glue:rte", "label", "record 0: a text where an object is needed"),
+        ("glue:rte", "label", "record 1 must be an object of columns"),
         ("glue:rte", {"idx": 0, "label": -1}, "labels of this split are not public"),
-        ("glue:mnli", {"idx": 0, "label": True}, "'label' is true"),
+        ("glue:mnli", {"idx": 0, "label": True}, "has the label 'True'"),
         ("glue:stsb", {"idx": 0, "label": True}, "must be a grade"),
         ("glue:stsb", {"idx": 0, "label": 10**400}, "must be a grade"),
-        ("cb", {"idx": {"premise": 0}, "label": 1}, "'idx' is an object; it must be a text or a whole number"),
+        ("cb", {"idx": {"premise": 0}, "label": 1}, "'id' must be an id .a whole number or text., is .'premise'"),
     ],
 )
 def test_rows_that_are_none(tmp_path, task, row, fault):
@@ -185,17 +187,17 @@ def test_a_broken_csv_is_named_with_its_line(tmp_path):
 def test_a_file_that_is_no_parquet(tmp_path):
     pytest.importorskip("pyarrow")
     (tmp_path / "a.parquet").write_bytes(b"PAR1" + bytes(40) + b"PAR1")
-    with pytest.raises(UserError, match="not a whole parquet file"):
+    with pytest.raises(UserError, match="not a readable parquet file"):
         score("imdb", predictions=["positive"], annotations=tmp_path / "a.parquet")
 
 
-@pytest.mark.parametrize("figure", [label_accuracy, pearson, spearman])
+@pytest.mark.parametrize("metric", [label_accuracy, pearson, spearman])
 @pytest.mark.parametrize(("given", "gold"), [([], []), (["1"], [1.0, 2.0]), ("12", [1.0, 2.0])])
-def test_predictions_and_truth_run_in_step(figure, given, gold):
+def test_predictions_and_truth_run_in_step(metric, given, gold):
     with pytest.raises(UserError, match="one text for each"):
-        figure(given, gold)
+        metric(given, gold)
 
 
 def test_truth_must_be_labels():
-    with pytest.raises(UserError, match="'dog' is none of the labels"):
+    with pytest.raises(UserError, match="'dog' is not one of the labels"):
         f1(["equivalent"], ["dog"], PAIR)

@@ -107,7 +107,7 @@ def test_the_first_column_there_counts_and_patterns_take_a_part(put, rows):
 
 def test_another_kind_of_file_is_refused(put, rows):
     put("a.xlsx", "x")
-    with pytest.raises(UserError, match=r"a table must be \.tsv, \.txt, \.jsonl, \.json, \.parquet or a folder"):
+    with pytest.raises(UserError, match=r"a table must be \.tsv, \.txt, \.csv, \.jsonl, \.json, \.parquet or a folder"):
         rows("table", {"table": "a.xlsx"}, fields=PAIR)
 
 

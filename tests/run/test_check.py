@@ -63,8 +63,8 @@ def test_images_without_features_are_named(lab, few):
 def test_an_empty_split_is_named(lab, empty):
     lines = found(lab, f"tasks.gqa.data={empty}")
     assert len(lines) == 2
-    assert lines[0].startswith("empty, split train") and "the files hold no row" in lines[0]
-    assert lines[1].startswith("empty, split val") and "the files hold no row" in lines[1]
+    assert lines[0].startswith("empty, split train") and "the files have no row" in lines[0]
+    assert lines[1].startswith("empty, split val") and "the files have no row" in lines[1]
 
 
 def test_a_fault_that_several_tasks_meet_is_told_once(lab):

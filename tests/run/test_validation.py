@@ -38,7 +38,7 @@ def test_the_sample_is_the_same_each_time_and_has_the_truth_about_each_row(lab):
     assert first.keys() == {"vqa", "gqa", "caption"}
     for name, held_out in first.items():
         assert held_out.rows.rows["id"][:] == second[name].rows.rows["id"][:]
-        assert set(held_out.gold) == set(held_out.rows.rows["id"]) and len(held_out.gold) == 5
+        assert set(held_out.truth.answers()) == set(held_out.rows.rows["id"]) and len(held_out.truth.gold.ids) == 5
 
 
 def test_a_run_without_validation_holds_nothing_out(lab):
@@ -111,4 +111,4 @@ def test_processes_that_do_not_score_hold_the_same_rows_out(lab):
     main, other = (hold_out(run, find_features(run), scoring=scoring) for scoring in (True, False))
     assert main.keys() == other.keys() == RUN["tasks"].keys() - {"vg_qa"}
     assert all(one.rows.rows["id"][:] == other[name].rows.rows["id"][:] for name, one in main.items())
-    assert not any(one.gold for one in other.values())
+    assert not any(one.truth for one in other.values())

@@ -21,7 +21,8 @@ from vlhyper.run.held_out import Answers, answerable
 from vlhyper.run.rows import TaskRows, find_features, load_split
 from vlhyper.run.tasks import Run, resolve
 from vlhyper.run.tokenizer import load_tokenizer
-from vlhyper.scoring.truth import find_truth
+from vlhyper.scoring.predictions import write_predictions
+from vlhyper.scoring.truth import find_truth, prediction_file
 from vlhyper.tasks import Decoding, unknown_task
 
 
@@ -94,12 +95,12 @@ def evaluate_run(
     for name, answers in answered.items() if state.is_main_process else ():
         path = folder / "predictions" / f"{name}.{split}.json"
         rows = loaded[name]
-        write_json(path, rows.task.kind.submit(answers))
+        write_predictions(path, prediction_file(rows.task.kind), answers)
         truth = find_truth(rows.task.kind, rows.task.manifest, rows.split, rows.rows)
         if truth is None:
             say(f"{name}: answers are in {path}; there are no reference answers to score them with")
             continue
-        reports[name] = truth.score(answers, path, caption_metrics)
+        reports[name] = truth.score(answers, metrics=caption_metrics)
         # One by one, so that an error in one task's files does not lose the scores of the others.
         add_scores(folder / "scores.json", split, {name: reports[name]})
     return reports
@@ -109,7 +110,7 @@ def _splits_named(run: Run, split: str, only: str | None, folder: Path) -> dict[
     """The manifest's name of a split for each task to evaluate. Raises UserError where there is none."""
     if only is not None and only not in run.tasks:
         raise UserError(f"{folder}: {unknown_task(only, run.tasks)}")
-    scored = [task for task in run.tasks.values() if task.kind.scorer]
+    scored = [task for task in run.tasks.values() if task.kind.metrics]
     wanted = [run.tasks[only]] if only else [task for task in scored if task.has(split)]
     for task in scored if only is None else ():
         if not task.has(split):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +12,7 @@ from vlhyper.features import FeatureSet
 from vlhyper.metrics import Report
 from vlhyper.run.rows import TaskRows, load_split
 from vlhyper.run.tasks import Run
-from vlhyper.scoring.truth import Truth, find_truth, report_of
+from vlhyper.scoring.truth import Truth, find_truth
 from vlhyper.tasks import target_counts
 
 Answers = dict[str, str]
@@ -28,15 +26,15 @@ def answerable(rows: TaskRows) -> list[int]:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The validation sample of one task: its rows and, where they are scored, what is right for each."""
+    """The validation sample of one task: its rows and, where they are scored, the truth about them."""
 
     rows: TaskRows
-    gold: Mapping[str, Any]
+    truth: Truth | None
 
     def report(self, answers: Answers) -> Report:
         """The task's own metrics, and of captions no others."""
-        task = self.rows.task.kind
-        return report_of(task, self.gold, answers, ",".join(task.figures).lower())
+        assert self.truth is not None
+        return self.truth.score(answers, metrics=",".join(self.rows.task.kind.metrics))
 
 
 def hold_out(run: Run, features: FeatureSet | None, scoring: bool = True) -> dict[str, HeldOut]:
@@ -62,7 +60,7 @@ def hold_out_of(rows: TaskRows, most: int, scoring: bool = True) -> HeldOut | No
         say(f"{rows.task.name}: not validated; its split {rows.split} has no reference answers that can be scored")
         return None
     rows = replace(rows, rows=rows.rows.select(spread(answerable(rows), most)))
-    return HeldOut(rows, _checked(rows, truth) if scoring else {})
+    return HeldOut(rows, _checked(rows, truth) if scoring else None)
 
 
 def spread(indices: list[int], count: int) -> list[int]:
@@ -72,22 +70,14 @@ def spread(indices: list[int], count: int) -> list[int]:
     return [indices[position] for position in np.linspace(0, len(indices) - 1, count).astype(int)]
 
 
-def _checked(rows: TaskRows, truth: Truth) -> Mapping[str, Any]:
+def _checked(rows: TaskRows, truth: Truth) -> Truth:
     """The truth about the sample, after it was scored as if it were answers."""
-    sample = set(rows.rows["id"])
     try:
-        # In the order of the truth, as the scorers sum it.
-        gold = {id: right for id, right in truth.gold().items() if id in sample}
-        report = HeldOut(rows, gold).report({id: _an_answer(right) for id, right in gold.items()})
-        if lacking := [metric for metric in rows.task.kind.figures if metric not in report.metrics]:
+        sample = truth.sample(rows.rows["id"])
+        report = HeldOut(rows, sample).report(sample.answers())
+        if lacking := [metric for metric in rows.task.kind.metrics if metric not in report.metrics]:
             raise JobError(f"{lacking[0]} cannot be computed: {report.skipped.get(lacking[0])}")
     except (UserError, JobError) as error:
         hint = f"to train without it, set tasks.{rows.task.name}.validation=null"
         raise type(error)(f"validation of {rows.where}: {error}; {hint}") from None
-    return gold
-
-
-def _an_answer(right: Any) -> str:
-    if isinstance(right, Mapping):
-        return str(right["answer"])
-    return right[0] if isinstance(right, list) else str(right)
+    return sample

@@ -28,7 +28,7 @@ def validate(run: Run, model: VLHyperPELT, held_out: Mapping[str, HeldOut], coll
             continue
         # A metric can be undefined for some answers (a correlation of equal ones); it then counts as 0.
         metrics = sample.report(answers).metrics
-        own = {metric: metrics.get(metric, 0.0) for metric in run.tasks[name].kind.figures}
+        own = {metric: metrics.get(metric, 0.0) for metric in run.tasks[name].kind.metrics}
         found.update({f"{name}.{metric}": value for metric, value in own.items()})
     return with_mean(found)
 
