@@ -172,8 +172,8 @@ def json_value(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno} column {error.colno}"
-        raise UserError(f"{path}: not JSON: {error.msg} at {place}; mend it or write it again") from None
+        position = f"line {error.lineno} column {error.colno}"
+        raise UserError(f"{path}: not JSON: {error.msg} at {position}; mend it or write it again") from None
     except ValueError as error:
         raise UserError(f"{path}: {_refusal(error)}") from None
     except RecursionError:
