@@ -57,24 +57,24 @@ def write_json(path: str | os.PathLike[str], value: Any, indent: int | None = No
 
 def check_output(path: str | os.PathLike[str], option: str, inputs: Mapping[str, str | None]) -> None:
     """Raise UserError where `path` cannot be written, is not a regular file, or is one of the inputs (by option)."""
-    place = Path(path)
+    target = Path(path)
     with writing(path):
-        if not place.exists():
-            _check_room_for(place)
+        if not target.exists():
+            _check_room_for(target)
             return
-        if not place.is_file():
-            kind = "a folder" if place.is_dir() else "a device or a pipe"
-            raise UserError(f"{place}: this is {kind}; {option} needs a file to write")
-        if not os.access(place, os.W_OK):
-            raise PermissionError(errno.EACCES, "it is write-protected", str(place))
+        if not target.is_file():
+            kind = "a folder" if target.is_dir() else "a device or a pipe"
+            raise UserError(f"{target}: this is {kind}; {option} needs a file to write")
+        if not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "it is write-protected", str(target))
         for name, given in inputs.items():
-            if given is not None and Path(given).exists() and place.samefile(given):
+            if given is not None and Path(given).exists() and target.samefile(given):
                 raise UserError(f"{path}: {option} would overwrite the input of {name}; name another file")
 
 
-def _check_room_for(place: Path) -> None:
+def _check_room_for(target: Path) -> None:
     """Raise OSError where the file or one of its folders cannot be created."""
-    above = next(folder for folder in place.resolve().parents if folder.exists())
+    above = next(folder for folder in target.resolve().parents if folder.exists())
     if not above.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
     if not os.access(above, os.W_OK | os.X_OK):
