@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from feature_extraction.pixels import decoded_batches
 from feature_extraction.encoder import Encoder
+from feature_extraction.pixels import decoded_batches
 from vlhyper.console import Bar, progress, say
 from vlhyper.features import FeatureWriter, Skip, open_features
 from vlhyper.features.layout import IDENTITY, require_same

@@ -6,10 +6,10 @@ from deadly_images import Deadly, exits_at_once
 from encoder_cases import noise
 
 from feature_extraction import pixels as pixel_workers
-from feature_extraction.pixels import decoded_batches
 from feature_extraction.encoder import load_encoder
 from feature_extraction.extract import extract
 from feature_extraction.images import decode
+from feature_extraction.pixels import decoded_batches
 from vlhyper.errors import JobError
 from vlhyper.features import open_features
 

@@ -21,8 +21,8 @@ from vlhyper.console import progress, say
 from vlhyper.errors import JobError, UserError
 from vlhyper.features.inspection import broken_rows
 from vlhyper.features.layout import Shapes
-from vlhyper.features.reader import FeatureSet, open_features
 from vlhyper.features.raw_rows import open_hdf5
+from vlhyper.features.reader import FeatureSet, open_features
 from vlhyper.features.writer import FeatureWriter, Skip
 
 BLOCK = 64
