@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from feature_extraction.decoding import decoded_batches
 from feature_extraction.encoder import Encoder
+from feature_extraction.pixels import decoded_batches
 from vlhyper.console import Bar, progress, say
 from vlhyper.features import FeatureWriter, Skip, open_features
 from vlhyper.features.layout import IDENTITY, require_same
@@ -84,12 +84,12 @@ def _run(
     with closing(_grids(encoder, todo, batch_size, workers)) as batches:
         for start, (grids, whys) in enumerate(batches):
             items = todo[start * batch_size : (start + 1) * batch_size]
-            good = [place for place, why in enumerate(whys) if why is None]
+            good = [index for index, why in enumerate(whys) if why is None]
             skipped = [Skip(str(path), why) for (_, path), why in zip(items, whys, strict=True) if why]
             for skip in skipped:
                 say(f"skipped {skip.image if skip.image.isprintable() else repr(skip.image)}: {skip.why}")
             rows = grids[good].to(dtype).cpu().numpy()
-            writer.settle([items[place][0] for place in good], {"features": rows}, skipped)
+            writer.settle([items[index][0] for index in good], {"features": rows}, skipped)
             bar(len(items))
 
 

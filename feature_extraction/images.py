@@ -31,12 +31,12 @@ def decode(paths: Sequence[Path], size: tuple[int, int], resample: str) -> Decod
     """Read the images of `paths` and resize them to `size` (height, width); an unreadable image stays zero."""
     pixels = np.zeros((len(paths), *size, 3), np.uint8)
     whys: list[str | None] = [None] * len(paths)
-    for place, path in enumerate(paths):
+    for index, path in enumerate(paths):
         try:
-            pixels[place] = squash(read_rgb(path), size, resample)
+            pixels[index] = squash(read_rgb(path), size, resample)
         # Decoders raise many kinds of errors for broken files; the other images must still be read.
         except Exception as error:
-            whys[place] = _reason(path, error)
+            whys[index] = _reason(path, error)
     return pixels, whys
 
 

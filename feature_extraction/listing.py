@@ -72,13 +72,13 @@ def _walk(sources: Iterable[Path]) -> Iterator[Path]:
 def _folder(folder: Path) -> Iterator[Path]:
     found, ignored = [], Counter[str]()
     seen: set[str] = set()
-    for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
-        if os.path.realpath(place) in seen:
+    for below, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        if os.path.realpath(below) in seen:
             folders.clear()
             continue
-        seen.add(os.path.realpath(place))
+        seen.add(os.path.realpath(below))
         for name in names:
-            path = Path(place, name)
+            path = Path(below, name)
             if path.suffix.lower() in SUFFIXES:
                 found.append(path)
             else:

@@ -8,7 +8,6 @@ import os
 import pkgutil
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
@@ -22,7 +21,7 @@ EPILOG = "An error is one line on standard error; add --debug to any command to 
 
 
 def build_app() -> typer.Typer:
-    """Every function `vlhyper.commands.NAME:command` and every entry point of the group `vlhyper.commands`.
+    """Every `command` of the files in `vlhyper.commands`.
 
     Plugins are loaded first, so that every command knows their rows.
     """
@@ -43,7 +42,6 @@ def build_app() -> typer.Typer:
         for module in pkgutil.iter_modules(vlhyper.commands.__path__)
         if not module.name.startswith("_")
     }
-    found.update({entry.name: entry.load() for entry in entry_points(group="vlhyper.commands")})
     for name, command in sorted(found.items()):
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name, no_args_is_help=False, short_help=command.info.help)

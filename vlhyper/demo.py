@@ -62,10 +62,10 @@ def run_demo(
         extract(out)
     say("\n── train VL-HyperPELT on four tasks together with its blind control (blind.log); then answer and score")
     scores: dict[str, dict[str, Scores]] = {split: {} for split in SPLITS}
-    for system, (figures, spent) in learn_side_by_side(out, seed, changes).items():
+    for system, (metrics, spent) in learn_side_by_side(out, seed, changes).items():
         seconds.update({f"{stage} {system}": time for stage, time in spent.items()})
         for split in SPLITS:
-            scores[split][system] = figures[split]
+            scores[split][system] = metrics[split]
     seconds["total"] = round(time.monotonic() - began, 1)
     result = {**scores["test"], "unseen": scores["unseen"], "seconds": seconds}
     write_json(out / "demo.json", result, indent=2)
@@ -120,10 +120,10 @@ def learn(out: Path, system: str, overrides: Sequence[str], threads: int) -> tup
         with _stage(seconds, "train", f"training {system}"):
             train(resolve(load_config(out / CONFIG, overrides)), out / system)
         with _stage(seconds, "evaluate", f"answering {' and '.join(SPLITS.values())}"):
-            figures = {
-                split: _figures(evaluate_run(out / system, split, caption_metrics=CAPTION_METRICS)) for split in SPLITS
+            metrics = {
+                split: _metrics(evaluate_run(out / system, split, caption_metrics=CAPTION_METRICS)) for split in SPLITS
             }
-    return figures, seconds
+    return metrics, seconds
 
 
 def exhibits(out: Path, count: int = 8) -> list[Exhibit]:
@@ -177,7 +177,7 @@ def show(result: Mapping[str, Any]) -> None:
     say(" · ".join(f"{stage} {spent:.0f} s" for stage, spent in seconds.items()))
 
 
-def _figures(reports: Mapping[str, Report]) -> Scores:
+def _metrics(reports: Mapping[str, Report]) -> Scores:
     """The single metrics of each report; breakdowns are in scores.json of the run folders."""
     return {
         task: {metric: value for metric, value in report.metrics.items() if isinstance(value, float)}

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,34 +48,39 @@ def _umask() -> int:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write UTF-8 text, complete or not at all."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def write_json(path: str | os.PathLike[str], value: Any, indent: int | None = None) -> None:
+    """Write a value as JSON in UTF-8, complete or not at all."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
 
 
 def check_output(path: str | os.PathLike[str], option: str, inputs: Mapping[str, str | None]) -> None:
     """Raise UserError where `path` cannot be written, is not a regular file, or is one of the inputs (by option)."""
-    place = Path(path)
+    target = Path(path)
     with writing(path):
-        if not place.exists():
-            _check_room_for(place)
+        if not target.exists():
+            _check_folder_of(target)
             return
-        if not place.is_file():
-            kind = "a folder" if place.is_dir() else "a device or a pipe"
-            raise UserError(f"{place}: this is {kind}; {option} needs a file to write")
-        if not os.access(place, os.W_OK):
-            raise PermissionError(errno.EACCES, "it is write-protected", str(place))
+        if not target.is_file():
+            raise UserError(f"{target}: this is {_kind(target)}; {option} needs a file to write")
+        if not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "it is write-protected", str(target))
         for name, given in inputs.items():
-            if given is not None and Path(given).exists() and place.samefile(given):
+            if given is not None and Path(given).exists() and target.samefile(given):
                 raise UserError(f"{path}: {option} would overwrite the input of {name}; name another file")
 
 
-def _check_room_for(place: Path) -> None:
+def _kind(path: Path) -> str:
+    return "a folder" if path.is_dir() else "a device or a pipe"
+
+
+def _check_folder_of(target: Path) -> None:
     """Raise OSError where the file or one of its folders cannot be created."""
-    above = next(folder for folder in place.resolve().parents if folder.exists())
+    above = next(folder for folder in target.resolve().parents if folder.exists())
     if not above.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
     if not os.access(above, os.W_OK | os.X_OK):
@@ -98,15 +104,13 @@ def existing_file(path: str | os.PathLike[str], what: str = "file") -> Path:
     """`path` as a Path. Raises UserError where it is missing, a folder, a device or a pipe."""
     found = Path(path)
     try:
-        if found.is_dir():
-            raise UserError(f"{found}: this is a folder; {what} must be a file")
         if not found.exists():
             raise UserError(f"{found}: no such file; {what} must exist")
-        # A device may give bytes without end, a named pipe none for ever; the pipe of a shell's <(...) has no name.
+        # A device may be endless, and a named pipe may never deliver; the pipe of a shell's <(...) has no name.
         if not (found.is_file() or (found.is_fifo() and not found.resolve().exists())):
-            raise UserError(f"{found}: this is a device or a pipe; {what} must be a plain file")
+            raise UserError(f"{found}: this is {_kind(found)}; {what} must be a regular file")
+    # Before Python 3.13 a loop of links is a RuntimeError.
     except (OSError, RuntimeError) as error:
-        # Before Python 3.13 a loop of links is a RuntimeError.
         raise UserError(f"{found}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     return found
 
@@ -118,8 +122,7 @@ class _DuplicateKey(ValueError):
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(members)
     if len(found) < len(members):
-        seen: set[str] = set()
-        raise _DuplicateKey(next(key for key, _ in members if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+        raise _DuplicateKey(Counter(key for key, _ in members).most_common(1)[0][0])
     return found
 
 
@@ -146,6 +149,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 digest of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
         while block := file.read(1 << 20):

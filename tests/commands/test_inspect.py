@@ -32,8 +32,8 @@ def test_the_table_says_how_it_was_made(file, capsys):
 
 def test_a_broken_row_is_named_and_ends_with_1(file):
     content = bytearray(file.read_bytes())
-    place = content.index(np.float16(1).tobytes() * 32)
-    content[place] ^= 1
+    offset = content.index(np.float16(1).tobytes() * 32)
+    content[offset] ^= 1
     file.write_bytes(content)
     ended = CliRunner().invoke(build_app(), ["inspect", str(file)])
     assert ended.exit_code == 1 and "broken: a" in ended.stdout

@@ -64,7 +64,7 @@ def test_torn_files_are_named_and_the_rest_imported(vl_adapter, tmp_path, capsys
     with h5py.File(folder / f"{names[9]}.h5", "w") as file:
         file[f"{names[9]}/features"] = np.full((49, 16), np.nan, np.float16)
     found = import_features(folder, tmp_path / "f.h5")
-    torn = [names[place] for place in (0, 3, 5, 7, 9)]
+    torn = [names[index] for index in (0, 3, 5, 7, 9)]
     assert found.ids == [name for name in names if name not in torn]
     lines = [json.loads(line) for line in (tmp_path / "f.skipped.jsonl").read_text().splitlines()]
     assert [line["image"] for line in lines] == [f"{folder / name}.h5:{name}" for name in torn]

@@ -20,9 +20,9 @@ def test_a_whole_file_is_ok(tmp_path, make):
 def test_a_changed_bit_is_found_in_its_row(tmp_path, make):
     make(tmp_path / "f.h5", ["a", "b", "c"])
     with h5py.File(tmp_path / "f.h5") as file:
-        place = file["features"].id.get_chunk_info(1).byte_offset
+        offset = file["features"].id.get_chunk_info(1).byte_offset
     content = bytearray((tmp_path / "f.h5").read_bytes())
-    content[place + 5] ^= 1
+    content[offset + 5] ^= 1
     (tmp_path / "f.h5").write_bytes(content)
     found = inspect(tmp_path / "f.h5")
     assert (found.checksum, found.broken) == ("broken", ["b"])

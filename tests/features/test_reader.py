@@ -9,7 +9,7 @@ import pytest
 
 from vlhyper.errors import UserError
 from vlhyper.features import open_features
-from vlhyper.features.rows import plain_offsets
+from vlhyper.features.raw_rows import plain_offsets
 
 
 def test_rows_come_in_the_order_asked_and_twice_where_asked_twice(tmp_path, make):

@@ -49,7 +49,7 @@ def texts(count, seed=0):
     writer = Writer(rng)
     for _ in range(count):
         scene = draw_scene(rng)
-        yield " ".join((*writer.question(scene)[1:], *writer.caption(scene), writer.told_twice(scene)))
+        yield " ".join((*writer.question(scene)[1:], *writer.caption(scene), writer.described_twice(scene)))
 
 
 def test_no_pretraining_text_names_an_unseen_pair():

@@ -21,14 +21,14 @@ from vlhyper.console import progress, say
 from vlhyper.errors import JobError, UserError
 from vlhyper.features.inspection import broken_rows
 from vlhyper.features.layout import Shapes
+from vlhyper.features.raw_rows import open_hdf5
 from vlhyper.features.reader import FeatureSet, open_features
-from vlhyper.features.rows import open_hdf5
 from vlhyper.features.writer import FeatureWriter, Skip
 
 BLOCK = 64
 SAMPLE = 64
 # A group of a file: where an image's features are.
-Place = tuple[Path, str]
+Source = tuple[Path, str]
 Record = dict[str, np.ndarray]
 
 
@@ -41,15 +41,15 @@ def import_features(source: Path, out: Path, encoder: str | None = None, store: 
     """
     if out.exists():
         raise UserError(f"{out}: already exists; choose another --out, or delete the file first")
-    places = find_places(source)
-    shapes = _shapes(places, store)
-    planned = [name for _, name in places]
+    sources = find_sources(source)
+    shapes = _shapes(sources, store)
+    planned = [name for _, name in sources]
     with (
         FeatureWriter(out, planned, shapes, _provenance(source, encoder)) as writer,
         progress("import", len(planned), "images", start=writer.done) as bar,
     ):
-        for start in range(writer.done, len(places), BLOCK):
-            block = places[start : start + BLOCK]
+        for start in range(writer.done, len(sources), BLOCK):
+            block = sources[start : start + BLOCK]
             _settle(writer, list(zip(block, _records(block, shapes), strict=True)))
             bar(len(block))
     imported = open_features(out)
@@ -61,31 +61,31 @@ def import_features(source: Path, out: Path, encoder: str | None = None, store: 
     return imported
 
 
-def find_places(source: Path) -> list[Place]:
+def find_sources(source: Path) -> list[Source]:
     """The file and group of each image. Raises UserError for a source without features, and for two equal ids."""
     if not source.exists():
         raise UserError(f"{source}: no such file or folder")
     if not source.is_dir():
         with open_hdf5(source) as file:
-            places = [(source, name) for name in file if file.get(name, getclass=True) is h5py.Group]
+            sources = [(source, name) for name in file if file.get(name, getclass=True) is h5py.Group]
     else:
-        places = [(path, path.stem) for path in sorted(source.rglob("*.h5"))]
-    if not places:
+        sources = [(path, path.stem) for path in sorted(source.rglob("*.h5"))]
+    if not sources:
         raise UserError(
             f"{source}: no features of VL-Adapter (a folder of .h5 files) or VL-T5 (one .h5 file, a group per image)"
         )
     first: dict[str, Path] = {}
-    for path, name in places:
+    for path, name in sources:
         if first.setdefault(name, path) != path:
             raise UserError(
                 f"{first[name]} and {path} would have the same id {name!r}; import their folders into separate files"
             )
-    return places
+    return sources
 
 
-def _records(places: Sequence[Place], shapes: Shapes | None) -> Iterator[Record | str]:
+def _records(sources: Sequence[Source], shapes: Shapes | None) -> Iterator[Record | str]:
     """The arrays of each image, or why they cannot be read; images next to each other share one opened file."""
-    for path, group in groupby(places, key=lambda place: place[0]):
+    for path, group in groupby(sources, key=lambda source: source[0]):
         names = [name for _, name in group]
         try:
             with open_hdf5(path) as file:
@@ -118,17 +118,17 @@ def _arrays(group: h5py.Group) -> Record:
     return found
 
 
-def _shapes(places: Sequence[Place], store: str) -> Shapes:
+def _shapes(sources: Sequence[Source], store: str) -> Shapes:
     """The most common shapes in an evenly spaced sample; all imported images must have them."""
-    sample = places[:: max(1, len(places) // SAMPLE)]
+    sample = sources[:: max(1, len(sources) // SAMPLE)]
     found = Counter(_shape_of(record, store) for record in _records(sample, None) if not isinstance(record, str))
     if not found:
         # The sample may contain only damaged images.
-        whole = (record for record in _records(places, None) if not isinstance(record, str))
+        whole = (record for record in _records(sources, None) if not isinstance(record, str))
         found.update(_shape_of(record, store) for record in islice(whole, 1))
     if not found:
-        why = next(record for record in _records(places, None) if isinstance(record, str))
-        raise UserError(f"{places[0][0]}: none of the {len(places)} images has features; first image: {why}")
+        why = next(record for record in _records(sources, None) if isinstance(record, str))
+        raise UserError(f"{sources[0][0]}: none of the {len(sources)} images has features; first image: {why}")
     return dict(found.most_common(1)[0][0])
 
 
@@ -136,7 +136,7 @@ def _shape_of(record: Record, store: str) -> tuple[tuple[str, tuple[tuple[int, .
     return tuple((key, (value.shape, store if key == "features" else "float32")) for key, value in record.items())
 
 
-def _settle(writer: FeatureWriter, block: Sequence[tuple[Place, Record | str]]) -> None:
+def _settle(writer: FeatureWriter, block: Sequence[tuple[Source, Record | str]]) -> None:
     good = [(name, record) for (_, name), record in block if not isinstance(record, str)]
     skipped = [Skip(f"{path}:{name}", record) for (path, name), record in block if isinstance(record, str)]
     for skip in skipped:

@@ -12,8 +12,8 @@ import numpy as np
 
 from vlhyper.console import tracked
 from vlhyper.errors import UserError, first_few
+from vlhyper.features.raw_rows import open_hdf5
 from vlhyper.features.reader import FeatureSet, open_features
-from vlhyper.features.rows import open_hdf5
 from vlhyper.features.writer import read_skipped
 from vlhyper.show.tables import print_table
 

@@ -14,8 +14,8 @@ from vlhyper.console import progress
 from vlhyper.errors import JobError, UserError
 from vlhyper.features.inspection import broken_rows, checksums
 from vlhyper.features.layout import ROWS, Shapes
+from vlhyper.features.raw_rows import open_hdf5
 from vlhyper.features.reader import FeatureSet, open_features
-from vlhyper.features.rows import open_hdf5
 from vlhyper.features.writer import VERSIONS, FeatureWriter, read_skipped, write_index, write_skipped
 from vlhyper.files import replacing
 

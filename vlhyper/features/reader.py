@@ -15,7 +15,7 @@ import numpy as np
 
 from vlhyper.errors import UserError, first_few
 from vlhyper.features.layout import META, joined_versions, read_meta, require_same
-from vlhyper.features.rows import Rows, open_hdf5, open_rows
+from vlhyper.features.raw_rows import Rows, open_hdf5, open_rows
 
 PathLike = str | os.PathLike[str]
 

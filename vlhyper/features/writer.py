@@ -114,7 +114,7 @@ class FeatureWriter:
         with self._disk():
             for name, (shape, dtype) in self.arrays.items():
                 assert rows[name].shape == (len(ids), *shape) and rows[name].dtype == dtype, (name, rows[name].shape)
-                self._place(name, first, np.ascontiguousarray(rows[name]))
+                self._write_rows(name, first, np.ascontiguousarray(rows[name]))
             os.fsync(self.file)
             entry = {
                 "done": self.done + len(ids) + len(skipped),
@@ -198,7 +198,7 @@ class FeatureWriter:
             blank.unlink(missing_ok=True)
         return offsets, size
 
-    def _place(self, name: str, first: int, rows: np.ndarray) -> None:
+    def _write_rows(self, name: str, first: int, rows: np.ndarray) -> None:
         view = rows.reshape(-1).view(np.uint8).data
         shape, dtype = self.arrays[name]
         start = self.offsets[name] + first * int(np.prod(shape)) * dtype.itemsize if len(view) else 0

@@ -98,7 +98,7 @@ class Batches:
         scene = draw_scene(self.rng)[:most]
         draw = self.rng.random()
         if draw < 0.2:
-            tokens = self.ids(self.writer.told_twice(scene))[:-1]
+            tokens = self.ids(self.writer.described_twice(scene))[:-1]
             kept, hidden = hide_spans(tokens, self.sentinels, self.rng)
             return [*kept, 1], [*hidden, 1]
         prompt, target = self.writer.caption(scene) if draw < 0.4 else self.writer.question(scene)[1:]

@@ -61,7 +61,7 @@ class Writer:
     def caption(self, scene: Scene) -> tuple[str, str]:
         return f"caption: context: {describe(scene, self.rng)}", self.rng.choice(captions(scene))
 
-    def told_twice(self, scene: Scene) -> str:
+    def described_twice(self, scene: Scene) -> str:
         """The scene described twice in different orders: what is missing in one description is in the other."""
         return f"{describe(scene, self.rng)} picture {describe(scene, self.rng, size=0.7, place=0.7)}"
 
@@ -71,14 +71,14 @@ def hide_spans(tokens: list[int], sentinels: list[int], rng: Random, share: floa
     hidden = [False] * len(tokens)
     for _ in range(max(1, round(share * len(tokens) / 2))):
         start = rng.randrange(len(tokens))
-        for place in range(start, min(len(tokens), start + rng.randint(1, 3))):
-            hidden[place] = True
+        for index in range(start, min(len(tokens), start + rng.randint(1, 3))):
+            hidden[index] = True
     source, target, runs = [], [], iter(sentinels)
-    for place, token in enumerate(tokens):
-        if not hidden[place]:
+    for index, token in enumerate(tokens):
+        if not hidden[index]:
             source.append(token)
             continue
-        if place == 0 or not hidden[place - 1]:
+        if index == 0 or not hidden[index - 1]:
             sentinel = next(runs)
             source.append(sentinel)
             target.append(sentinel)

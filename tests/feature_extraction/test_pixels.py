@@ -5,11 +5,11 @@ import pytest
 from deadly_images import Deadly, exits_at_once
 from encoder_cases import noise
 
-from feature_extraction import decoding
-from feature_extraction.decoding import decoded_batches
+from feature_extraction import pixels as pixel_workers
 from feature_extraction.encoder import load_encoder
 from feature_extraction.extract import extract
 from feature_extraction.images import decode
+from feature_extraction.pixels import decoded_batches
 from vlhyper.errors import JobError
 from vlhyper.features import open_features
 
@@ -35,7 +35,7 @@ def test_an_image_that_kills_its_decoder_is_named_and_the_others_go_on(paths, tm
     expected[[7, 8, 50]] = 0
     pixels, whys = decoded(paths, workers=2)
     np.testing.assert_array_equal(pixels, expected)
-    died = {place: why for place, why in enumerate(whys) if why}
+    died = {index: why for index, why in enumerate(whys) if why}
     assert died == {
         7: "its decoder crashed (exit code 3)",
         8: "its decoder crashed (SIGABRT)",
@@ -55,8 +55,8 @@ def test_a_killed_decoder_is_no_fault_of_the_image_but_names_it(paths):
 
 
 def test_where_no_process_starts_no_image_is_blamed(paths, monkeypatch):
-    monkeypatch.setattr(decoding, "_start_worker", exits_at_once)
-    monkeypatch.setattr(decoding, "_send_each", exits_at_once)
+    monkeypatch.setattr(pixel_workers, "_start_worker", exits_at_once)
+    monkeypatch.setattr(pixel_workers, "_send_each", exits_at_once)
     with pytest.raises(JobError, match=r"cannot start a decoding process \(exit code 4\); .* --workers 0"):
         next(decoded_batches(paths, 20, SIZE, "bicubic", 1))
 

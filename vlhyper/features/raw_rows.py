@@ -13,8 +13,8 @@ from vlhyper.errors import UserError
 
 
 class Rows(Protocol):
-    def read_into(self, out: np.ndarray, places: np.ndarray, rows: np.ndarray) -> None:
-        """Fill `out[places]`, each (tokens, width), with the values of `rows`; places and rows are (k,) integers."""
+    def read_into(self, out: np.ndarray, indices: np.ndarray, rows: np.ndarray) -> None:
+        """Fill `out[indices]`, each (tokens, width), with the values of `rows`; indices and rows are (k,) integers."""
 
 
 def open_rows(path: Path, dataset: str, dtype: np.dtype[Any]) -> Rows:
@@ -78,11 +78,11 @@ class _PlainRows:
         with path.open("rb") as file:
             self.content = np.frombuffer(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ), np.uint8)
 
-    def read_into(self, out: np.ndarray, places: np.ndarray, rows: np.ndarray) -> None:
+    def read_into(self, out: np.ndarray, indices: np.ndarray, rows: np.ndarray) -> None:
         # One plain loop over bytes: for narrow rows anything more would cost more than the copy.
         content, size, target = self.content, self.size, out.reshape(-1).view(np.uint8).reshape(len(out), self.size)
-        for place, start in zip(places.tolist(), self.offsets[rows].tolist(), strict=True):
-            target[place] = content[start : start + size]
+        for index, start in zip(indices.tolist(), self.offsets[rows].tolist(), strict=True):
+            target[index] = content[start : start + size]
 
 
 class _LibraryRows:
@@ -92,10 +92,10 @@ class _LibraryRows:
         self.path = path
         self.data = data
 
-    def read_into(self, out: np.ndarray, places: np.ndarray, rows: np.ndarray) -> None:
-        for place, row in zip(places.tolist(), rows.tolist(), strict=True):
+    def read_into(self, out: np.ndarray, indices: np.ndarray, rows: np.ndarray) -> None:
+        for index, row in zip(indices.tolist(), rows.tolist(), strict=True):
             try:
-                self.data.read_direct(out[place : place + 1], np.s_[row : row + 1])
+                self.data.read_direct(out[index : index + 1], np.s_[row : row + 1])
             except OSError as error:
                 raise UserError(
                     f"{self.path}: row {row} cannot be read ({error}); extract or copy the file again"
