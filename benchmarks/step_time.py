@@ -22,11 +22,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import T5ForConditionalGeneration
+from vlhyper.model.shapes import KNOWN
 
 from vlhyper.console import tracked
 from vlhyper.model.backbone import build_backbone, layer_norms
 from vlhyper.model.model import VLHyperPELT
-from vlhyper.model.shapes import KNOWN
 from vlhyper.model.spec import Inputs, ModelSpec
 from vlhyper.show.tables import print_table
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import cases
 import pytest
 import torch
-from plain_form import plain_generate
+
+from benchmarks.plain_form import plain_generate
+from vlhyper.model.methods import METHODS
 
 GREEDY = {"num_beams": 1}
 BEAMS = {"num_beams": 3, "num_return_sequences": 2, "length_penalty": 0.7}
@@ -20,7 +22,7 @@ def generate(model, batch, search, oracle=False):
 
 @pytest.mark.parametrize("task", [None, 1], ids=["mixed_tasks", "one_task"])
 @pytest.mark.parametrize("search", [GREEDY, BEAMS], ids=["greedy", "beams"])
-@pytest.mark.parametrize("method", ["vl_hyperpelt", "hyperpelt"])
+@pytest.mark.parametrize("method", METHODS)
 def test_sequences_and_scores_equal_the_plain_form(method, search, task):
     model, batch = cases.model(method), cases.batch(method, task=task)
     ours, oracle = generate(model, batch, search), generate(model, batch, search, oracle=True)
@@ -43,7 +45,7 @@ def test_beams_on_other_backbones_equal_the_plain_form(backbone):
 @pytest.mark.parametrize("search", [GREEDY, BEAMS], ids=["greedy", "beams"])
 def test_weights_are_made_once_a_call(search):
     model, made = cases.model(), []
-    model.maker.register_forward_hook(lambda *_: made.append(1))
+    model.makers["hyper"].register_forward_hook(lambda *_: made.append(1))
     generate(model, cases.batch(), search)
     assert len(made) == 1
 
