@@ -1,18 +1,21 @@
-"""Counts that design.md section 4 fixes, and counts against what is built."""
+"""Counts that the paper and docs/method.md section 4 fix, counts against what is built, and specs that are refused."""
 
 from __future__ import annotations
 
 import cases
 import pytest
 import torch
-from transformers import T5Config, T5ForConditionalGeneration
 
 from vlhyper.errors import UserError
-from vlhyper.model.makers import HyperMaker
-from vlhyper.model.methods import METHODS
+from vlhyper.model.forms import FORMS
+from vlhyper.model.makers import MAKERS, Maker
+from vlhyper.model.makers.maker import Normal, Weight
+from vlhyper.model.makers.module import MakerModule
+from vlhyper.model.methods import METHODS, Method, Part
 from vlhyper.model.model import VLHyperPELT
-from vlhyper.model.sizes import KNOWN, size_of
-from vlhyper.model.spec import Inputs, ModelSpec, count, sizes
+from vlhyper.model.sites import STACKS
+from vlhyper.model.spec import Inputs, ModelSpec, count, makers_of
+from vlhyper.settings import validated
 
 VL_TASKS = ("vqa", "vg_qa", "gqa", "caption")
 GLUE = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte")
@@ -34,7 +37,7 @@ def test_hyperpelt_on_glue_has_the_papers_share_a_task():
     assert round(counts.total / 222_903_552, 2) == 1.02
 
 
-def test_parts_add_up_to_the_formula_of_the_design():
+def test_parts_add_up_to_the_formula_of_docs_method():
     assert count(*PAPER_VL).parts == {
         "task embeddings": 4 * 49 * 768,
         "layer embeddings": 12 * 49 * 768,
@@ -63,63 +66,141 @@ def test_counts_equal_the_built_model(method, backbone):
 
 @pytest.mark.parametrize("backbone", ["t5-base", "t5-3b", "google/flan-t5-xl"])
 @pytest.mark.parametrize("method", METHODS)
-def test_counts_equal_the_built_maker_at_full_size(method, backbone):
+def test_counts_equal_the_built_makers_at_full_size(method, backbone):
     spec = ModelSpec(method=method, backbone=backbone)
     inputs = Inputs(tasks=VL_TASKS, tokens=36, width=2048)
     with torch.device("meta"):
-        maker = HyperMaker(sizes(spec, inputs))
+        makers = [MakerModule(maker, {"key": 1.0, "value": 1.0}) for maker in makers_of(spec, inputs).values()]
     parts = count(spec, inputs).parts
-    assert sum(weight.numel() for weight in maker.parameters()) == sum(parts.values()) - parts["layer norms"]
-
-
-@pytest.mark.parametrize("name", sorted({shape: name for name, shape in KNOWN.items()}.values()))
-def test_known_shapes_equal_the_built_backbone(name):
-    shape = KNOWN[name]
-    config = T5Config(
-        vocab_size=shape.vocab_size,
-        d_model=shape.d_model,
-        d_kv=shape.d_kv,
-        d_ff=shape.d_ff,
-        num_heads=shape.num_heads,
-        num_layers=shape.encoder_layers,
-        num_decoder_layers=shape.decoder_layers,
-        feed_forward_proj="gated-gelu" if shape.gated else "relu",
-    )
-    with torch.device("meta"):
-        t5 = T5ForConditionalGeneration(config)
-    # transformers ties the head until it loads one of its own.
-    head = shape.vocab_size * shape.d_model if shape.untied_head else 0
-    assert shape.parameters() == sum(weight.numel() for weight in t5.parameters()) + head
-    norms = [weight for key, weight in t5.named_parameters() if key.endswith("layer_norm.weight")]
-    assert shape.norm_vectors == len(norms)
-
-
-# t5-base as design.md gives it; the others as transformers builds these shapes (test above).
-@pytest.mark.parametrize(
-    ("name", "parameters"),
-    [("t5-small", 60_506_624), ("t5-base", 222_903_552), ("t5-large", 737_668_096), ("t5-3b", 2_851_598_336)],
-)
-def test_sizes_of_published_backbones(name, parameters):
-    assert KNOWN[name].parameters() == KNOWN[f"google-t5/{name}"].parameters() == parameters
+    own = sum(size for group, size in parts.items() if group not in ("layer norms", "backbone"))
+    assert sum(weight.numel() for maker in makers for weight in maker.parameters()) == own
 
 
 @pytest.mark.parametrize(
-    ("backbone", "message"),
+    ("method", "blocks"),
     [
-        ("t5-bse", "did you mean 't5-base'"),
-        ({"d_modl": 16}, "no field 'd_modl'; did you mean 'd_model'"),
+        ("vl_hyperpelt", 5),
+        ("vl_hyperpelt_prefix", 3),
+        ("vl_hyperpelt_adapter", 2),
+        ("hyperpelt_prefix", 3),
+        ("hyperpelt_adapter", 2),
     ],
 )
-def test_an_unknown_backbone_is_refused_with_the_nearest_name(backbone, message):
-    with pytest.raises(UserError, match=message):
-        size_of(backbone)
+def test_a_methods_table_has_the_rows_of_its_blocks(method, blocks):
+    parts = count(ModelSpec(method=method), PAPER_VL[1]).parts
+    assert parts["block embeddings"] == blocks * 49 * 768
+
+
+class Other(Maker):
+    """A foreign maker of a foreign form at a foreign block."""
+
+    forms = ("gain",)
+
+    def weights(self):
+        return {"gain": Weight((7,), Normal(), "gains")}
+
+    def make(self, tensors, conditions):
+        return {}
+
+
+def test_foreign_blocks_makers_and_methods_change_no_count(monkeypatch):
+    monkeypatch.setitem(STACKS, "encoder_norm", "encoder")
+    monkeypatch.setitem(FORMS, "gain", ("encoder_norm",))
+    monkeypatch.setitem(MAKERS, "other", Other)
+    monkeypatch.setitem(METHODS, "other", Method("Other", (Part("other", "gain", ("encoder_norm",)),)))
+    assert count(ModelSpec(method="other"), Inputs(tasks=GLUE)).trained == 7
+    counts = count(*PAPER_VL)
+    assert (counts.trained, counts.total) == (15_796_528, 238_652_464)
+    assert count(*PAPER_GLUE).trained == 4_384_024
+
+
+@pytest.mark.parametrize(
+    ("method", "trained", "total"),
+    [
+        ("full_finetuning", 222_903_552, 222_903_552),
+        # 36 attentions of 49 keys and 49 values for each task.
+        ("prefix_tuning", 4 * 36 * 49 * 2 * 768, 222_903_552 + 4 * 36 * 49 * 2 * 768),
+        # Two linear maps with bias and norm, two image-order embeddings, all of T5.
+        ("clip_t5", 222_903_552 + (2048 + 5 + 6) * 768, 222_903_552 + (2048 + 5 + 6) * 768),
+    ],
+)
+def test_counts_of_other_methods_on_t5_base(method, trained, total):
+    counts = count(ModelSpec(method=method), PAPER_VL[1])
+    assert (counts.trained, counts.total) == (trained, total)
+    assert sum(counts.parts.values()) == trained
 
 
 def test_a_method_on_images_needs_the_size_of_their_features():
-    with pytest.raises(UserError, match="how many cells"):
-        count(ModelSpec(), Inputs(tasks=VL_TASKS))
+    for method in ("vl_hyperpelt", "clip_t5"):
+        with pytest.raises(UserError, match="how many cells"):
+            count(ModelSpec(method=method), Inputs(tasks=VL_TASKS))
 
 
-def test_an_unknown_method_is_refused_with_the_nearest_name():
-    with pytest.raises(UserError, match="did you mean 'hyperpelt'"):
-        count(ModelSpec(method="hyperplt"), Inputs(tasks=GLUE))
+def test_every_option_is_kept_and_no_other():
+    spec = ModelSpec(method="prefix_tuning", prefix_length=5)
+    assert spec.model_dump() == {
+        "method": "prefix_tuning",
+        "backbone": "google-t5/t5-base",
+        "tokenizer": None,
+        "prefix_length": 5,
+    }
+    assert ModelSpec(**spec.model_dump()) == spec
+    assert set(ModelSpec(method="full_finetuning").model_dump()) == {"method", "backbone", "tokenizer"}
+
+
+SIDES = {"sides": ("task",)}
+
+
+def hyper(**changes):
+    return Part(**{"maker": "hyper", "form": "prefix", "blocks": ("encoder_self",), "settings": SIDES, **changes})
+
+
+def row(*parts, **changes):
+    return Method("Odd", parts, **changes)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"method": "hyperplt"}, "'hyperplt' is unknown; did you mean 'hyperpelt'"),
+        ({"hyper_widht": 3}, "unknown key 'hyper_widht'; did you mean 'hyper_width'"),
+        ({"method": "full_finetuning", "hyper_width": 3}, "unknown key 'hyper_width'"),
+        ({"bottleneck": 0}, "bottleneck: "),
+    ],
+)
+def test_a_spec_with_a_mistake_is_refused_in_one_line(given, message):
+    with pytest.raises(UserError, match=message) as refusal:
+        validated(ModelSpec, given, "run.yaml")
+    assert str(refusal.value).startswith("run.yaml: ")
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        (row(hyper(maker="hypr")), "unknown maker 'hypr'; did you mean 'hyper'"),
+        (row(hyper(form="prefx")), "unknown form 'prefx'; did you mean 'prefix'"),
+        (row(hyper(form="tokens", blocks=("input",))), "maker 'hyper' makes no 'tokens'; it makes prefix, bottleneck"),
+        (row(hyper(blocks=("encoder_slf",))), "block 'encoder_slf' takes no 'prefix'; did you mean 'encoder_self'"),
+        (row(hyper(blocks=("encoder_ff",))), "block 'encoder_ff' takes no 'prefix'"),
+        (row(hyper(settings={"side": ("task",)})), "maker 'hyper': .*sides"),
+        (row(hyper(settings={**SIDES, "sidez": 1})), "maker 'hyper': unknown key 'sidez'; did you mean 'sides'"),
+        (row(hyper(settings={"sides": ("taks",)})), "maker 'hyper': sides.0: .*'task' or 'visual'"),
+        (row(hyper(), hyper()), "duplicate block 'encoder_self'"),
+        (row(hyper(name="a"), Part("free", "prefix", ("decoder_self",), name="a")), "two makers, 'hyper' and 'free'"),
+        (
+            row(trains=("*layer_nrm.weight",)),
+            "matches no parameter of the backbone; the nearest name is '.*norm.weight'",
+        ),
+    ],
+)
+def test_a_row_with_a_mistake_is_refused_in_one_line(odd, message, monkeypatch):
+    monkeypatch.setitem(METHODS, "odd", odd)
+    with pytest.raises(UserError, match=message) as refusal:
+        count(validated(ModelSpec, {"method": "odd"}, "run.yaml"), Inputs(tasks=GLUE))
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_method_says_what_it_does_with_images():
+    with pytest.raises(UserError, match="'token'; did you mean 'tokens'"):
+        Method("Odd", (), images="token")

@@ -17,7 +17,7 @@ H·P joint width of the heads · L layers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -48,10 +48,17 @@ class Options(Strict):
     prefix_length: int = Field(49, gt=0, description="N of a method without images; with images N is their cell count")
 
 
+class Settings(Strict):
+    """Settings of a part."""
+
+    sides: tuple[Literal["task", "visual"], ...] = Field(min_length=1, description="what makes the part's form")
+
+
 class Hyper(Maker):
-    """Its parts have the setting `sides`: which of "task" and "visual" make the form, the task's coming first."""
+    """The sides of a part each make a form at its sites; the task's comes first."""
 
     Options = Options
+    Settings = Settings
     forms = ("prefix", "bottleneck")
 
     def __init__(self, options: Any, parts: Any, size: Any, inputs: Any) -> None:
@@ -70,7 +77,8 @@ class Hyper(Maker):
 
     def weights(self) -> dict[str, Weight]:
         embedding = (self.length, self.width)
-        # Deviation 1: with tables ten times smaller a trial lost the sense of place, which only their rows carry.
+        # Deviation 1: in a trial with tables ten times smaller the model no longer told the image's cells apart, which
+        # differ only by the rows of these tables.
         found = {
             "layer": Weight((self.size.layers, *embedding), Normal(), "layer embeddings"),
             "block": Weight((len(self.blocks), *embedding), Normal(), "block embeddings"),
