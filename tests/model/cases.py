@@ -33,7 +33,14 @@ BACKBONES: dict[str, dict[str, Any]] = {
 
 
 # Small values for every option that a maker may have.
-OPTIONS = {"embedding_width": 9, "projector_width": 11, "hyper_width": 5, "bottleneck": 3, "prefix_length": 6}
+OPTIONS = {
+    "embedding_width": 9,
+    "projector_width": 11,
+    "hyper_width": 5,
+    "bottleneck": 3,
+    "prefix_length": 6,
+    "prompt_length": 4,
+}
 # Weights that get no gradient, and why: boxes of CLIP's grid cells are 0 (makers/image.py).
 WITHOUT_GRADIENT = ("makers.image.position.weight",)
 

@@ -64,7 +64,7 @@ class Hyper(Maker):
     def __init__(self, options: Any, parts: Any, size: Any, inputs: Any) -> None:
         super().__init__(options, parts, size, inputs)
         self.blocks = used_rows(block for part in parts for block in part.blocks)
-        self.sides = [side for side in SIDES if any(side in part.settings["sides"] for part in parts)]
+        self.sides = [side for side in SIDES if any(side in self.settings(part).sides for part in parts)]
         if "visual" in self.sides and not (inputs.tokens and inputs.width):
             raise UserError("this method makes weights from images; say how many cells and channels they have")
         self.sites = {(side, form): self._sites(side, form) for side in self.sides for form in self.forms}
@@ -72,7 +72,7 @@ class Hyper(Maker):
         self.width = options.embedding_width or size.d_model
 
     def _sites(self, side: str, form: str) -> list[Site]:
-        parts = [part for part in self.parts if part.form == form and side in part.settings["sides"]]
+        parts = [part for part in self.parts if part.form == form and side in self.settings(part).sides]
         return sites(self.size, [block for part in parts for block in part.blocks])
 
     def weights(self) -> dict[str, Weight]:

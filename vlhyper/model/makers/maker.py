@@ -72,6 +72,10 @@ class Maker(ABC):
     def __init__(self, options: Any, parts: tuple[Part, ...], size: T5Size, inputs: Inputs) -> None:
         self.options, self.parts, self.size, self.inputs = options, parts, size, inputs
 
+    def settings(self, part: Part) -> Any:
+        """The settings of one of its parts, with their defaults."""
+        return self.Settings.model_validate(dict(part.settings))
+
     @abstractmethod
     def weights(self) -> dict[str, Weight]:
         """Every trained weight by name, in the order in which they are drawn. A dot in a name nests it."""
