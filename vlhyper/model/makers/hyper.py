@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 BLOCK_ROWS = {"encoder_self": 0, "decoder_self": 1, "decoder_cross": 2, "encoder_ff": 3, "decoder_ff": 4}
 SIDES = ("task", "visual")
 # Adapter weights of a step up to this many numbers (256 MiB) are made for all sites together and kept until backward,
-# which is faster; more of them are made at each site and once more in backward, which is leaner.
+# which is faster; more of them are made at each site and once more in backward, which takes less memory.
 KEPT = 2**26
 
 
