@@ -2,9 +2,9 @@
 
     python benchmarks/features_extraction.py IMAGES --vl-adapter CHECKOUT [--images 96] [--rounds 3]
 
-IMAGES: a folder of photographs, used over and over. CHECKOUT: a clone of ylsung/VL_adapter; its
-feature_extraction/coco_CLIP.py is run as it is, on the CPU, with the same random RN101 weights. The ways take turns,
-and the quickest round of each counts: what else the machine does can only add.
+IMAGES: a folder of photographs, used repeatedly. CHECKOUT: a clone of ylsung/VL_adapter; its
+feature_extraction/coco_CLIP.py is run unchanged, on the CPU, with the same random RN101 weights. The variants
+alternate, and the fastest round of each counts, because other load on the machine can only add time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from feature_extraction.images import decode
 from feature_extraction.listing import find_images
 from vlhyper.show.tables import print_table
 
-# The decoding processes import this file anew, so torch is imported where it is used, as it is in the command.
+# The decoding processes import this file again, so torch is imported where it is used, as in the command.
 if TYPE_CHECKING:
     from feature_extraction.encoder import Encoder
 

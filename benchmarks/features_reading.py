@@ -2,7 +2,8 @@
 
     python benchmarks/features_reading.py [--folder DIR] [--counts 1000,10000,100000]
 
-First RN101's grids, as many as the smallest count; then narrower ones, so that all counts fit into the page cache.
+First grids of RN101's shape, as many as the smallest count; then narrower grids, so that all counts fit into the page
+cache.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def ways(folder: Path, count: int, shape: Shape, images: bool) -> dict[str, Read
 
 
 def compare(ways: dict[str, Read], count: int) -> dict[str, float]:
-    """Seconds a row in the quickest batch: what else the machine does can only add. The ways take turns."""
+    """Seconds per row in the fastest batch, because other load can only add time. The variants alternate."""
     generator = np.random.default_rng(0)
     taken: dict[str, list[float]] = {way: [] for way in ways}
     for turn in range(BATCHES + 2):
@@ -87,7 +88,7 @@ def memmap(folder: Path, count: int, block: np.ndarray) -> Read:
 
 
 def image_files(folder: Path, count: int, values: np.ndarray) -> Read:
-    """As VL-Adapter's data loader reads them: a file an image, opened at each read."""
+    """Read like VL-Adapter's data loader: one file per image, opened at each read."""
     for row in range(count):
         with h5py.File(folder / f"{row}.image.h5", "w") as file:
             file[f"{row}/features"] = values

@@ -1,11 +1,11 @@
-"""What other ways of storing a feature file would cost: bytes, reading time, error.
+"""The cost of other storage formats for features: bytes, reading time, error.
 
     python benchmarks/features_storage.py FEATURES.h5 [--rounded OUT.h5]
     python benchmarks/features_storage.py demo/features.h5 --demo demo
 
-FEATURES.h5: made with --store float32, so that float16 has an error to show. --rounded writes the values as int8 would
-give them back into an ordinary feature file, to train and evaluate with. --demo does so with the folder of a finished
-`vlhyper demo`: the scores of its model as they are, on rounded features, and when it is trained on those anew.
+FEATURES.h5: made with --store float32, so that the error of float16 is measured too. --rounded writes the values after
+rounding to int8 into an ordinary feature file, for training and evaluation. --demo does both with the folder of a
+finished `vlhyper demo`: it shows the scores of its model, on rounded features, and trained again on rounded features.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def write_rounded(path: Path, features: FeatureSet, values: np.ndarray) -> None:
 
 
 def show_scores(demo: Path, rounded: Path, folder: Path) -> None:
-    """One row a figure of the demo's test split: as trained, evaluated on rounded features, trained on them too."""
+    """One row per metric of the demo's test split: as trained, evaluated on rounded features, trained on them too."""
     import yaml
 
     from vlhyper.demo import KEEP_MEMORY
@@ -82,7 +82,7 @@ def show_scores(demo: Path, rounded: Path, folder: Path) -> None:
     config["features"]["files"] = [str(rounded)]
     shutil.copytree(demo / "model", folder / "evaluated")
     (folder / "evaluated" / "config.yaml").write_text(yaml.safe_dump(config))
-    # With the threads and settings that the demo trains with, or the difference would be theirs.
+    # With the threads and settings of the demo, so that only the features differ.
     train = [
         sys.executable,
         "-m",
@@ -103,12 +103,12 @@ def show_scores(demo: Path, rounded: Path, folder: Path) -> None:
         for metric, value in report["metrics"].items()
         if isinstance(value, float)
     ]
-    columns = ("task", "figure", "float16", "evaluated on int8", "trained and evaluated on int8")
+    columns = ("task", "metric", "float16", "evaluated on int8", "trained and evaluated on int8")
     print_table(columns, rows, "the demo's scores on new images")
 
 
 def measure(stored: np.ndarray, storage: dict[str, object], scale: np.ndarray | None) -> tuple[float, float]:
-    """(bytes an image on the disk, seconds to read a random row as the numbers a model takes)."""
+    """(bytes per image on the disk, seconds to read a random row as a model needs it)."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "f.h5")
         with h5py.File(path, "w") as file:

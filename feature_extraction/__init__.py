@@ -1,1 +1,1 @@
-"""Images in, a feature file out: a frozen image encoder, its grid before pooling, one row an image."""
+"""Turn images into a feature file: the grid of a frozen image encoder before its pooling, one row per image."""

@@ -2,6 +2,6 @@
 
 from feature_extraction.cli import main
 
-# Worker processes import this module anew under another name; only the program itself may start work.
+# Worker processes import this module again under another name; only the program itself may start work.
 if __name__ == "__main__":
     main()

@@ -16,45 +16,45 @@ Store = Literal["float16", "float32"]
 
 
 def extract(
-    images: Annotated[list[Path], typer.Argument(help="Image files, and folders (with all below them).")],
-    out: Annotated[Path, typer.Option(help="The feature file to write, or to go on with.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, and folders (searched with their subfolders).")],
+    out: Annotated[Path, typer.Option(help="Feature file to write, to complete or to add to.")],
     encoder: Annotated[
-        str, typer.Option(help="An open_clip model (RN50 … ViT, ConvNeXt, SigLIP), or a .json model config.")
+        str, typer.Option(help="Name of an open_clip model (RN50 … ViT, ConvNeXt, SigLIP), or a .json model config.")
     ] = "RN101",
     weights: Annotated[
         str | None,
-        typer.Option(help="A safetensors or state dict FILE; or `openai` (or another tag of open_clip): fetched."),
+        typer.Option(help="A safetensors or state dict FILE; or `openai`, or another tag of open_clip, to download."),
     ] = None,
     list_: Annotated[
-        Path | None, typer.Option("--list", help="Only the images whose ids stand in this file, one a line.")
+        Path | None, typer.Option("--list", help="Extract only the images listed in this file, one id per line.")
     ] = None,
-    precision: Annotated[Precision, typer.Option(help="Numbers the encoder computes with.")] = "fp32",
-    store: Annotated[Store, typer.Option(help="Numbers in the file.")] = "float16",
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Images a step; by default 32, on a GPU 128.")] = None,
+    precision: Annotated[Precision, typer.Option(help="Number format of the computation.")] = "fp32",
+    store: Annotated[Store, typer.Option(help="Number format of the file.")] = "float16",
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images per step; default 32, on a GPU 128.")] = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes that decode; by default one a core, less one.")
+        int | None, typer.Option(min=0, help="Decoding processes; default one per core, minus one.")
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if an image could not be read.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 if an image could not be read.")] = False,
     trust_weights: Annotated[
-        bool, typer.Option("--trust-weights", help="Run a TorchScript archive that OpenAI did not publish.")
+        bool, typer.Option("--trust-weights", help="Run a TorchScript archive that was not published by OpenAI.")
     ] = False,
 ) -> None:
-    """Extract image features: a frozen encoder's grid, for RN101 49 x 2048, one row an image.
+    """Extract image features with a frozen encoder (RN101: 49 x 2048 per image).
 
-    vlhyper extract coco/train2014 coco/val2014 --out coco.h5 --weights openai
+    Example: vlhyper extract coco/val2014 --out coco.h5 --weights openai
 
-    The file's ids are the stems of the images. Unreadable images are skipped and listed in FEATURES.skipped.jsonl
-    (delete the list to have them tried again). An interrupted run goes on when the same command is given again. Under
-    torchrun or accelerate launch each process writes a shard, and FEATURES.h5 points to them (`vlhyper merge` makes one
-    file of them).
+    The id of an image is its file name without the suffix. Images that cannot be read are skipped and listed in
+    FEATURES.skipped.jsonl (delete the list to try them again). Run the same command again to continue an interrupted
+    extraction. Under torchrun or accelerate launch each process writes a shard, and FEATURES.h5 refers to the shards
+    (`vlhyper merge` copies them into one file).
     """
     if weights is None:
         raise UserError(
-            f"which weights of {encoder}? give --weights FILE (safetensors or a state dict), "
-            "or --weights openai to fetch the published ones"
+            f"--weights is missing: give --weights FILE (safetensors or a state dict of {encoder}), "
+            "or --weights openai to download the published weights"
         )
     if out.is_dir():
-        raise UserError(f"--out {out}: this is a folder; name the feature file to write, such as {out / 'features.h5'}")
+        raise UserError(f"--out {out}: is a folder; name the feature file to write, such as {out / 'features.h5'}")
     from feature_extraction.encoder import load_encoder
     from feature_extraction.listing import find_images
     from feature_extraction.machine import default_batch_size, default_workers

@@ -1,4 +1,4 @@
-"""What an encoder is made of and what it wants to see: open_clip's model configs, by name or from a file."""
+"""The architecture and the preprocessing of an encoder: model configs of open_clip, by name or from a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vlhyper.files import read_json
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """size: (height, width) in pixels; mean, std: per channel, of values in 0..1; interpolation: a filter of Pillow."""
+    """size: (height, width) in pixels; mean, std: per channel, of values in 0..1; interpolation: a Pillow filter."""
 
     size: tuple[int, int]
     mean: tuple[float, ...]
@@ -22,7 +22,7 @@ class Preprocessing:
     interpolation: str = "bicubic"
 
     def record(self) -> dict[str, Any]:
-        """As it is written into a feature file."""
+        """The attribute `preprocessing` of a feature file."""
         return {
             "size": list(self.size),
             "resize": "squash",
@@ -36,7 +36,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Config:
-    """name: for the file's attributes; model: an open_clip model config."""
+    """name: the attribute `encoder` of a feature file; model: an open_clip model config."""
 
     name: str
     model: dict[str, Any]
@@ -46,13 +46,13 @@ class Config:
 def read_config(encoder: str, weights: str) -> Config:
     """The config of an open_clip model name, or in a .json file as open_clip and the hub write it.
 
-    The image is always squashed to the encoder's size; mean, deviation and filter are those of the named weights, or of
-    the model's published weights where these agree, or CLIP's.
+    The image is always resized to the encoder's size without keeping its aspect ratio. Mean, standard deviation and
+    filter are those of the named weights, else those of the model's published weights where these agree, else CLIP's.
     """
     if encoder.endswith(".json"):
         content = read_json(encoder)
         if not isinstance(content, dict):
-            raise UserError(f"{encoder}: no open_clip model config; it must hold an object")
+            raise UserError(f"{encoder}: not an open_clip model config; it must be a JSON object")
         return _config(
             Path(encoder).stem, content.get("model_cfg", content), content.get("preprocess_cfg", {}), encoder
         )
@@ -62,8 +62,8 @@ def read_config(encoder: str, weights: str) -> Config:
     if name not in list_models():
         near = ", ".join(difflib.get_close_matches(name, list_models(), n=4, cutoff=0))
         raise UserError(
-            f"--encoder {encoder}: no encoder of open_clip and no .json file; the nearest are {near} "
-            "(open_clip.list_models() lists them all)"
+            f"--encoder {encoder}: not an open_clip model and not a .json file; the nearest names are {near} "
+            "(open_clip.list_models() lists all)"
         )
     return _config(name, get_model_config(name), _published(name, weights), name)
 
@@ -73,12 +73,12 @@ def _config(name: str, model: Any, overlay: dict[str, Any], source: str) -> Conf
 
     vision = model.get("vision_cfg") if isinstance(model, dict) else None
     if not isinstance(vision, dict) or "embed_dim" not in model or not _is_size(vision.get("image_size")):
-        raise UserError(f"{source}: no open_clip model config; it needs embed_dim and vision_cfg with image_size")
+        raise UserError(f"{source}: not an open_clip model config; it needs embed_dim and vision_cfg with image_size")
     wanted = merge_preprocess_dict(PreprocessCfg(), overlay)
     for key in ("mean", "std"):
         values = wanted[key]
         if len(values) != 3 or not all(isinstance(value, int | float) for value in values):
-            raise UserError(f"{source}: {key} is {values}; it must be three numbers, one a channel")
+            raise UserError(f"{source}: {key} is {values}; it must be three numbers, one per channel")
     size = model["vision_cfg"]["image_size"]
     height, width = (size, size) if isinstance(size, int) else size
     return Config(

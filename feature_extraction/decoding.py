@@ -1,4 +1,4 @@
-"""Worker processes that decode ahead while the model runs."""
+"""Decode images in worker processes while the model runs."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from feature_extraction.images import Decoded, decode
 from vlhyper.console import say
 from vlhyper.errors import JobError
 
-# Small enough that several workers share one batch, large enough that a task costs more than its message.
+# Small enough that several workers share one batch, large enough that the work of a task outweighs its message.
 TASK = 8
-# Not fork: the parent runs the threads of torch, which a forked child would inherit half-way.
+# Not fork: the parent runs threads of torch, and a forked child would inherit their locks without the threads.
 CONTEXT = multiprocessing.get_context("spawn")
 
 
 def decoded_batches(
     paths: Sequence[Path], batch_size: int, size: tuple[int, int], resample: str, workers: int
 ) -> Generator[Decoded, None, None]:
-    """The images of `paths` in order, `batch_size` at a time; with no workers they are decoded here.
+    """Decode the images of `paths` in order, `batch_size` at a time; with 0 workers in this process.
 
-    An image that kills the process which decodes it counts as unreadable. Raises JobError where a process is killed
-    from outside (too little memory), or none can be started.
+    An image that crashes its decoding process counts as unreadable. Raises JobError where a process is killed from
+    outside (out of memory), or no process can be started.
     """
     batches = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
     if workers == 0:
@@ -44,7 +44,7 @@ def decoded_batches(
                 yield batch
                 done += 1
         except BrokenProcessPool:
-            say("a decoding process died; the images at hand are decoded one by one to find out which one did it")
+            say("a decoding process crashed; decoding the current images one by one to find the one that caused it")
             yield join(_one_by_one(batches[done], size, resample))
             done += 1
 
@@ -57,7 +57,7 @@ def join(parts: Iterator[Decoded] | list[Decoded]) -> Decoded:
 def _pooled(
     batches: Sequence[Sequence[Path]], size: tuple[int, int], resample: str, workers: int
 ) -> Generator[Decoded, None, None]:
-    """Raises BrokenProcessPool where a process dies; the pool does not tell which, nor of what."""
+    """Raises BrokenProcessPool where a process dies; the pool says neither which process nor why."""
     with ProcessPoolExecutor(workers, CONTEXT, initializer=_start_worker) as pool:
         try:
             yield from _ahead(pool, batches, size, resample, workers)
@@ -80,13 +80,13 @@ def _ahead(
 
 
 def _one_by_one(paths: Sequence[Path], size: tuple[int, int], resample: str) -> Iterator[Decoded]:
-    """Each of `paths` by itself, in one process as long as it lives and in a new one after each death."""
+    """Decode each of `paths` by itself in one process, and start a new process after each crash."""
     done = 0
     while done < len(paths):
         receiver, sender = CONTEXT.Pipe(duplex=False)
         process = CONTEXT.Process(target=_send_each, args=(sender, paths[done:], size, resample), daemon=True)
         process.start()
-        # The child's end must be the only one, or its death would not be noticed.
+        # The child must hold the only sending end, or the crash of the child would not be noticed.
         sender.close()
         started = False
         try:
@@ -94,7 +94,7 @@ def _one_by_one(paths: Sequence[Path], size: tuple[int, int], resample: str) -> 
             for _ in paths[done:]:
                 yield receiver.recv()
                 done += 1
-        # OSError where it died inside a message.
+        # OSError where the process died while it sent a message.
         except (EOFError, OSError):
             process.join()
             yield np.zeros((1, *size, 3), np.uint8), [_death(paths[done], process.exitcode, started)]
@@ -113,20 +113,20 @@ def _send_each(sender: Connection, paths: Sequence[Path], size: tuple[int, int],
 
 
 def _death(path: Path, code: int | None, started: bool) -> str:
-    """What is said of the image that a process died of. Raises JobError where it was not the image."""
+    """Why an image that crashed a process is skipped. Raises JobError where the image was not the cause."""
     if not started:
-        raise JobError(f"no decoding process can be started (exit code {code}); run the command with --workers 0")
+        raise JobError(f"cannot start a decoding process (exit code {code}); run the command with --workers 0")
     assert code is not None
     if code == -signal.SIGKILL:
         raise JobError(
-            f"{path}: the process that decodes it was killed, most likely of too little memory; give it more, or take "
-            "the image away, and run the same command again"
+            f"{path}: the process that decoded it was killed, probably because memory ran out; free memory or remove "
+            "the image, then run the same command again"
         )
-    return f"its decoder died ({signal.Signals(-code).name if code < 0 else f'exit code {code}'})"
+    return f"its decoder crashed ({signal.Signals(-code).name if code < 0 else f'exit code {code}'})"
 
 
 def _start_worker() -> None:
-    # Ctrl-C is for the parent, which stops the workers; and a parent that was killed can't stop them, so they watch it.
+    # Ctrl-C is for the parent, which stops the workers. A killed parent cannot stop them, so they watch the parent.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""A frozen image encoder of open_clip, cut off before its pooling: pixels in, a grid of vectors out."""
+"""A frozen image encoder of open_clip without its pooling: pixels in, a grid of vectors out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Encoder:
-    """name, weights_sha256, preprocessing, precision: as the feature file records them; device: where `grid` runs."""
+    """name, weights_sha256, preprocessing, precision: attributes of the feature file; device: where `grid` runs."""
 
     name: str
     weights_sha256: str
@@ -32,7 +32,7 @@ class Encoder:
     def __call__(self, pixels: np.ndarray) -> torch.Tensor:
         """(B, height, width, 3) uint8 -> (B, tokens, width) float32, on the encoder's device."""
         with torch.inference_mode():
-            # Bytes travel to the device, floats are made there; the channels are last already, as convolutions like it.
+            # Bytes are copied to the device and become floats there. Channels are last already, the faster layout here.
             images = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float().div_(255)
             mean = torch.tensor(self.preprocessing.mean, device=self.device)[:, None, None]
             std = torch.tensor(self.preprocessing.std, device=self.device)[:, None, None]
@@ -45,13 +45,13 @@ class Encoder:
 
 
 def load_encoder(encoder: str, weights: str, precision: str = "fp32", trust: bool = False) -> Encoder:
-    """The encoder a user names: an open_clip model, or a .json file that holds an open_clip model config.
+    """Load the encoder a user names: an open_clip model, or a .json file with an open_clip model config.
 
-    Raises UserError where the name is unknown, the weights can't be had, or the two do not fit together.
+    Raises UserError where the name is unknown, the weights are not available, or the two do not fit together.
     """
     config = read_config(encoder, weights)
     found = find_weights(config.name, weights, trust)
-    # OpenAI and others trained with QuickGELU, which open_clip's plain model names do not say.
+    # OpenAI and others trained with QuickGELU, and open_clip's plain model names do not say so.
     tower = build_tower(config.model, quick_gelu=found.quick_gelu)
     plain = not found.quick_gelu or config.model.get("quick_gelu") or isinstance(tower, ModifiedResNet)
     name = config.name if plain else f"{config.name}{QUICK}"
@@ -60,24 +60,24 @@ def load_encoder(encoder: str, weights: str, precision: str = "fp32", trust: boo
     _load(tower, whole, found, config.name)
     tower.eval().requires_grad_(False)
     fold_batch_norms(tower)
-    place = pick_device()
-    tower.to(place, DTYPES[precision], memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Encoder(name, found.sha256, config.preprocessing, precision, grid, place)
+    device = pick_device()
+    tower.to(device, DTYPES[precision], memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Encoder(name, found.sha256, config.preprocessing, precision, grid, device)
 
 
 def _load(tower: nn.Module, whole: set[str], weights: Weights, name: str) -> None:
-    """Put `weights` into the cut `tower`; `whole` are the names before the cut, which the weights may hold besides."""
+    """Load `weights` into the cut `tower`; the weights may also contain other names of the `whole` tower."""
     expected, given = tower.state_dict(), weights.tensors
     faults = {
-        # A counter of training steps, which evaluation never reads and many files leave out.
-        "lack": [key for key in expected if key not in given and not key.endswith("num_batches_tracked")],
-        "have besides": [key for key in given if key not in whole],
-        "have in another shape": [key for key in expected if key in given and given[key].shape != expected[key].shape],
+        # A counter of training steps: evaluation never reads it, and many files omit it.
+        "missing": [key for key in expected if key not in given and not key.endswith("num_batches_tracked")],
+        "unknown": [key for key in given if key not in whole],
+        "of another shape": [key for key in expected if key in given and given[key].shape != expected[key].shape],
     }
     for fault, keys in faults.items():
         if keys:
             raise UserError(
-                f"{weights.path}: these are no weights of {name}: they {fault} {first_few(keys)}; "
-                "give the --encoder that they were made for"
+                f"{weights.path}: not weights of {name} ({fault}: {first_few(keys)}); "
+                "give the --encoder that these weights belong to"
             )
     tower.load_state_dict({key: given.get(key, value) for key, value in expected.items()})

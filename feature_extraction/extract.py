@@ -1,4 +1,4 @@
-"""The job: images through the encoder into a feature file, in fixed batches, so that an interrupted run can go on."""
+"""Write the grids of images into a feature file, in fixed batches, so that an interrupted run can continue."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from vlhyper.features.merge import copy_rows
 from vlhyper.features.writer import read_skipped, skipped_path
 
 LIBRARIES = ("vlhyper", "torch", "open_clip_torch", "timm", "pillow", "numpy", "h5py")
-# An image's id and file.
+# Id and file of an image.
 Item = tuple[str, Path]
 
 
 def extract(
     encoder: Encoder, images: dict[str, Path], out: Path, store: str, batch_size: int, workers: int
 ) -> list[Skip]:
-    """Write the grids of `images` (by id) into `out`; returns those of them that could not be read.
+    """Write the grids of `images` (by id) into `out`; return the images that could not be read.
 
-    A part that an interrupted run left is completed; a finished `out` gets the images that it lacks behind its own.
-    Raises UserError where what is there was made in another way.
+    The part file of an interrupted run is completed; to a finished `out` the missing images are appended.
+    Raises UserError where the existing file was made with another encoder or other options.
     """
     meta, shape = describe(encoder), encoder.shape()
     kept = open_features(out) if out.exists() else None
@@ -42,7 +42,7 @@ def extract(
     earlier = {Path(skip.image).stem: skip for skip in read_skipped(out)} if kept else {}
     new = {image: path for image, path in images.items() if not kept or image not in kept}
     if kept and new.keys() <= earlier.keys():
-        say(f"{out}: nothing to do, its {len(old)} images are all there is; {_listed(out, list(earlier.values()))}")
+        say(f"{out}: nothing to do, it has all {len(old)} images; {_listed(out, list(earlier.values()))}")
         return [earlier[image] for image in new]
     carried = [skip for image, skip in earlier.items() if image not in new]
     with (
@@ -62,7 +62,7 @@ def _listed(out: Path, skipped: Sequence[Skip]) -> str:
 
 
 def describe(encoder: Encoder) -> dict[str, Any]:
-    """The provenance of the encoder's grids, as the file records it."""
+    """The attributes of a feature file with grids of `encoder`."""
     return {
         "encoder": encoder.name,
         "weights_sha256": encoder.weights_sha256,
@@ -96,10 +96,10 @@ def _run(
 def _grids(
     encoder: Encoder, todo: Sequence[Item], batch_size: int, workers: int
 ) -> Generator[tuple[torch.Tensor, list[str | None]], None, None]:
-    """The grids of each batch, with why an image of it has none.
+    """The grids of each batch, and for each image why it was skipped (None: it was not).
 
-    The batches are always of `batch_size` images, short ones filled up, and an unreadable image leaves a hole: the
-    kernels' order of additions depends on the shape, so a row would otherwise depend on its neighbours.
+    Every batch has `batch_size` rows: a short batch is filled with zeros, and so is the row of an unreadable image. The
+    order of additions in the kernels depends on the shape, so a row would otherwise depend on its neighbours.
     """
     size, filter_name = encoder.preprocessing.size, encoder.preprocessing.interpolation
     ahead: tuple[torch.Tensor, list[str | None]] | None = None
@@ -107,7 +107,7 @@ def _grids(
         for pixels, whys in batches:
             full = np.zeros((batch_size, *pixels.shape[1:]), np.uint8)
             full[: len(pixels)] = pixels
-            # A GPU works on this batch while the one before is written.
+            # A GPU computes this batch while the previous one is written.
             begun = encoder(full), whys
             if ahead:
                 yield ahead

@@ -1,7 +1,7 @@
-"""One image file to RGB pixels, by rule. Imports no torch: worker processes start fast and stay small.
+"""Read one image file as RGB pixels, by fixed rules. No torch here: worker processes start fast and stay small.
 
-Rules: grey, palette, CMYK and YCbCr become RGB; 16-bit grey is scaled to 8 bits; alpha is laid on white; the first
-frame of an animation counts; EXIF rotation is not applied (the published features did not).
+Rules: grey, palette, CMYK and YCbCr become RGB; 16-bit grey is scaled to 8 bits; transparent pixels are blended with
+white; of an animation the first frame is used; EXIF rotation is not applied (nor was it for the published features).
 """
 
 from __future__ import annotations
@@ -17,49 +17,49 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 RULES = "RGB; 16-bit grey scaled; alpha on white; first frame; EXIF rotation not applied"
-# Pixel formats only: Pillow would hand EPS and the like to an interpreter.
+# Pixel formats only: Pillow would pass EPS and similar files to an interpreter.
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA")
 MOST_PIXELS = 89_478_485
 # The EXIF tag.
 ORIENTATION = 274
 
-# Decoded images, (k, height, width, 3) uint8, and for each of the k why it could not be read (None where it could).
+# Decoded images, (k, height, width, 3) uint8, and for each of the k why it could not be read (None: it was read).
 Decoded = tuple[np.ndarray, list[str | None]]
 
 
 def decode(paths: Sequence[Path], size: tuple[int, int], resample: str) -> Decoded:
-    """The images of `paths` squashed to `size` (height, width); the place of an unreadable one stays zero."""
+    """Read the images of `paths` and resize them to `size` (height, width); an unreadable image stays zero."""
     pixels = np.zeros((len(paths), *size, 3), np.uint8)
     whys: list[str | None] = [None] * len(paths)
     for place, path in enumerate(paths):
         try:
             pixels[place] = squash(read_rgb(path), size, resample)
-        # Whatever a decoder makes of a broken file, the other images go on.
+        # Decoders raise many kinds of errors for broken files; the other images must still be read.
         except Exception as error:
             whys[place] = _reason(path, error)
     return pixels, whys
 
 
 def squash(image: Image.Image, size: tuple[int, int], resample: str) -> np.ndarray:
-    """(height, width, 3) uint8 with the aspect ratio given up; Pillow's filters are antialiased when they shrink."""
+    """Resize to (height, width, 3) uint8 without keeping the aspect ratio; Pillow antialiases when it shrinks."""
     height, width = size
     return np.asarray(image.resize((width, height), Image.Resampling[resample.upper()]))
 
 
 def read_rgb(path: Path) -> Image.Image:
-    """The image of `path` in mode RGB. Raises whatever Pillow raises for a file it can't read."""
-    # A pipe would be waited for, perhaps for ever.
+    """The image of `path` in mode RGB. Raises the errors of Pillow for a file it cannot read."""
+    # Reading a pipe could wait forever.
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("not a regular file")
     with warnings.catch_warnings():
-        # Pillow warns of odd metadata, which changes no pixel; of too many pixels MOST_PIXELS takes care.
+        # Pillow warns about odd metadata, which changes no pixel, and about many pixels, which are limited below.
         warnings.simplefilter("ignore")
         with Image.open(path, formats=_formats()) as image:
             width, height = image.size
             if width * height > MOST_PIXELS:
                 raise ValueError(f"{width} x {height} pixels are more than {MOST_PIXELS}: a decompression bomb")
             if isinstance(image, TiffImageFile):
-                # Pillow turns TIFF alone by its orientation, as it loads it.
+                # Pillow rotates only TIFF images by their orientation when it loads them.
                 image.tag_v2.pop(ORIENTATION, None)
                 image.getexif().pop(ORIENTATION, None)
             return to_rgb(image)
@@ -67,7 +67,7 @@ def read_rgb(path: Path) -> Image.Image:
 
 @lru_cache
 def _formats() -> list[str]:
-    # Which of them there are depends on how Pillow was built, and it refuses names that it does not know.
+    # Pillow may be built without some formats, and it refuses names that it does not know.
     Image.init()
     return [name for name in FORMATS if name in Image.OPEN]
 
@@ -75,7 +75,7 @@ def _formats() -> list[str]:
 def to_rgb(image: Image.Image) -> Image.Image:
     """`image` in mode RGB by the rules of this module."""
     if image.mode == "F":
-        raise ValueError("floating-point pixels have no agreed range")
+        raise ValueError("floating-point pixels have no standard range")
     if image.mode.startswith("I"):
         return _from_16_bits(image).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
@@ -94,7 +94,7 @@ def _reason(path: Path, error: Exception) -> str:
     if path.is_symlink() and not path.exists():
         return f"broken link to {path.readlink()}"
     if isinstance(error, FileNotFoundError):
-        return "the file is gone"
+        return "the file no longer exists"
     if path.is_file() and path.stat().st_size == 0:
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):

@@ -1,4 +1,4 @@
-"""Which images are meant: files and folders to one list of (id, path), the id being the file's stem."""
+"""List the images of files and folders by id; the id is the file name without its suffix."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SUFFIXES = (
 
 
 def find_images(sources: Sequence[Path], wanted: Path | None = None) -> dict[str, Path]:
-    """The images of `sources` by id: files as they are named, folders with all below them in order of path.
+    """The images of `sources` by id: files in the order given, folders with their subfolders sorted by path.
 
-    wanted: a file with one id (or file name) a line; only these are kept, in the order found. Raises UserError for a
-    source that does not exist, a folder without images, two files with one stem, and wanted ids that no file has.
+    wanted: a file with one id (or file name) per line; only these images are kept, in the order found. Raises UserError
+    for a source that does not exist, a folder without images, two files with one id, and wanted ids without a file.
     """
     found: dict[str, Path] = {}
     for path in _walk(sources):
@@ -29,28 +29,26 @@ def find_images(sources: Sequence[Path], wanted: Path | None = None) -> dict[str
         try:
             image.encode()
         except UnicodeEncodeError:
-            raise UserError(
-                f"{str(path)!r}: the name is no UTF-8 text, so it can't be an id; rename the file"
-            ) from None
+            raise UserError(f"{str(path)!r}: the name is not UTF-8, so it cannot be an id; rename the file") from None
         other = found.setdefault(image, path)
         if other != path and os.path.realpath(other) != os.path.realpath(path):
             raise UserError(
-                f"{other} and {path} have the same stem, which is the image's id; rename one, or extract the "
-                "folders one after the other to the same --out, which keeps the first one's image"
+                f"{other} and {path} would have the same id {image!r}; rename one, or extract the folders one after "
+                "the other to the same --out, which keeps the first image"
             )
     return found if wanted is None else _only(found, wanted)
 
 
 def _only(found: dict[str, Path], wanted: Path) -> dict[str, Path]:
     try:
-        # Only the newline ends an id: names may hold U+2028 and the like.
+        # Only a newline ends an id: names may contain U+2028 and similar characters.
         lines = existing_file(wanted, "the list of ids").read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{wanted}: not UTF-8 (byte {error.start}); save the list as UTF-8") from None
     asked = [line.strip() for line in lines if line.strip()]
     if not asked:
-        raise UserError(f"{wanted}: holds no id; write one a line, or leave --list out")
-    # An id may hold dots itself, so a suffix is taken off only where the whole line is no id.
+        raise UserError(f"{wanted}: contains no ids; write one id per line, or omit --list")
+    # An id may contain dots, so a suffix is removed only where the whole line is not an id.
     ids = dict.fromkeys(line if line in found else Path(line).stem for line in asked)
     missing = [image for image in ids if image not in found]
     if missing:
@@ -87,14 +85,14 @@ def _folder(folder: Path) -> Iterator[Path]:
                 ignored[path.suffix or "no suffix"] += 1
     if ignored:
         kinds = first_few(f"{kind} × {count}" for kind, count in ignored.most_common())
-        say(f"{folder}: {ignored.total()} files have no image suffix and are left out ({kinds})")
+        say(f"{folder}: {ignored.total()} files without an image suffix are ignored ({kinds})")
     if not found:
         raise UserError(f"{folder}: no images in this folder (looked for {' '.join(SUFFIXES)})")
     yield from sorted(found)
 
 
 def _refuse(error: OSError) -> None:
-    """A folder that can't be looked into may hold anything, so it must not pass for an empty one."""
+    """A folder that cannot be listed may contain images, so it is not treated as empty."""
     raise UserError(
-        f"{error.filename}: can't list this folder ({error.strerror}); make it readable, or name the folders beside it"
+        f"{error.filename}: cannot list this folder ({error.strerror}); make it readable, or name only other folders"
     )

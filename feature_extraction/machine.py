@@ -1,4 +1,4 @@
-"""What this process has to work with: its rank, its device, its cores, as the launcher (torchrun, accelerate) says."""
+"""Rank, device and cores of this process, as the launcher (torchrun, accelerate) sets them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ MOST_WORKERS = 16
 
 
 def rank_and_world() -> tuple[int, int]:
-    """(this process's number, how many there are)."""
+    """(rank of this process, number of processes)."""
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def pick_device() -> torch.device:
-    """The GPU of this process on its machine, else the CPU."""
+    """The GPU of this process, or the CPU where there is no GPU."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
 
 
 def default_workers() -> int:
-    """A decoding process for each core of this rank's part of the machine, one core left to the model."""
+    """One decoding process per core of this rank's share of the machine; one core is left to the model."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return min(MOST_WORKERS, max(1, share - 1))

@@ -1,7 +1,7 @@
-"""The visual towers of open_clip, each cut off where its own pooling begins.
+"""The visual towers of open_clip, each cut off before its pooling.
 
-Every cut takes the pooling and what follows it out of the tower, so that weights without these parts fit, and returns
-the function that makes the grid that the pooling would have seen: (B, 3, height, width) -> (B, S, C), S row by row.
+Every cut removes the pooling and what follows it from the tower, so that weights without these parts fit, and returns
+the function that computes the input of the pooling: (B, 3, height, width) -> (B, S, C), S row by row.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Grid = Callable[[torch.Tensor], torch.Tensor]
 
 
 def build_tower(model: dict[str, Any], quick_gelu: bool = False) -> nn.Module:
-    """The visual tower of an open_clip model config, with random weights. Raises UserError where there is none."""
-    # The whole model would bring a text tower that is not needed, and for some names asks the hub for its config.
+    """Build the visual tower of an open_clip model config, with random weights. Raises UserError where this fails."""
+    # The whole model would include an unused text tower, and for some names it would download a config from the hub.
     from open_clip.model import _build_vision_tower
 
     vision = {**model["vision_cfg"]}
@@ -27,14 +27,16 @@ def build_tower(model: dict[str, Any], quick_gelu: bool = False) -> nn.Module:
         vision["timm_model_pretrained"] = False
     try:
         return _build_vision_tower(model["embed_dim"], vision, quick_gelu or model.get("quick_gelu", False))
-    # A config from a file may hold anything, and each builder has its own way to fail on it.
+    # A config from a file may contain anything, and each builder fails in its own way.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"open_clip can't build the visual tower of this model config ({reason})") from error
+        raise UserError(
+            f"open_clip cannot build the visual tower of this model config ({reason}); check vision_cfg"
+        ) from error
 
 
 def cut(tower: nn.Module) -> Grid:
-    """Take the pooling out of `tower`; see the module's text."""
+    """Remove the pooling from `tower`; see the docstring of this module."""
     from open_clip.modified_resnet import ModifiedResNet
     from open_clip.timm_model import TimmModel
     from open_clip.transformer import VisionTransformer
@@ -56,7 +58,7 @@ def _cut_resnet(tower: Any) -> Grid:
 
 
 def _cut_vit(tower: Any) -> Grid:
-    # Where the pooling itself attends, or the norm comes after it, the pooling sees tokens without the norm.
+    # An attention pooling, and a pooling followed by the norm, get tokens without the norm.
     normed = tower.attn_pool is None and not tower.final_ln_after_pool
     tower.attn_pool = tower.proj = None
     if not normed:
@@ -81,10 +83,10 @@ def _cut_timm(tower: Any) -> Grid:
     def grid(images: torch.Tensor) -> torch.Tensor:
         x = trunk.forward_features(images)
         if not isinstance(x, torch.Tensor) or x.ndim not in (3, 4):
-            raise UserError(f"the tower {type(trunk).__name__} of timm has no single grid; choose another --encoder")
+            raise UserError(f"the timm model {type(trunk).__name__} has no single grid; choose another --encoder")
         if x.ndim == 3:
             return x[:, getattr(trunk, "num_prefix_tokens", 0) :]
-        # Swin and its kin keep the channels last.
+        # Swin and similar models keep the channels last.
         return _tokens(x) if x.shape[1] == trunk.num_features else x.flatten(1, 2)
 
     return grid
@@ -96,7 +98,7 @@ def _tokens(x: torch.Tensor) -> torch.Tensor:
 
 
 def fold_batch_norms(tower: nn.Module) -> None:
-    """Work each frozen batch norm of a CLIP ResNet into the convolution before it: the same map, fewer passes."""
+    """Fold each frozen batch norm of a CLIP ResNet into the convolution before it: same function, fewer passes."""
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
     for module in tower.modules():

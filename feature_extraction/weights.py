@@ -1,4 +1,4 @@
-"""Weights of an encoder's visual tower, from a file that can do no harm or from the place that published them."""
+"""Weights of an encoder's visual tower, from a file that cannot run code or from where they were published."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from vlhyper.errors import UserError
 from vlhyper.files import existing_file, sha256
 
 Tensors = dict[str, torch.Tensor]
-# What open_clip puts behind the name of a model that is built with QuickGELU.
+# Suffix of open_clip's names of models that are built with QuickGELU.
 QUICK = "-quickgelu"
-# Entries that OpenAI's archives hold beside the weights.
+# Entries of OpenAI's archives that are not weights.
 NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """tensors: by their names inside the visual tower; sha256: of the file; quick_gelu: whether trained with it."""
+    """tensors: by name in the visual tower; sha256: of the file; quick_gelu: whether trained with QuickGELU."""
 
     path: Path
     sha256: str
@@ -32,9 +32,9 @@ class Weights:
 
 
 def find_weights(model: str, weights: str, trust: bool = False) -> Weights:
-    """The weights a user names: a file, or the tag of weights that open_clip lists for `model` (then they are fetched).
+    """Load the weights a user names: a file, or a tag that open_clip lists for `model` (then they are downloaded).
 
-    Raises UserError for a name that is neither, weights that can't be fetched, and files that could run code.
+    Raises UserError for a name that is neither, a failed download, and files that could run code.
     """
     from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
@@ -43,35 +43,37 @@ def find_weights(model: str, weights: str, trust: bool = False) -> Weights:
         path, quick = fetch(model, weights), bool(published.get("quick_gelu"))
     elif not path.exists():
         tags = ", ".join(list_pretrained_tags_by_model(model)) or "none"
-        raise UserError(f"--weights {weights}: no such file, and no published weights of {model} (these are: {tags})")
+        raise UserError(
+            f"--weights {weights}: no such file, and not a tag of published {model} weights (valid are: {tags})"
+        )
     digest = sha256(existing_file(path, "weights"))
     return Weights(path, digest, read_tower(path, digest, trust), quick or digest in published_digests())
 
 
 def fetch(model: str, tag: str) -> Path:
-    """The published weights `tag` of `model`, from the hub or its cache. Raises UserError where they can't be had."""
+    """Download the published weights `tag` of `model`, or use the cache. Raises UserError if not available."""
     from huggingface_hub.constants import HF_HUB_OFFLINE
     from open_clip.pretrained import download_pretrained, get_pretrained_cfg
 
     source = get_pretrained_cfg(model, tag)
-    place = f"the hub's {source['hf_hub'].rstrip('/')}" if source.get("hf_hub") else source.get("url", "")
+    origin = f"the hub's {source['hf_hub'].rstrip('/')}" if source.get("hf_hub") else source.get("url", "")
     reason = "HF_HUB_OFFLINE is set"
     if source.get("hf_hub") or not HF_HUB_OFFLINE:
         try:
             return Path(download_pretrained(source))
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
-    # A file says nothing of the activation it was trained with; convolutional towers have none to choose.
+    # A file does not say which activation it was trained with; convolutional towers have no choice of one.
     quick = source.get("quick_gelu") and not model.startswith("RN") and not model.endswith(QUICK)
     encoder = f"--encoder {model}{QUICK} " if quick else ""
     raise UserError(
-        f"the weights {tag!r} of {model} can't be fetched ({reason}); copy them from {place} and give "
+        f"the weights {tag!r} of {model} are not available ({reason}); copy them from {origin} and give "
         f"{encoder}--weights FILE"
     )
 
 
 def published_digests() -> set[str]:
-    """SHA-256 of the archives that OpenAI published; the addresses in openai/CLIP `clip/clip.py` carry them."""
+    """SHA-256 of the archives that OpenAI published, taken from the addresses in openai/CLIP `clip/clip.py`."""
     from open_clip.pretrained import get_pretrained_url, list_pretrained_models_by_tag
 
     urls = [get_pretrained_url(model, "openai") for model in list_pretrained_models_by_tag("openai")]
@@ -81,16 +83,16 @@ def published_digests() -> set[str]:
 def read_tower(path: Path, digest: str, trust: bool) -> Tensors:
     """The tensors of the visual tower in `path`, float32, without their prefix.
 
-    Reads safetensors, state dicts that `torch.load(weights_only=True)` accepts (bare, under "state_dict", from data
-    parallel training), and TorchScript archives, which are programs, by digest or on the user's word.
+    Reads safetensors, state dicts that `torch.load(weights_only=True)` accepts (plain, under "state_dict", from data
+    parallel training), and TorchScript archives. These are programs: they need OpenAI's digest or the user's consent.
     """
     state = _read(path, digest, trust)
     state = state.get("state_dict", state)
     if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
-        raise UserError(f"{path}: holds no state dict, names with tensors; save model.state_dict()")
+        raise UserError(f"{path}: not a state dict (names and tensors); save model.state_dict()")
     tensors = {key.removeprefix("module."): value for key, value in state.items() if isinstance(value, torch.Tensor)}
     tower = {key.removeprefix("visual."): value for key, value in tensors.items() if key.startswith("visual.")}
-    # A file of the tower alone may leave the prefix out.
+    # A file with only the tower may omit the prefix.
     chosen = tower or {key: value for key, value in tensors.items() if key not in NOT_WEIGHTS}
     return {key: value.float() if value.is_floating_point() else value for key, value in chosen.items()}
 
@@ -106,15 +108,15 @@ def _read(path: Path, digest: str, trust: bool) -> dict[str, Any]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    # The loaders raise a dozen kinds of errors for broken files, all of them mean the same here.
+    # The loaders raise many kinds of errors for broken files; here they all mean the same.
     except Exception as error:
         reason = str(error).split(". ")[0].split("\n")[0]
         raise UserError(
             f"{path}: neither safetensors nor a state dict that loads without running code ({reason}); "
-            "fetch or copy it again, or save it with torch.save(model.state_dict(), FILE) or as safetensors"
+            "download or copy it again, or save it with torch.save(model.state_dict(), FILE) or as safetensors"
         ) from None
     if not isinstance(found, dict):
-        raise UserError(f"{path}: holds a {type(found).__name__}, not a state dict; save model.state_dict()")
+        raise UserError(f"{path}: contains a {type(found).__name__}, not a state dict; save model.state_dict()")
     return found
 
 
@@ -128,10 +130,10 @@ def _is_program(path: Path) -> bool:
 def _run_archive(path: Path, digest: str, trust: bool) -> dict[str, Any]:
     if digest not in published_digests() and not trust:
         raise UserError(
-            f"{path}: a TorchScript archive is a program, and OpenAI published none of this digest ({digest[:12]}…); "
-            "convert it to safetensors, or give --trust-weights if you trust its maker"
+            f"{path}: a TorchScript archive is a program, and OpenAI published none with this digest ({digest[:12]}…); "
+            "convert it to safetensors, or add --trust-weights if you trust its source"
         )
     with warnings.catch_warnings():
-        # torch would rather see torch.export; the published archives are what they are.
+        # torch recommends torch.export instead; the published archives have this format.
         warnings.simplefilter("ignore")
         return dict(torch.jit.load(os.fspath(path), map_location="cpu").state_dict())

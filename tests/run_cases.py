@@ -47,6 +47,19 @@ class Lab:
     def run(self, *overrides: str) -> Run:
         return resolve(self.config(*overrides))
 
+    def plain(self, method: str, without: list[str], folder: Path) -> Path:
+        """`run.yaml` for another method, without the options that it does not have; written to `folder`."""
+        import yaml
+
+        values = yaml.safe_load(self.path.read_text())
+        model = {key: value for key, value in values["model"].items() if key not in without}
+        values["model"] = {**model, "method": method, "backbone": str(self.folder / "t5")}
+        values["features"]["files"] = [str(self.folder / "features.h5")]
+        for task in values["tasks"].values():
+            task["data"] = str(self.folder / task["data"])
+        (folder / "run.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+        return folder / "run.yaml"
+
 
 def start(*arguments: object, launcher: tuple[str, ...] = ("-m", "vlhyper")) -> subprocess.Popen[str]:
     """The program as a user starts it, its output captured."""

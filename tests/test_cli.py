@@ -61,6 +61,23 @@ def test_the_help_of_every_command_shows_an_example_it_takes(path):
     assert all(one.help for one in command.params if one.name != "source")
 
 
+def test_values_that_replace_the_configs_are_explained_alike_by_every_command():
+    overrides = [one for _, command in commands() for one in command.params if one.name == "overrides"]
+    assert len(overrides) == sum("overrides" in arguments for arguments in COMMANDS.values())
+    assert {(one.help, one.metavar, one.nargs) for one in overrides} == {
+        (
+            "Values that replace those of the config. Relative paths are resolved from the current directory; in the "
+            "config file, from its folder.",
+            "KEY.SUB=VALUE",
+            -1,
+        )
+    }
+
+
+def test_a_file_that_begins_with_an_underscore_is_no_command():
+    assert not any(name.startswith(("_", "-")) for name, _ in commands())
+
+
 def test_help_is_there_within_a_second_and_without_torch():
     barred = (
         "import sys; sys.modules['torch'] = sys.modules['transformers'] = None; from vlhyper.cli import main; main()"
@@ -122,13 +139,13 @@ def test_an_error_is_one_line_and_with_debug_a_traceback(monkeypatch, capsys, er
     ("arguments", "told"),
     [
         (["trian"], "no such command 'trian'"),
-        (["train"], "missing argument 'config'; vlhyper train --help"),
+        (["train"], "missing argument 'config'; see vlhyper train --help"),
         (["train", "a.yaml"], "missing option '--out'"),
         (["train", "a.yaml", "--ot", "x"], "no such option: --ot"),
         (["demo", "--seed", "x"], "invalid value for '--seed'"),
-        (["setup"], "missing command; vlhyper setup --help"),
+        (["setup"], "missing command; see vlhyper setup --help"),
         (["check", "no.yaml"], "no.yaml: no such file"),
-        (["evaluate", "no"], "no: no run folder"),
+        (["evaluate", "no"], "no: not a run folder"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(monkeypatch, capsys, arguments, told):

@@ -1,4 +1,4 @@
-"""The program `vlhyper`: finds the commands."""
+"""The program `vlhyper`: finds and runs its commands."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ import typer
 
 import vlhyper
 import vlhyper.commands
+from vlhyper.plugins import load_plugins
 from vlhyper.program import run_program
 
-EPILOG = "Errors are one line on standard error; add --debug to any command for the traceback."
+EPILOG = "An error is one line on standard error; add --debug to any command to see the traceback."
 
 
 def build_app() -> typer.Typer:
-    """Every function `vlhyper.commands.NAME:command` and every entry point of the group `vlhyper.commands`."""
+    """Every function `vlhyper.commands.NAME:command` and every entry point of the group `vlhyper.commands`.
+
+    Plugins are loaded first, so that every command knows their rows.
+    """
+    load_plugins()
     app = typer.Typer(
         name="vlhyper",
         no_args_is_help=True,
@@ -32,6 +37,7 @@ def build_app() -> typer.Typer:
     found = {
         module.name.replace("_", "-"): importlib.import_module(f"vlhyper.commands.{module.name}").command
         for module in pkgutil.iter_modules(vlhyper.commands.__path__)
+        if not module.name.startswith("_")
     }
     found.update({entry.name: entry.load() for entry in entry_points(group="vlhyper.commands")})
     for name, command in sorted(found.items()):
@@ -43,16 +49,16 @@ def build_app() -> typer.Typer:
 
 
 def run(arguments: Sequence[str]) -> int | None:
-    """Run one command in this process, with errors left as exceptions; gives the exit code a command asked for."""
+    """Run one command in this process and return its exit code; errors are raised as exceptions."""
     code: int | None = typer.main.get_command(build_app()).main(list(arguments), "vlhyper", standalone_mode=False)
     return code
 
 
 def main() -> None:
     """Entry point: exit code 0, 1 (the job failed) or 2 (usage or input)."""
-    # Errors are one line of ours: what libraries log on the way to one (retries without a network) would bury it.
+    # An error is one line; the log messages of libraries before it (retries without a network) would hide it.
     for name in ("TRANSFORMERS_VERBOSITY", "HF_HUB_VERBOSITY", "DATASETS_VERBOSITY"):
         os.environ.setdefault(name, "error")
-    # Data workers fork after the tokenizer has run; its own threads would be lost there.
+    # Data workers fork after the tokenizer has run; its threads would not exist in them.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     run_program("vlhyper", build_app, sys.argv[1:])

@@ -1,6 +1,6 @@
-"""What long work shows: a progress bar on a terminal, plain lines elsewhere.
+"""The progress of long work: a bar on a terminal, plain lines elsewhere.
 
-Everything but results goes to standard error, so that `--json` output can be piped.
+All of this goes to standard error, so that `--json` output can be piped.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ Item = TypeVar("Item")
 
 class Bar(Protocol):
     def __call__(self, done: int = 1, note: str = "") -> None:
-        """Say that `done` more units are finished; `note` replaces the text behind the bar."""
+        """Report `done` more finished units; `note` replaces the text after the bar."""
 
 
 def say(text: str) -> None:
-    """One plain line for a person, on standard error."""
-    # Closed standard error is None, for which print takes standard output.
+    """Print one line for the user to standard error."""
+    # A closed standard error is None, and print would then use standard output.
     if sys.stderr is not None:
         print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress(label: str, total: int | None, unit: str = "", start: int = 0, every: float = 10.0) -> Iterator[Bar]:
-    """A bar over `total` units of work, `start` of them done; not on a terminal: a plain line each `every` seconds."""
+    """Show a bar over `total` units, `start` of them done; without a terminal print a line every `every` seconds."""
     if os.environ.get("RANK", "0") != "0":
-        # Of several processes under one launcher the first one shows how far they are.
+        # Of several processes under one launcher only the first shows progress.
         yield lambda done=1, note="": None
         return
-    # Under a display standard error is rich's own, which before rich 15 denies to be a terminal.
+    # While a bar is shown, standard error is rich's own stream, which before rich 15 says it is not a terminal.
     maker = _rich_bar if _display is not None or (sys.stderr is not None and sys.stderr.isatty()) else _plain_bar
     with maker(label, total, unit, start, every) as bar:
         yield bar
 
 
 def tracked(items: Iterable[Item], label: str, total: int | None = None, unit: str = "") -> Iterator[Item]:
-    """Iterate over `items` with a bar."""
+    """Iterate over `items` and show a bar."""
     size = total if total is not None else len(items) if isinstance(items, Sequence) else None
     with progress(label, size, unit) as bar:
         for item in items:
@@ -52,7 +52,7 @@ def tracked(items: Iterable[Item], label: str, total: int | None = None, unit: s
             bar()
 
 
-# The display on this terminal, while a bar is shown: two of them would write over each other.
+# The display on this terminal while a bar is shown; two displays would overwrite each other.
 _display: Progress | None = None
 
 
@@ -71,13 +71,13 @@ def _rich_bar(label: str, total: int | None, unit: str, start: int, every: float
             yield bar
         finally:
             if nested:
-                # A part of other work makes room when it ends; the line of the whole stays.
+                # The bar of a subtask disappears at its end; the bar of the whole stays.
                 display.remove_task(task)
 
 
 @contextmanager
 def _shared_display() -> Iterator[Progress]:
-    """The display of the work this is part of, or a new one."""
+    """The display of the surrounding work, or a new one."""
     global _display
     if _display is not None:
         yield _display
@@ -98,7 +98,7 @@ def _new_display() -> Progress:
 
     class Note(ProgressColumn):
         def render(self, task: Task) -> Text:
-            # On a narrow terminal it is cut, before the counts are; folded, it would push the bars up and down.
+            # On a narrow terminal the note is cut first; a note of two lines would move the bars up and down.
             return Text(task.fields["note"], no_wrap=True, overflow="ellipsis")
 
     return Progress(

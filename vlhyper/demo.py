@@ -1,4 +1,4 @@
-"""The whole job on the miniature world: draw, extract, train, evaluate, beside a control that gets the wrong images."""
+"""The whole job on the miniature world: draw, extract, train and evaluate a model and a control with wrong images."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ CONFIG = "demo.yaml"
 SPLITS = {"test": "new images", "unseen": "pairs of colour and shape never seen"}
 SYSTEMS = {"model": False, "blind": True}
 CAPTION_METRICS = "bleu,cider"
-# glibc hands large tensors back to the kernel at every step and faults them in again at the next; kept, a step takes a
-# tenth less. Read when a process starts, so it reaches the two that are started after it is set; others ignore it.
+# glibc returns large tensors to the kernel after every step and page-faults them in again; keeping them makes a step a
+# tenth faster. Read at the start of a process, so it affects the two processes started after it is set.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_TOP_PAD_": "268435456"}
 
 Scores = dict[str, dict[str, float]]
@@ -43,12 +43,12 @@ Seconds = dict[str, float]
 def run_demo(
     out: Path, seed: int = 0, level: str = "easy", sizes: Mapping[str, int] = SIZES, changes: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Do the whole job in the folder `out` and return what is also written to `out/demo.json`.
+    """Do the whole job in the folder `out`; return the content of `out/demo.json`.
 
     `{"model": {task: {metric: value}}, "blind": {...}, "unseen": {"model": ..., "blind": ...}, "seconds": {stage: s}}`,
     scores × 100. The same seed on the same machine and number of threads gives the same scores.
     `sizes` are images by split, `changes` overrides of the config, for a smaller or larger demo.
-    Raises UserError for a folder that holds something else.
+    Raises UserError for a folder with other files.
     """
     prepare(out)
     began = time.monotonic()
@@ -57,7 +57,7 @@ def run_demo(
         build(out / "world", seed, sizes, level)
     with _stage(seconds, "extract", "extract image features once, with the miniature CLIP"):
         extract(out)
-    say("\n── train VL-HyperPELT on four tasks, and beside it its blind control (blind.log), then answer and score")
+    say("\n── train VL-HyperPELT on four tasks together with its blind control (blind.log); then answer and score")
     scores: dict[str, dict[str, Scores]] = {split: {} for split in SPLITS}
     for system, (figures, spent) in learn_side_by_side(out, seed, changes).items():
         seconds.update({f"{stage} {system}": time for stage, time in spent.items()})
@@ -66,16 +66,16 @@ def run_demo(
     seconds["total"] = round(time.monotonic() - began, 1)
     result = {**scores["test"], "unseen": scores["unseen"], "seconds": seconds}
     write_json(out / "demo.json", result, indent=2)
-    save_gallery(exhibits(out), out / "demo.png", title="New images: what VL-HyperPELT and its blind control said")
+    save_gallery(exhibits(out), out / "demo.png", title="New images: answers of VL-HyperPELT and of its blind control")
     show(result)
     say(f"scores: {out / 'demo.json'} · pictures with answers: {out / 'demo.png'}")
     return result
 
 
 def prepare(out: Path) -> None:
-    """Make the folder anew, config in it. Raises UserError for a folder that is not a demo's."""
+    """Empty the folder and write the config. Raises UserError for a folder that is not a demo's."""
     if out.exists() and any(out.iterdir()) and not (out / CONFIG).is_file():
-        raise UserError(f"{out}: not empty and not the folder of a demo; name another with --out")
+        raise UserError(f"{out}: not empty and not the folder of a demo; choose another with --out")
     for name in ("world", *SYSTEMS):
         shutil.rmtree(out / name, ignore_errors=True)
     for name in ("features.h5", "features.skipped.jsonl", "demo.json", "demo.png", "blind.log"):
@@ -88,13 +88,13 @@ def extract(out: Path) -> None:
     options = ["--encoder", str(tiny() / "clip.json"), "--weights", str(tiny() / "clip.safetensors")]
     command = [sys.executable, "-m", "vlhyper", "extract", str(out / "world/images"), "--out", str(out / "features.h5")]
     if subprocess.run([*command, *options], check=False).returncode:
-        raise JobError("extraction failed; what it said stands above")
+        raise JobError("extraction failed; see its error above")
 
 
 def learn_side_by_side(out: Path, seed: int, changes: Sequence[str]) -> dict[str, tuple[dict[str, Scores], Seconds]]:
     """Train and score both systems at the same time, each with half of the threads.
 
-    At this size two processes of one thread get through far more steps than one process of two threads.
+    At this size two processes with one thread each do far more steps than one process with two threads.
     """
     threads = max(1, torch.get_num_threads() // len(SYSTEMS))
     os.environ.update(KEEP_MEMORY)
@@ -108,10 +108,10 @@ def learn_side_by_side(out: Path, seed: int, changes: Sequence[str]) -> dict[str
 
 
 def learn(out: Path, system: str, overrides: Sequence[str], threads: int) -> tuple[dict[str, Scores], Seconds]:
-    """Train one system and score it on every split: its figures by split, and the seconds it took."""
+    """Train one system and score it on every split; return its scores by split and the seconds it took."""
     torch.set_num_threads(threads)
     seconds: Seconds = {}
-    # Two progress bars in one terminal would write over each other; the control's goes to a file.
+    # Two progress bars in one terminal would overwrite each other; that of the control goes to a file.
     quiet = (out / f"{system}.log").open("w") if SYSTEMS[system] else None
     with contextlib.redirect_stderr(quiet) if quiet else contextlib.nullcontext():
         with _stage(seconds, "train", f"training {system}"):
@@ -124,7 +124,7 @@ def learn(out: Path, system: str, overrides: Sequence[str], threads: int) -> tup
 
 
 def exhibits(out: Path, count: int = 8) -> list[Exhibit]:
-    """Questions on new images, evenly spread over the test split, with answers of model and control and the truth."""
+    """Questions on new images, evenly spaced in the test split, with the answers of model and control and the truth."""
     world = out / "world/annotations"
     questions = read_json(world / "vqa_test_questions.json")["questions"]
     truths = read_json(world / "vqa_test_annotations.json")["annotations"]
@@ -143,7 +143,7 @@ def exhibits(out: Path, count: int = 8) -> list[Exhibit]:
         for system in SYSTEMS
     }
     found = []
-    # A stride that is no multiple of the questions an image has, so that their kinds take turns.
+    # The stride is not a multiple of the questions per image, so that different kinds of question are shown.
     for question in questions[:: len(questions) // count + 1]:
         number, image = question["question_id"], question["image_id"]
         lines = [
@@ -158,7 +158,7 @@ def exhibits(out: Path, count: int = 8) -> list[Exhibit]:
 
 
 def show(result: Mapping[str, Any]) -> None:
-    """Print model and control side by side."""
+    """Print the scores of model and control in one table per split."""
     for split, title in SPLITS.items():
         systems = result if split == "test" else result[split]
         rows = [
@@ -172,7 +172,7 @@ def show(result: Mapping[str, Any]) -> None:
 
 
 def _figures(reports: Mapping[str, Report]) -> Scores:
-    """The plain figures of each report; breakdowns are in the run folders' scores.json."""
+    """The single metrics of each report; breakdowns are in scores.json of the run folders."""
     return {
         task: {metric: value for metric, value in report.metrics.items() if isinstance(value, float)}
         for task, report in reports.items()

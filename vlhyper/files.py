@@ -1,4 +1,4 @@
-"""Small rules for files: what is written appears whole or not at all, what is read fails with the file's name."""
+"""Read and write files: a written file appears complete or not at all, and an error names its file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from vlhyper.errors import UserError
 
-# A disk that is full or broken is no mistake of the user's.
+# A full or broken disk is not a mistake of the user.
 JOB_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
@@ -23,9 +23,9 @@ JOB_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; on success it becomes `path`, on failure nothing is left.
 
-    The body writes and closes the file. The rename is atomic on one file system, so a reader never sees half a file.
+    The body writes and closes the file. The rename is atomic on one file system, so a reader never sees a partial file.
     """
-    # A link stays one, and what it leads to is replaced.
+    # A link is kept, and its target is replaced.
     target = Path(path).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
@@ -33,7 +33,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
-        # mkstemp makes the file private; a result is as readable as any other file the user makes.
+        # mkstemp makes the file private; a result gets the permissions of the user's other new files.
         part.chmod(0o666 & ~_umask())
         part.replace(target)
     finally:
@@ -56,7 +56,7 @@ def write_json(path: str | os.PathLike[str], value: Any, indent: int | None = No
 
 
 def check_output(path: str | os.PathLike[str], option: str, inputs: Mapping[str, str | None]) -> None:
-    """Refuse a place that holds no plain file, or that one of the inputs (by option) is read from. Raises UserError."""
+    """Raise UserError where `path` cannot be written, is not a regular file, or is one of the inputs (by option)."""
     place = Path(path)
     with writing(path):
         if not place.exists():
@@ -64,16 +64,16 @@ def check_output(path: str | os.PathLike[str], option: str, inputs: Mapping[str,
             return
         if not place.is_file():
             kind = "a folder" if place.is_dir() else "a device or a pipe"
-            raise UserError(f"{place}: this is {kind}; {option} needs the name of a file to write")
+            raise UserError(f"{place}: this is {kind}; {option} needs a file to write")
         if not os.access(place, os.W_OK):
             raise PermissionError(errno.EACCES, "it is write-protected", str(place))
         for name, given in inputs.items():
             if given is not None and Path(given).exists() and place.samefile(given):
-                raise UserError(f"{path}: is read by {name}, and {option} would replace it; name another file")
+                raise UserError(f"{path}: {option} would overwrite the input of {name}; name another file")
 
 
 def _check_room_for(place: Path) -> None:
-    """Raises OSError where the file, and the folders it still needs, cannot be made."""
+    """Raise OSError where the file or one of its folders cannot be created."""
     above = next(folder for folder in place.resolve().parents if folder.exists())
     if not above.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
@@ -83,34 +83,43 @@ def _check_room_for(place: Path) -> None:
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Whatever keeps a file from being written there is told as a UserError that names it."""
+    """Turn an OSError of writing `path` into a UserError that names it, except where the disk is full or broken."""
     try:
         yield
     except OSError as error:
         if error.errno in JOB_FAULTS:
             raise
-        raise UserError(f"{path}: cannot be written ({error.strerror}); name a file in a folder of yours") from None
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); choose a file in a folder that you can write to"
+        ) from None
 
 
 def existing_file(path: str | os.PathLike[str], what: str = "file") -> Path:
-    """`path` as a Path. Raises UserError where it is missing or a folder."""
+    """`path` as a Path. Raises UserError where it is missing, a folder, a device or a pipe."""
     found = Path(path)
-    if found.is_dir():
-        raise UserError(f"{found}: this is a folder; {what} must be a file")
-    if not found.exists():
-        raise UserError(f"{found}: no such file; {what} must exist")
+    try:
+        if found.is_dir():
+            raise UserError(f"{found}: this is a folder; {what} must be a file")
+        if not found.exists():
+            raise UserError(f"{found}: no such file; {what} must exist")
+        # A device may give bytes without end, a named pipe none for ever; the pipe of a shell's <(...) has no name.
+        if not (found.is_file() or (found.is_fifo() and not found.resolve().exists())):
+            raise UserError(f"{found}: this is a device or a pipe; {what} must be a plain file")
+    except (OSError, RuntimeError) as error:
+        # Before Python 3.13 a loop of links is a RuntimeError.
+        raise UserError(f"{found}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     return found
 
 
-class _KeyTwice(ValueError):
-    """An object with two members of one name, of which JSON readers silently drop one."""
+class _DuplicateKey(ValueError):
+    """An object has two members with the same name; most JSON readers silently drop one."""
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(members)
     if len(found) < len(members):
         seen: set[str] = set()
-        raise _KeyTwice(next(key for key, _ in members if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+        raise _DuplicateKey(next(key for key, _ in members if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
     return found
 
 
@@ -120,20 +129,20 @@ def parse_json(text: str) -> Any:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """The value of a JSON file (a byte-order mark is passed over). Raises UserError that names file and place."""
+    """The value of a JSON file (a byte-order mark is ignored). Raises UserError that names file and position."""
     found = existing_file(path)
     try:
         return parse_json(found.read_text(encoding="utf-8-sig"))
-    except _KeyTwice as error:
-        raise UserError(f"{found}: the key {str(error)[:60]!r} stands twice in one object; keep one of them") from None
+    except _DuplicateKey as error:
+        raise UserError(f"{found}: duplicate key {str(error)[:60]!r} in one object; remove one") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{found}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except json.JSONDecodeError as error:
         raise UserError(
-            f"{found}: not JSON: {error.msg} at line {error.lineno} column {error.colno}; mend it or write it anew"
+            f"{found}: not JSON: {error.msg} at line {error.lineno} column {error.colno}; correct it or write it again"
         ) from None
     except RecursionError:
-        raise UserError(f"{found}: nested too deeply to be a file of this kind; give another one") from None
+        raise UserError(f"{found}: nested too deeply for a file of this kind; give another file") from None
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
@@ -145,7 +154,7 @@ def sha256(path: str | os.PathLike[str]) -> str:
 
 
 def cache_folder() -> Path:
-    """Where this program keeps what it has fetched or worked out: `$VLHYPER_CACHE`, or the user's cache folder."""
+    """The folder for downloads and cached results: `$VLHYPER_CACHE`, or the user's cache folder."""
     if os.environ.get("VLHYPER_CACHE"):
         return Path(os.environ["VLHYPER_CACHE"])
     if sys.platform == "darwin":

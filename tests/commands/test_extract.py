@@ -11,7 +11,7 @@ from vlhyper.errors import UserError
 
 
 def test_weights_must_be_named_so_that_nothing_is_fetched_unasked(tmp_path):
-    with pytest.raises(UserError, match=r"which weights of RN101\? give --weights FILE .* or --weights openai"):
+    with pytest.raises(UserError, match=r"--weights is missing: give --weights FILE .*RN101\), or --weights openai"):
         run(["extract", str(tmp_path), "--out", str(tmp_path / "f.h5")])
 
 
@@ -25,4 +25,4 @@ def test_help_shows_an_example_and_imports_no_torch():
     code = "import sys; from vlhyper.cli import run; run(['extract', '--help']); assert 'torch' not in sys.modules"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
-    assert "vlhyper extract coco/train2014 coco/val2014 --out coco.h5 --weights openai" in ended.stdout
+    assert "Example: vlhyper extract coco/val2014 --out coco.h5 --weights openai\n" in ended.stdout

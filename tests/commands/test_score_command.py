@@ -67,8 +67,8 @@ def test_nothing_is_written_over_inputs_folders_and_devices(files, tmp_path, opt
     for path, words in (
         (tmp_path, "this is a folder"),
         ("/dev/null", "this is a device or a pipe"),
-        (files["p"], "is read by --predictions"),
-        (truth[1], f"is read by {truth[0]}"),
+        (files["p"], "would overwrite the input of --predictions"),
+        (truth[1], f"would overwrite the input of {truth[0]}"),
         (f"{files['p']}/x", "cannot be written"),
         (tmp_path / ("x" * 300), "cannot be written"),
     ):

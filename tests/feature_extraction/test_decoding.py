@@ -37,25 +37,27 @@ def test_an_image_that_kills_its_decoder_is_named_and_the_others_go_on(paths, tm
     np.testing.assert_array_equal(pixels, expected)
     died = {place: why for place, why in enumerate(whys) if why}
     assert died == {
-        7: "its decoder died (exit code 3)",
-        8: "its decoder died (SIGABRT)",
-        50: "its decoder died (SIGSEGV)",
+        7: "its decoder crashed (exit code 3)",
+        8: "its decoder crashed (SIGABRT)",
+        50: "its decoder crashed (SIGSEGV)",
     }
-    assert "a decoding process died" in capsys.readouterr().err
+    assert "a decoding process crashed" in capsys.readouterr().err
 
 
 def test_a_killed_decoder_is_no_fault_of_the_image_but_names_it(paths):
     paths[30] = Deadly("9.png")
     batches = decoded_batches(paths, 20, SIZE, "bicubic", 1)
     assert next(batches)[1] == [None] * 20
-    with pytest.raises(JobError, match=r"^9\.png: the process that decodes it was killed, most likely of too little"):
+    with pytest.raises(
+        JobError, match=r"^9\.png: the process that decoded it was killed, probably because memory ran out"
+    ):
         next(batches)
 
 
 def test_where_no_process_starts_no_image_is_blamed(paths, monkeypatch):
     monkeypatch.setattr(decoding, "_start_worker", exits_at_once)
     monkeypatch.setattr(decoding, "_send_each", exits_at_once)
-    with pytest.raises(JobError, match=r"no decoding process can be started \(exit code 4\); .* --workers 0"):
+    with pytest.raises(JobError, match=r"cannot start a decoding process \(exit code 4\); .* --workers 0"):
         next(decoded_batches(paths, 20, SIZE, "bicubic", 1))
 
 

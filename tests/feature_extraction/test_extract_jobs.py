@@ -86,14 +86,14 @@ def test_a_repaired_image_is_tried_when_the_list_is_deleted(tiny, folder, tmp_pa
 @pytest.mark.parametrize(("option", "named"), [("--precision=bf16", "precision"), ("--store=float32", "store")])
 def test_what_was_made_in_another_way_is_not_added_to(tiny, folder, tmp_path, option, named):
     tiny.extract(folder / "00.png", "--out", tmp_path / "f.h5", "--workers", 0)
-    with pytest.raises(UserError, match=rf"f\.h5 and this run are not of one kind: {named} is"):
+    with pytest.raises(UserError, match=rf"f\.h5 and this run do not belong together: {named} is"):
         tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0, option)
 
 
 def test_equal_stems_in_different_folders_are_refused_with_both_shown(tiny, folder, tmp_path):
     (tmp_path / "b").mkdir()
     noise(1).save(tmp_path / "b" / "00.jpg")
-    with pytest.raises(UserError, match=r"images/00\.png and .*b/00\.jpg have the same stem"):
+    with pytest.raises(UserError, match=r"images/00\.png and .*b/00\.jpg would have the same id '00'"):
         tiny.extract(folder, tmp_path / "b", "--out", tmp_path / "f.h5")
 
 
@@ -113,7 +113,7 @@ def test_folders_are_searched_below_and_other_files_left_out(tiny, folder, tmp_p
     (folder / "loop").symlink_to(folder)
     tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0)
     assert open_features(tmp_path / "f.h5").ids[-1] == "x"
-    assert "1 files have no image suffix and are left out (.txt × 1)" in capsys.readouterr().err
+    assert "1 files without an image suffix are ignored (.txt × 1)" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_listed_does_not_pass_for_an_empty_one(tiny, folder, tmp_path, monkeypatch):
@@ -126,12 +126,12 @@ def test_a_folder_that_cannot_be_listed_does_not_pass_for_an_empty_one(tiny, fol
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuses)
-    with pytest.raises(UserError, match=r"images/closed: can't list this folder \(Permission denied\)"):
+    with pytest.raises(UserError, match=r"images/closed: cannot list this folder \(Permission denied\)"):
         tiny.extract(folder, "--out", tmp_path / "f.h5")
 
 
 def test_a_folder_given_for_the_feature_file_is_named(tiny, folder, tmp_path):
-    with pytest.raises(UserError, match=rf"^--out {tmp_path}: this is a folder; .*{tmp_path}/features\.h5"):
+    with pytest.raises(UserError, match=rf"^--out {tmp_path}: is a folder; .*{tmp_path}/features\.h5"):
         tiny.extract(folder, "--out", tmp_path)
 
 
@@ -185,7 +185,7 @@ def test_a_lost_shard_is_named(tiny, folder, tmp_path, monkeypatch):
     for number in range(2):
         rank(tiny, folder, tmp_path / "f.h5", number, 2, monkeypatch)
     (tmp_path / "f.shard-1-of-2.h5").unlink()
-    with pytest.raises(UserError, match=r"f\.h5: its part .*f\.shard-1-of-2\.h5 is missing"):
+    with pytest.raises(UserError, match=r"f\.h5: its shard .*f\.shard-1-of-2\.h5 is missing"):
         open_features(tmp_path / "f.h5")
 
 
@@ -324,7 +324,7 @@ def test_a_part_is_completed_with_the_batch_size_it_was_begun_with(tiny, folder,
     with pytest.raises(Killed):
         tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0, "--batch-size", 4)
     monkeypatch.undo()
-    with pytest.raises(UserError, match=r"was begun with batch_size 4, this run has 5"):
+    with pytest.raises(UserError, match=r"was started with batch_size 4, this run has 5"):
         tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0, "--batch-size", 5)
 
 
@@ -342,7 +342,7 @@ def test_names_that_are_no_utf8_and_names_of_two_lines(tiny, folder, tmp_path, c
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"\n", "holds no id; write one a line"), (b"\xe9", r"not UTF-8 \(byte 0\)")]
+    ("content", "said"), [(b"\n", "contains no ids; write one id per line"), (b"\xe9", r"not UTF-8 \(byte 0\)")]
 )
 def test_lists_that_are_none(tiny, folder, tmp_path, content, said):
     (tmp_path / "ids.txt").write_bytes(content)

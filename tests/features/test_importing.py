@@ -69,8 +69,8 @@ def test_torn_files_are_named_and_the_rest_imported(vl_adapter, tmp_path, capsys
     lines = [json.loads(line) for line in (tmp_path / "f.skipped.jsonl").read_text().splitlines()]
     assert [line["image"] for line in lines] == [f"{folder / name}.h5:{name}" for name in torn]
     reasons = [line["why"] for line in lines]
-    assert reasons[:2] == ["not a whole HDF5 file"] * 2 and "can't be read" in reasons[2]
-    assert reasons[3:] == ["features is (48, 16), in most images (49, 16)", "holds an infinity or NaN"]
+    assert reasons[:2] == ["not a complete HDF5 file"] * 2 and "cannot be read" in reasons[2]
+    assert reasons[3:] == ["features has shape (48, 16), most images have (49, 16)", "contains an infinity or NaN"]
     assert f"{names[3]}.h5" in capsys.readouterr().err
 
 
@@ -135,17 +135,17 @@ def test_what_can_not_be_imported_is_said(vl_adapter, tmp_path, kind):
         with h5py.File(source, "w") as file:
             file["x"] = 1
     elif kind == "out is there":
-        source, said = vl_adapter[0], r"f\.h5: is there already"
+        source, said = vl_adapter[0], r"f\.h5: already exists"
         (tmp_path / "f.h5").touch()
     elif kind == "double":
         (vl_adapter[0] / "b").mkdir()
         name = next(iter(vl_adapter[1]))
         (vl_adapter[0] / "b" / f"{name}.h5").touch()
-        source, said = vl_adapter[0], f"{name}.h5 and .*b/{name}.h5 have the same stem"
+        source, said = vl_adapter[0], f"{name}.h5 and .*b/{name}.h5 would have the same id"
     else:
         source.mkdir()
         (source / "1.h5").touch()
-        said = "none of the 1 images has features; the first not a whole HDF5 file"
+        said = "none of the 1 images has features; first image: not a complete HDF5 file"
     with pytest.raises(UserError, match=said):
         import_features(source, tmp_path / "f.h5")
 

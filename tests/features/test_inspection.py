@@ -73,5 +73,5 @@ def test_a_torn_shard_is_named(tmp_path, make):
         make(shard, [shard.stem])
     join_shards(shards, tmp_path / "f.h5")
     shards[1].write_bytes(shards[1].read_bytes()[:100])
-    with pytest.raises(UserError, match=r"b\.h5: not a whole HDF5 file"):
+    with pytest.raises(UserError, match=r"b\.h5: not a complete HDF5 file"):
         inspect(tmp_path / "f.h5")

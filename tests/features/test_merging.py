@@ -25,8 +25,8 @@ def test_what_does_not_go_together_is_refused(tmp_path, make, problem):
         make(tmp_path / "m.h5", ["c"])
     said = {
         "kind": "encoder is 'RN101' .* 'RN50'",
-        "double": "'a' is in .*1.h5 and again in .*2.h5",
-        "there": "m.h5: is there",
+        "double": "duplicate id 'a' in .*1.h5 and .*2.h5",
+        "there": "m.h5: already exists",
     }
     with pytest.raises(UserError, match=said[problem]):
         merge([tmp_path / "1.h5", tmp_path / "2.h5"], tmp_path / "m.h5")
@@ -91,7 +91,7 @@ def damage(path: Path, row: int) -> None:
 def test_a_copy_that_differs_is_an_error(tmp_path, make, monkeypatch):
     make(tmp_path / "1.h5", ["a", "b"])
     monkeypatch.setattr("vlhyper.features.merge.broken_rows", lambda _: ["b"])
-    with pytest.raises(JobError, match=r"m\.h5: the row of 'b' is not what was read"):
+    with pytest.raises(JobError, match=r"m\.h5: 1 rows differ from the shards, first 'b'"):
         merge([tmp_path / "1.h5"], tmp_path / "m.h5")
 
 
@@ -99,6 +99,6 @@ def test_a_shard_that_is_not_named_is_missed(tmp_path, make):
     paths = [tmp_path / f"f.shard-{number}-of-3.h5" for number in range(3)]
     for number, path in enumerate(paths):
         make(path, [str(number)])
-    with pytest.raises(UserError, match="shard 1 of its 3 is not named"):
+    with pytest.raises(UserError, match="shard 1 of 3 is missing"):
         merge([paths[0], paths[2]], tmp_path / "f.h5")
     assert merge(paths, tmp_path / "f.h5").ids == ["0", "1", "2"]

@@ -72,7 +72,7 @@ def test_a_missing_id_is_named_with_the_file(tmp_path, make):
 def test_files_of_two_kinds_are_refused_with_both_named(tmp_path, make, key, value):
     make(tmp_path / "1.h5", ["a"])
     make(tmp_path / "2.h5", ["b"], **{key: value})
-    with pytest.raises(UserError, match=rf"1\.h5 and .*2\.h5 are not of one kind: {key} is .* and .*"):
+    with pytest.raises(UserError, match=rf"1\.h5 and .*2\.h5 do not belong together: {key} is .* and .*"):
         open_features([tmp_path / "1.h5", tmp_path / "2.h5"])
 
 
@@ -85,7 +85,7 @@ def test_other_versions_of_libraries_are_no_other_kind(tmp_path, make):
 def test_an_id_in_two_files_is_refused(tmp_path, make):
     make(tmp_path / "1.h5", ["a", "b"])
     make(tmp_path / "2.h5", ["b"])
-    with pytest.raises(UserError, match=r"'b' is in .*1\.h5 and again in .*2\.h5"):
+    with pytest.raises(UserError, match=r"duplicate id 'b' in .*1\.h5 and .*2\.h5"):
         open_features([tmp_path / "1.h5", tmp_path / "2.h5"])
 
 
@@ -93,7 +93,7 @@ def test_what_the_run_states_is_compared(tmp_path, make):
     make(tmp_path / "f.h5", ["a"])
     found = open_features(tmp_path / "f.h5")
     found.require(encoder="RN101", width=8)
-    with pytest.raises(UserError, match="width is 8 but the run states 2048"):
+    with pytest.raises(UserError, match="width is 8 but the run expects 2048"):
         found.require(width=2048)
 
 
@@ -116,7 +116,7 @@ def test_a_file_cut_short_is_named(tmp_path, make):
     make(tmp_path / "f.h5", ["a", "b"])
     with (tmp_path / "f.h5").open("r+b") as file:
         file.truncate(3000)
-    with pytest.raises(UserError, match=r"f\.h5: not a whole HDF5 file"):
+    with pytest.raises(UserError, match=r"f\.h5: not a complete HDF5 file"):
         open_features(tmp_path / "f.h5")
 
 
@@ -155,7 +155,7 @@ def test_a_pickled_set_takes_no_handle_along(tmp_path, make):
 
 
 def test_a_folder_is_named_as_one(tmp_path):
-    with pytest.raises(UserError, match=rf"^{tmp_path}: this is a folder; a feature file is a file"):
+    with pytest.raises(UserError, match=rf"^{tmp_path}: is a folder; give the feature file"):
         open_features(tmp_path)
 
 

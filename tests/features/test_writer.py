@@ -153,7 +153,7 @@ def test_rows_written_but_not_yet_in_the_journal_are_written_again(tmp_path, who
 def test_a_part_of_another_job_is_refused_with_what_differs(tmp_path, change, named):
     path = tmp_path / "f.h5"
     _stop_after_first_batch(path, **({} if change == "ids" else {change: "other"}))
-    with pytest.raises(UserError, match=rf"f\.h5\.part was begun with {named}.*, this run has"):
+    with pytest.raises(UserError, match=rf"f\.h5\.part was started with {named}.*, this run has"):
         write(path, ids=IDS[:-1] if change == "ids" else IDS)
     assert (tmp_path / "f.h5.part").exists()
 
@@ -186,7 +186,7 @@ def test_no_room_is_said_in_one_line_and_the_next_run_goes_on(tmp_path, whole, m
     child.join()
     assert child.exitcode == 0
     message = queue.get()
-    assert "can't write" in message and "of 60 images are safe" in message
+    assert "cannot be written" in message and "of 60 images are saved" in message
     assert not path.exists()
     write(path)
     assert content(path) == whole
@@ -215,7 +215,7 @@ def test_a_disk_that_fills_up_under_the_index_crashes_nothing(tmp_path, whole, r
     command = [sys.executable, "-c", FINISH, Path(__file__).parent, path, str(most)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
-    assert "can't write (File too large); 60 of 60 images are safe" in ended.stdout
+    assert "cannot be written (File too large); 60 of 60 images are saved" in ended.stdout
     write(path)
     assert content(path) == whole
 
@@ -232,7 +232,7 @@ def test_a_disk_that_fills_up_keeps_what_was_settled(tmp_path, whole, monkeypatc
         return count
 
     monkeypatch.setattr(os, "pwrite", pwrite)
-    with pytest.raises(JobError, match=r"No space left on device\); 21 of 60 images are safe in .*f\.h5\.part"):
+    with pytest.raises(JobError, match=r"No space left on device\); 21 of 60 images are saved in .*f\.h5\.part"):
         write(path)
     monkeypatch.undo()
     write(path)
@@ -242,7 +242,7 @@ def test_a_disk_that_fills_up_keeps_what_was_settled(tmp_path, whole, monkeypatc
 def test_infinities_are_refused_with_the_image_and_a_way_out(tmp_path):
     rows = np.full((1, *SHAPE), np.inf, np.float16)
     with (
-        pytest.raises(JobError, match=r"features of 'image001' hold an infinity.*--store float32"),
+        pytest.raises(JobError, match=r"features of 'image001' contain an infinity.*--store float32"),
         FeatureWriter(tmp_path / "f.h5", ["image001"], {"features": (SHAPE, "float16")}, META) as writer,
     ):
         writer.settle(["image001"], {"features": rows})

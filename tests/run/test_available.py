@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+from vlhyper.model.sizes import size_of
 from vlhyper.model.spec import ModelSpec
 from vlhyper.run.available import missing_models
 
@@ -73,7 +74,7 @@ def test_a_file_the_folder_lacks_is_named(t5, name):
 def test_a_torn_weights_file_is_named(t5):
     (t5 / "model.safetensors").write_bytes((t5 / "model.safetensors").read_bytes()[:-9])
     lines, _ = looked_at(backbone=str(t5))
-    assert lines == [f"backbone {str(t5)!r}: model.safetensors is not a whole safetensors file; copy it again"]
+    assert len(lines) == 1 and lines[0].startswith(f"{t5}/model.safetensors: damaged or incomplete safetensors file")
 
 
 def test_weights_in_several_files_are_all_looked_for(t5):
@@ -91,8 +92,10 @@ def test_a_folder_without_a_tokenizer_is_named(t5):
 
 
 def test_a_cached_model_is_at_hand(hub, t5, online, monkeypatch):
-    # The trial T5 has another vocabulary than the published one it stands for.
-    monkeypatch.setattr("vlhyper.run.tokenizer.size_of", lambda name: type("Shape", (), {"vocab_size": 10**6}))
+    # The trial T5 has other sizes than the published one it stands for.
+    size = size_of(str(t5))
+    for module in ("tokenizer", "available"):
+        monkeypatch.setattr(f"vlhyper.run.{module}.size_of", lambda name: size)
     cached(hub, t5)
     assert looked_at(backbone=HUB_ID) == ([], [])
     assert online == []

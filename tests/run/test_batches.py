@@ -1,6 +1,8 @@
 """From rows to tensors: the statistics of grids, padded texts, the batches of every step."""
 
 import json
+import os
+import signal
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import torch
 from run_cases import GRID
 
+from vlhyper.errors import JobError, UserError
 from vlhyper.run.batches import IGNORED, Collator, TrainingBatches, grid_statistics, upcoming
 from vlhyper.run.rows import find_features, load_split, model_inputs, stated
 from vlhyper.run.schedule import Schedule
@@ -47,11 +50,11 @@ def test_grid_statistics_of_many_images_take_an_even_sample(lab):
 
 @pytest.fixture(scope="module")
 def batch(lab):
-    run = lab.run()
+    run = lab.run("tasks.gqa.max_source_tokens=8")
     features = find_features(run)
     rows = load_split(run, {"gqa": "train"}, features)["gqa"]
     tokenizer = load_tokenizer(run.config.model)
-    collator = Collator(tokenizer, features, max_source_tokens=8, max_target_tokens=3)
+    collator = Collator(tokenizer, features, max_target_tokens=3)
     images = rows.rows["image"][:3]
     prompts = ["caption:", "gqa question: what color is the star?", "what " * 20]
     inputs = collator.inputs(rows, prompts, images)
@@ -89,7 +92,7 @@ def test_a_task_without_images_has_no_grid(lab, tmp_path):
     assert stated(run, None) == run
     assert model_inputs(run, None).tokens is None
     rows = load_split(run, {"cola": "train"}, None)["cola"]
-    made = Collator(load_tokenizer(run.config.model), None, 8, 8).inputs(rows, ["cola sentence: red"], [""])
+    made = Collator(load_tokenizer(run.config.model), None, 8).inputs(rows, ["cola sentence: red"], [""])
     assert made.keys() == {"input_ids", "attention_mask", "task"}
 
 
@@ -132,3 +135,36 @@ def test_batches_go_on_from_any_step(accumulation):
     made = batches(accumulation=accumulation)
     for first in (0, 7, 30):
         assert list(upcoming(made, first, 0)) == [made[index] for index in range(first * accumulation, len(made))]
+
+
+class Broken(TrainingBatches):
+    """Batches of which one cannot be made, or kills the process that makes it."""
+
+    fault: object = None
+
+    def _batch(self, index: int):
+        if index == 3:
+            if self.fault == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise self.fault
+        return {"task": torch.tensor(index)}
+
+
+def broken(fault) -> Broken:
+    named = {name: Told(name) for name in SIZES}
+    made = Broken(Schedule(SIZES, 6, 8, 2, 0), named, named, Told(), 1, 0, 1)
+    made.fault = fault
+    return made
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_users_mistake_found_by_a_worker_is_one_line(workers):
+    with pytest.raises(UserError) as refusal:
+        list(upcoming(broken(UserError("f.h5: row 7 is damaged")), 0, workers))
+    assert str(refusal.value) == "f.h5: row 7 is damaged"
+
+
+def test_a_worker_that_was_killed_is_said_with_what_to_do():
+    with pytest.raises(JobError, match=r"memory ran out; lower training\.workers") as refusal:
+        list(upcoming(broken("kill"), 0, 1))
+    assert "\n" not in str(refusal.value)

@@ -95,9 +95,9 @@ def test_truth_that_can_not_be_scored_is_named(lab, monkeypatch):
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("features.width=2048", "width is 6 but the run states 2048"),
-        ("features.tokens=49", "tokens is 4 but the run states 49"),
-        ("features.encoder=RN50", "encoder is 'RN101' but the run states 'RN50'"),
+        ("features.width=2048", "width is 6 but the run expects 2048"),
+        ("features.tokens=49", "tokens is 4 but the run expects 49"),
+        ("features.encoder=RN50", "encoder is 'RN101' but the run expects 'RN50'"),
         ("features.weights_sha256=cdcd", "weights_sha256 is 'abab"),
         ("features.files=[]", "features.files is empty"),
         ("features.files=[none.h5]", "none.h5"),
@@ -115,7 +115,7 @@ def test_a_fault_is_named_by_check_and_by_train(lab, tmp_path, override, told):
     with pytest.raises(UserError) as refusal:
         train(lab.config(override, "validation.every=3"), tmp_path / "run")
     assert told in str(refusal.value)
-    assert {path.name for path in tmp_path.glob("run/*")} <= {"config.yaml"}
+    assert {path.name for path in tmp_path.glob("run/*")} <= {"config.yaml", "inputs.json", ".lock"}
 
 
 def test_a_task_that_can_not_be_trained_on_its_data_is_named(lab):
@@ -131,12 +131,12 @@ def test_the_command_says_all_faults_on_standard_error_and_fails(lab, few, empty
     said = capsys.readouterr()
     lines = [line for line in said.err.splitlines() if line.startswith("vlhyper: ")]
     assert code == 2
-    assert len(lines) == 7 and "all is there" not in said.out
+    assert len(lines) == 7 and "everything is there" not in said.out
 
 
 def test_the_command_says_that_all_is_there(lab, capsys):
     assert run(["check", str(lab.path)]) in (None, 0)
-    assert capsys.readouterr().out.splitlines()[-1] == "all is there"
+    assert capsys.readouterr().out.splitlines()[-1] == "everything is there"
 
 
 def test_rows_without_answers_can_not_be_trained_on(lab, tmp_path):

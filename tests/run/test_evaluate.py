@@ -174,7 +174,7 @@ def answering(ran, split="test", task="caption"):
     run = resolve(load_config(ran / "config.yaml"))
     features = find_features(run)
     rows = load_split(run, {task: split}, features)[task]
-    return VLHyperPELT.from_pretrained(ran), rows, Collator(load_tokenizer(run.config.model), features, 32, 32)
+    return VLHyperPELT.from_pretrained(ran), rows, Collator(load_tokenizer(run.config.model), features, 32)
 
 
 def test_answers_do_not_depend_on_the_batch(ran):

@@ -16,7 +16,8 @@ from vlhyper.model.model import CONFIG, WEIGHTS, VLHyperPELT
 from vlhyper.model.spec import count
 from vlhyper.run.checkpoints import load_progress, newest, save_checkpoint
 from vlhyper.run.config import load_config, stated_inputs
-from vlhyper.run.train import Log, learning_rate, train
+from vlhyper.run.log import Log
+from vlhyper.run.train import learning_rate, train
 from vlhyper.world import tiny
 
 pytestmark = pytest.mark.usefixtures("fresh_process")

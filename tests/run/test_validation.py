@@ -50,7 +50,7 @@ def test_the_files_are_read_once(world):
     held_out = hold_out(run, features)
     shutil.rmtree(world.folder / "annotations")
     model = VLHyperPELT.build(run.config.model, model_inputs(run, features))
-    collator = Collator(load_tokenizer(run.config.model), features, 32, 8)
+    collator = Collator(load_tokenizer(run.config.model), features, 8)
     first = validate(run, model, held_out, collator)
     assert first == validate(run, model, held_out, collator)
     assert first.keys() == {"vqa.overall", "gqa.accuracy", "caption.CIDEr", "mean"}

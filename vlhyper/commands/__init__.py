@@ -1,1 +1,1 @@
-"""One file a command. Each imports what it needs inside the function, so that every command starts at once."""
+"""One file per command. Each imports what it needs inside the function, so that every command starts fast."""

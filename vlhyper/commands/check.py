@@ -7,18 +7,14 @@ from typing import Annotated
 
 import typer
 
+from vlhyper.commands._options import Overrides
+
 
 def command(
-    config: Annotated[Path, typer.Argument(help="Config of a run.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Values in place of the config's. Paths here start where you are, those of the file at its folder.",
-            metavar="KEY.SUB=VALUE",
-        ),
-    ] = None,
+    config: Annotated[Path, typer.Argument(help="Config file of a run.")],
+    overrides: Overrides = None,
 ) -> None:
-    """Read every file a run needs and say what is missing or wrong, before any training.
+    """Read every file a run needs and report what is missing or wrong, before any training.
 
     Example: vlhyper check configs/vl_hyperpelt.yaml
     """
@@ -31,4 +27,4 @@ def command(
         say(f"vlhyper: {problem}")
     if found:
         raise typer.Exit(2)
-    typer.echo("all is there")
+    typer.echo("everything is there")

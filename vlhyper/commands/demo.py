@@ -9,15 +9,18 @@ import typer
 
 
 def command(
-    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="Seed of world and training.")] = 0,
-    level: Annotated[str, typer.Option(help="easy: 1-3 things a picture; hard: 2-4 and left-of questions.")] = "easy",
+    out: Annotated[Path, typer.Option(help="Folder for all files of the demo.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Random seed of the world and of training.")] = 0,
+    level: Annotated[
+        str, typer.Option(help="easy: 1-3 objects per picture; hard: 2-4, and questions such as `left of`.")
+    ] = "easy",
 ) -> None:
-    """See the whole job on a miniature world, offline: draw, extract, train, evaluate, beside a blind control.
+    """Do the whole job on a miniature world, offline: draw, extract, train, evaluate.
 
     Example: vlhyper demo --out demo
 
-    Takes minutes on two cores. Scores go to demo.json, pictures with answers to demo.png.
+    Trains the model and a blind control, which gets wrong images. Takes minutes on two cores. Scores are written to
+    demo.json, pictures with answers to demo.png.
     """
     from vlhyper.demo import run_demo
 

@@ -9,11 +9,11 @@ import typer
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="Run folder of `vlhyper train`.")],
-    split: Annotated[str, typer.Option(help="Split of the tasks' manifests.")] = "test",
-    task: Annotated[str | None, typer.Option(help="Only this task of the run.")] = None,
+    run: Annotated[Path, typer.Argument(help="Run folder written by `vlhyper train`.")],
+    split: Annotated[str, typer.Option(help="Split to evaluate.")] = "test",
+    task: Annotated[str | None, typer.Option(help="Evaluate only this task of the run.")] = None,
 ) -> None:
-    """Answer a split with a trained model, write the predictions in the official formats, and score them.
+    """Answer a split with a trained model, write predictions in the official formats, score them.
 
     Example: vlhyper evaluate runs/first --split test
     """
@@ -22,13 +22,13 @@ def command(
 
     reports = evaluate_run(run, split, task)
     rows = [
-        (name, figure, value)
+        (name, metric, value)
         for name, report in reports.items()
-        for figure, value in report.metrics.items()
+        for metric, value in report.metrics.items()
         if isinstance(value, float)
     ]
     if rows:
         print_table(("task", "metric", "score"), rows, title=f"{run}, split {split}")
     for name, report in reports.items():
-        for figure, why in report.skipped.items():
-            typer.echo(f"{name}: {figure} was skipped: {why}", err=True)
+        for metric, why in report.skipped.items():
+            typer.echo(f"{name}: {metric} was skipped: {why}", err=True)

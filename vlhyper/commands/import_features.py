@@ -1,4 +1,4 @@
-"""`vlhyper import-features`: features that other projects made, as one file of ours."""
+"""`vlhyper import-features`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,15 +10,18 @@ Store = Literal["float16", "float32"]
 
 def command(
     source: Annotated[Path, typer.Argument(help="A folder of VL-Adapter .h5 files, or a VL-T5 .h5 file.")],
-    out: Annotated[Path, typer.Option(help="The feature file to write.")],
-    encoder: Annotated[str | None, typer.Option(help="What made the features, for the file's attributes.")] = None,
-    store: Annotated[Store, typer.Option(help="Numbers in the file.")] = "float16",
+    out: Annotated[Path, typer.Option(help="Feature file to write.")],
+    encoder: Annotated[
+        str | None, typer.Option(help="Name of the encoder that made the features, recorded in the file.")
+    ] = None,
+    store: Annotated[Store, typer.Option(help="Number format of the file.")] = "float16",
 ) -> None:
-    """Import VL-Adapter's folder of .h5 files or a VL-T5 .h5 file (boxes and sizes are kept).
+    """Convert feature files of other projects (VL-Adapter, VL-T5) into a feature file.
 
-    vlhyper import-features COCO/clip_features/data_clip_RN101_att --out coco.h5
+    Example: vlhyper import-features data_clip_RN101_att --out coco.h5
 
-    Torn source files are named and the rest is imported; every row is checked against what was read.
+    Boxes and image sizes are kept. Damaged source files are reported and skipped; every row is checked against its
+    source.
     """
     from vlhyper.console import say
     from vlhyper.features.importing import import_features

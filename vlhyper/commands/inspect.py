@@ -1,4 +1,4 @@
-"""`vlhyper inspect`: what is in a feature file, how it was made, is it whole."""
+"""`vlhyper inspect`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,16 +7,16 @@ import typer
 
 
 def command(
-    features: Annotated[Path, typer.Argument(help="The feature file.")],
-    json: Annotated[bool, typer.Option("--json", help="The findings as JSON on standard output.")] = False,
-    sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet of the grids to this PNG.")] = None,
-    images: Annotated[list[Path] | None, typer.Option(help="Folder with the images, for the contact sheet.")] = None,
+    features: Annotated[Path, typer.Argument(help="Feature file to read.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
+    sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet of the grids to this PNG file.")] = None,
+    images: Annotated[list[Path] | None, typer.Option(help="Folder with the images for the contact sheet.")] = None,
 ) -> None:
-    """Show what is in a feature file, how it was made, and whether every row is what was written.
+    """Show what a feature file contains, how it was made, and whether every row is intact.
 
-    vlhyper inspect coco.h5 --sheet coco.png --images coco/val2014
+    Example: vlhyper inspect coco.h5 --sheet coco.png --images coco/val2014
 
-    The exit code is 1 where a row is broken.
+    The exit code is 1 if a row is broken.
     """
     from vlhyper.features.inspection import inspect
 

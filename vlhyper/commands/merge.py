@@ -1,4 +1,4 @@
-"""`vlhyper merge`: one feature file from several."""
+"""`vlhyper merge`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,15 +7,17 @@ import typer
 
 
 def command(
-    shards: Annotated[list[Path], typer.Argument(help="Feature files of one encoder, weights and preprocessing.")],
-    out: Annotated[Path, typer.Option(help="The file to write.")],
+    shards: Annotated[
+        list[Path], typer.Argument(help="Feature files with the same encoder, weights and preprocessing.")
+    ],
+    out: Annotated[Path, typer.Option(help="Feature file to write.")],
 ) -> None:
-    """Write one feature file from several: the shards of many processes, or files made at different times.
+    """Write one feature file from several, such as the shards of many processes.
 
-    vlhyper merge coco.shard-*.h5 --out coco.h5
+    Example: vlhyper merge coco.shard-*.h5 --out coco.h5
 
-    Rows keep their order, every row is checked, and an interrupted merge goes on when run again. The shards are left
-    alone; delete them when the merge is done.
+    Rows keep their order and every row is checked. Run the same command again to continue an interrupted merge. The
+    shards are not changed; delete them after the merge.
     """
     from vlhyper.console import say
     from vlhyper.features.merge import merge

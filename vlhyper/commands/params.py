@@ -7,19 +7,15 @@ from typing import Annotated
 
 import typer
 
+from vlhyper.commands._options import Overrides
+
 
 def command(
-    config: Annotated[Path, typer.Argument(help="Config of a run.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Values in place of the config's. Paths here start where you are, those of the file at its folder.",
-            metavar="KEY.SUB=VALUE",
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    config: Annotated[Path, typer.Argument(help="Config file of a run.")],
+    overrides: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output.")] = False,
 ) -> None:
-    """Count what a run trains, part by part, before anything is built.
+    """Count the parameters that a run trains, part by part, before anything is built.
 
     Example: vlhyper params configs/vl_hyperpelt.yaml
     """

@@ -1,4 +1,4 @@
-"""The command `vlhyper setup`: brings what cannot come with the package."""
+"""`vlhyper setup`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ from typing import Annotated
 
 import typer
 
-command = typer.Typer(help="Bring what cannot come with the package.", no_args_is_help=True)
+command = typer.Typer(help="Download what is not part of the package.", no_args_is_help=True)
 
 
 @command.callback()
 def setup() -> None:
-    """Bring what cannot come with the package."""
+    """Download what is not part of the package."""
 
 
 @command.command("spice")
 def setup_spice(
     repository: Annotated[
-        str | None, typer.Option(metavar="URL", help="A mirror to fetch from instead of Maven Central.")
+        str | None, typer.Option(metavar="URL", help="Mirror to download from instead of Maven Central.")
     ] = None,
 ) -> None:
-    """Fetch what SPICE needs: Stanford CoreNLP 3.6.0 with its models (385 MB) and Rhino, checked and resumed.
+    """Download what SPICE needs: Stanford CoreNLP 3.6.0 with its models (385 MB) and Rhino.
 
-    The files go to $VLHYPER_CORENLP if it is set, else to the user's cache folder. Example: vlhyper setup spice
+    Example: vlhyper setup spice
+
+    Checksums are verified, and an interrupted download continues. The files are written to $VLHYPER_CORENLP if it is
+    set, else to the user's cache folder.
     """
     from vlhyper.console import say
     from vlhyper.metrics.captions.spice import parser_folder

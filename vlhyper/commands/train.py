@@ -7,17 +7,13 @@ from typing import Annotated
 
 import typer
 
+from vlhyper.commands._options import Overrides
+
 
 def command(
-    config: Annotated[Path, typer.Argument(help="Config of a run.")],
-    out: Annotated[Path, typer.Option(help="Run folder; an unfinished run of the same config in it goes on.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Values in place of the config's. Paths here start where you are, those of the file at its folder.",
-            metavar="KEY.SUB=VALUE",
-        ),
-    ] = None,
+    config: Annotated[Path, typer.Argument(help="Config file of a run.")],
+    out: Annotated[Path, typer.Option(help="Run folder; an unfinished run of the same config in it is continued.")],
+    overrides: Overrides = None,
 ) -> None:
     """Train one model on all tasks of a config.
 

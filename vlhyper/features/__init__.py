@@ -1,4 +1,4 @@
-"""The feature-file contract: reading, writing, importing, joining and checking `vlhyper-grid/1` files (no torch)."""
+"""Feature files of format `vlhyper-grid/1`: read, write, import, merge and check them (no torch)."""
 
 from vlhyper.features.reader import FeatureSet, open_features
 from vlhyper.features.writer import FeatureWriter, Skip

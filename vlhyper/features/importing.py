@@ -1,7 +1,7 @@
-"""Other projects' feature files as one of ours, every value checked against what was read.
+"""Import the feature files of other projects; every value is checked against its source.
 
-Both layouts hold a group per image, named by its id, with `features` (tokens, width) and perhaps `boxes` (tokens, 4),
-`img_w` and `img_h`. VL-T5 has all groups in one .h5 file, VL-Adapter a folder of .h5 files with one group each.
+Both layouts have a group per image, named by its id, with `features` (tokens, width) and optionally `boxes`
+(tokens, 4), `img_w` and `img_h`. VL-T5 has all groups in one .h5 file, VL-Adapter a folder of .h5 files with one group.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ Record = dict[str, np.ndarray]
 
 
 def import_features(source: Path, out: Path, encoder: str | None = None, store: str = "float16") -> FeatureSet:
-    """Write `out` from a VL-Adapter folder or a VL-T5 file; an interrupted import goes on when it is run again.
+    """Write `out` from a VL-Adapter folder or a VL-T5 file; run again to continue an interrupted import.
 
-    encoder: what made the features; the files do not say, only VL-Adapter's folder names do. Images whose file or group
-    is torn are listed as skipped. Raises UserError where nothing can be imported, JobError where `out` is not what was
-    read.
+    encoder: what made the features; the files do not record it, only VL-Adapter's folder names do. Images whose file or
+    group is damaged are listed as skipped. Raises UserError where nothing can be imported, JobError where `out` differs
+    from the source.
     """
     if out.exists():
-        raise UserError(f"{out}: is there already; choose another --out, or delete it first")
+        raise UserError(f"{out}: already exists; choose another --out, or delete the file first")
     places = find_places(source)
     shapes = _shapes(places, store)
     planned = [name for _, name in places]
@@ -53,14 +53,16 @@ def import_features(source: Path, out: Path, encoder: str | None = None, store: 
             _settle(writer, list(zip(block, _records(block, shapes), strict=True)))
             bar(len(block))
     imported = open_features(out)
-    # Their checksums are of the values as they were read, so this holds the finished file against the source.
+    # The checksums are of the values as they were read, so this compares the finished file with the source.
     if broken := broken_rows(imported):
-        raise JobError(f"{out}: {len(broken)} rows differ from {source} ({broken[0]}); check the disk and import again")
+        raise JobError(
+            f"{out}: {len(broken)} rows differ from {source}, first {broken[0]!r}; check the disk and import again"
+        )
     return imported
 
 
 def find_places(source: Path) -> list[Place]:
-    """Where the images' features are. Raises UserError for a source without any, and for two files of one stem."""
+    """The file and group of each image. Raises UserError for a source without features, and for two equal ids."""
     if not source.exists():
         raise UserError(f"{source}: no such file or folder")
     if not source.is_dir():
@@ -70,37 +72,39 @@ def find_places(source: Path) -> list[Place]:
         places = [(path, path.stem) for path in sorted(source.rglob("*.h5"))]
     if not places:
         raise UserError(
-            f"{source}: no features of VL-Adapter (a folder of .h5 files) or VL-T5 (.h5 with a group an image)"
+            f"{source}: no features of VL-Adapter (a folder of .h5 files) or VL-T5 (one .h5 file, a group per image)"
         )
     first: dict[str, Path] = {}
     for path, name in places:
         if first.setdefault(name, path) != path:
-            raise UserError(f"{first[name]} and {path} have the same stem, which is the id; import their folders apart")
+            raise UserError(
+                f"{first[name]} and {path} would have the same id {name!r}; import their folders into separate files"
+            )
     return places
 
 
 def _records(places: Sequence[Place], shapes: Shapes | None) -> Iterator[Record | str]:
-    """What is at each place, or why it can't be read; files are opened once for neighbouring places."""
+    """The arrays of each image, or why they cannot be read; images next to each other share one opened file."""
     for path, group in groupby(places, key=lambda place: place[0]):
         names = [name for _, name in group]
         try:
             with open_hdf5(path) as file:
                 yield from [_record(file, name, shapes) for name in names]
         except UserError:
-            yield from ["not a whole HDF5 file"] * len(names)
+            yield from ["not a complete HDF5 file"] * len(names)
 
 
 def _record(file: h5py.File, name: str, shapes: Shapes | None) -> Record | str:
     try:
         record = _arrays(file[name])
-    # h5py raises what it likes for damaged structures.
+    # h5py raises many kinds of errors for damaged files.
     except (KeyError, OSError, RuntimeError, ValueError, TypeError) as error:
-        return f"can't be read ({' '.join(str(error).split())})"
+        return f"cannot be read ({' '.join(str(error).split())})"
     for key, (shape, _) in (shapes or {}).items():
         if key not in record or record[key].shape != shape:
             found = record[key].shape if key in record else "missing"
-            return f"{key} is {found}, in most images {shape}"
-    return record if np.isfinite(record["features"]).all() else "holds an infinity or NaN"
+            return f"{key} has shape {found}, most images have {shape}"
+    return record if np.isfinite(record["features"]).all() else "contains an infinity or NaN"
 
 
 def _arrays(group: h5py.Group) -> Record:
@@ -115,16 +119,16 @@ def _arrays(group: h5py.Group) -> Record:
 
 
 def _shapes(places: Sequence[Place], store: str) -> Shapes:
-    """The shapes that most images have, of some that lie evenly among them; the others must have the same."""
+    """The most common shapes in an evenly spaced sample; all imported images must have them."""
     sample = places[:: max(1, len(places) // SAMPLE)]
     found = Counter(_shape_of(record, store) for record in _records(sample, None) if not isinstance(record, str))
     if not found:
-        # A few broken ones may hide many whole ones.
+        # The sample may contain only damaged images.
         whole = (record for record in _records(places, None) if not isinstance(record, str))
         found.update(_shape_of(record, store) for record in islice(whole, 1))
     if not found:
         why = next(record for record in _records(places, None) if isinstance(record, str))
-        raise UserError(f"{places[0][0]}: none of the {len(places)} images has features; the first {why}")
+        raise UserError(f"{places[0][0]}: none of the {len(places)} images has features; first image: {why}")
     return dict(found.most_common(1)[0][0])
 
 
@@ -137,7 +141,7 @@ def _settle(writer: FeatureWriter, block: Sequence[tuple[Place, Record | str]]) 
     skipped = [Skip(f"{path}:{name}", record) for (path, name), record in block if isinstance(record, str)]
     for skip in skipped:
         say(f"skipped {skip.image}: {skip.why}")
-    # What float16 can't hold becomes infinite here and is refused, with the image's name, by the writer.
+    # A value beyond float16 becomes infinite here; the writer refuses it and names the image.
     with np.errstate(over="ignore"):
         rows = {
             key: np.array([record[key] for _, record in good], dtype).reshape(len(good), *shape)
@@ -147,7 +151,7 @@ def _settle(writer: FeatureWriter, block: Sequence[tuple[Place, Record | str]]) 
 
 
 def _provenance(source: Path, encoder: str | None) -> Mapping[str, Any]:
-    """What is known of features that say nothing of themselves."""
+    """The attributes for features whose files do not record how they were made."""
     in_name = re.search(r"data_clip_(\w+)_att", str(source.absolute()))
     layout = "VL-Adapter" if source.is_dir() else "VL-T5"
     return {

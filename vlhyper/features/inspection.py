@@ -1,4 +1,4 @@
-"""What is in a feature file, how it was made, and whether every row is what was written."""
+"""Inspect a feature file: what it contains, how it was made, and whether every row is intact."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vlhyper.show.tables import print_table
 
 @dataclass(frozen=True)
 class Inspection:
-    """The findings on one file. broken: ids whose row is not what was written; checksum: "ok", "broken" or "none"."""
+    """Contents and state of one file. broken: ids of damaged rows; checksum: "ok", "broken" or "none"."""
 
     path: str
     images: int
@@ -36,7 +36,7 @@ class Inspection:
     broken: list[str]
 
     def print(self) -> None:
-        """As a table on standard output."""
+        """Print a table to standard output."""
         provenance = {key: value if isinstance(value, str) else json.dumps(value) for key, value in self.meta.items()}
         rows = {
             "images": self.images,
@@ -55,13 +55,13 @@ class Inspection:
 
 
 def inspect(path: Path) -> Inspection:
-    """Read `path` whole. Raises UserError where it is no feature file or is cut short."""
+    """Read all of `path`. Raises UserError where it is not a feature file or is truncated."""
     features = open_features(path)
     with open_hdf5(path) as file:
         names = sorted(file)
     files = list(dict.fromkeys(segment.path for segment in features.segments))
     for file in files:
-        # A shard that is torn is named, instead of calling every row broken.
+        # A truncated shard is an error that names it, instead of many broken rows.
         open_hdf5(file).close()
     broken = broken_rows(features)
     return Inspection(
@@ -81,7 +81,7 @@ def inspect(path: Path) -> Inspection:
 
 
 def broken_rows(features: FeatureSet) -> list[str]:
-    """The ids whose row can't be read, is not finite, or differs from its checksum (where the file has them)."""
+    """Ids of rows that cannot be read, are not finite, or differ from their checksum (where the file has one)."""
     expected = np.concatenate([checksums(path) for path in features.paths]).tolist()
     pairs = zip(features.ids, expected, strict=True)
     return [
@@ -98,6 +98,6 @@ def _is_broken(features: FeatureSet, image: str, known: int) -> bool:
 
 
 def checksums(path: Path) -> np.ndarray:
-    """The checksum of each row, (images,) int64; -1 where the file has none."""
+    """The checksum of each row, (images,) int64; -1 where the file has no checksums."""
     with open_hdf5(path) as file:
         return file["crc32"][:].astype(np.int64) if "crc32" in file else np.full(len(file["ids"]), -1)

@@ -1,4 +1,4 @@
-"""The journal beside a feature file in the making: what is settled, and the lock that keeps a second process out."""
+"""The journal of an unfinished feature file: the finished images, and the lock against a second process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vlhyper.errors import UserError
 
 
 class Journal:
-    """`OUT.journal`: one JSON object a line, locked by this process as long as it is open."""
+    """`OUT.journal`: one JSON object per line, locked by this process while it is open."""
 
     def __init__(self, out: Path) -> None:
         self.path = out.with_name(out.name + ".journal")
@@ -20,7 +20,7 @@ class Journal:
         self.file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The lock may be on a journal that its owner has just finished and removed.
+            # The locked journal may have been removed by its owner, which has just finished.
             if not self.path.exists() or os.fstat(self.file).st_ino != self.path.stat().st_ino:
                 raise BlockingIOError
         except BlockingIOError:
@@ -30,7 +30,7 @@ class Journal:
             ) from None
 
     def entries(self) -> list[Any]:
-        """The whole lines; a last line that a kill tore is cut off."""
+        """The complete lines; an incomplete last line, left by a kill, is removed."""
         with self.path.open("rb") as file:
             content = file.read()
         whole = content[: content.rfind(b"\n") + 1]
@@ -43,7 +43,7 @@ class Journal:
         try:
             written = os.write(self.file, line)
             if written < len(line):
-                # The disk filled up inside the line: write the rest, which raises and says so.
+                # The disk became full within the line: writing the rest raises the error that says so.
                 os.write(self.file, line[written:])
         except OSError:
             os.ftruncate(self.file, size)
@@ -53,7 +53,7 @@ class Journal:
         os.ftruncate(self.file, 0)
 
     def remove(self) -> None:
-        """The file is finished. Removed while it is locked, so that nobody takes over a dead journal."""
+        """Remove the journal of a finished file, while it is locked, so that no process continues from it."""
         self.path.unlink(missing_ok=True)
 
     def close(self) -> None:

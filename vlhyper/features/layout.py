@@ -1,6 +1,6 @@
-"""The feature file `vlhyper-grid/1`: names, attributes, and what makes two files the same kind.
+"""The layout of feature files (`vlhyper-grid/1`): data sets, attributes, and which files belong together.
 
-/features  (images, tokens, width)  float16 or float32, one chunk an image; a grid is row-major (y, then x)
+/features  (images, tokens, width)  float16 or float32, one chunk per image; a grid is row-major (y, then x)
 /boxes     (images, tokens, 4)      float32, optional: x1 y1 x2 y2 in pixels
 /sizes     (images, 2)              float32, optional: width and height of the image in pixels
 /ids       (images,)                UTF-8, the image file's stem
@@ -21,7 +21,7 @@ FORMAT = "vlhyper-grid/1"
 ROWS = ("features", "boxes", "sizes")
 IDENTITY = ("encoder", "weights_sha256", "preprocessing")
 JSON_ATTRIBUTES = ("preprocessing", "created_with")
-# Per data set the shape of a row and its numbers.
+# For each data set the shape and the dtype of a row.
 Shapes = dict[str, tuple[tuple[int, ...], str]]
 META = (*IDENTITY, "created_with", "precision")
 
@@ -33,12 +33,12 @@ def attributes(meta: Mapping[str, Any]) -> dict[str, str]:
 
 
 def read_meta(found: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The root attributes of `path` as `meta`. Raises UserError where the file is of another kind."""
+    """The root attributes of `path` as `meta`. Raises UserError where the file has another format."""
     kind = found.get("format")
     if kind != FORMAT:
         said = f"its format is {kind!r}" if kind else "it has no attribute 'format'"
         raise UserError(
-            f"{path}: not a feature file ({said}, expected {FORMAT!r}); files of VL-Adapter and VL-T5 become one by "
+            f"{path}: not a feature file ({said}, expected {FORMAT!r}); convert feature files of other projects with "
             "`vlhyper import-features`"
         )
     missing = [key for key in (*IDENTITY, "created_with") if key not in found]
@@ -47,7 +47,9 @@ def read_meta(found: Mapping[str, Any], path: Path) -> dict[str, Any]:
     try:
         decoded = {key: json.loads(found[key]) for key in JSON_ATTRIBUTES}
     except (TypeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: an attribute of {JSON_ATTRIBUTES} is not JSON ({error}); extract it again") from None
+        raise UserError(
+            f"{path}: attribute {' or '.join(JSON_ATTRIBUTES)} is not JSON ({error}); extract the file again"
+        ) from None
     plain = {key: str(found.get(key, "unknown")) for key in META if key not in JSON_ATTRIBUTES}
     return {**plain, **decoded}
 
@@ -55,7 +57,7 @@ def read_meta(found: Mapping[str, Any], path: Path) -> dict[str, Any]:
 def first_difference(
     one: Mapping[str, Any], other: Mapping[str, Any], keys: Iterable[str] = IDENTITY
 ) -> tuple[str, Any, Any] | None:
-    """The first of `keys` in which two descriptions disagree, with both values."""
+    """The first of `keys` with different values in the two mappings, and both values."""
     for key in keys:
         if one.get(key) != other.get(key):
             return key, one.get(key), other.get(key)
@@ -65,17 +67,17 @@ def first_difference(
 def require_same(
     name: str, meta: Mapping[str, Any], other_name: str, other: Mapping[str, Any], keys: Iterable[str] = IDENTITY
 ) -> None:
-    """Raises UserError that names both sides where they disagree in one of `keys`."""
+    """Raise UserError that names both files where they differ in one of `keys`."""
     if found := first_difference(meta, other, keys):
         key, mine, theirs = found
         raise UserError(
-            f"{name} and {other_name} are not of one kind: {key} is {_short(mine)} in the first and {_short(theirs)} "
-            "in the second; extract both with the same encoder, weights and preprocessing"
+            f"{name} and {other_name} do not belong together: {key} is {_short(mine)} in the first and "
+            f"{_short(theirs)} in the second; extract both with the same encoder, weights and preprocessing"
         )
 
 
 def joined_versions(metas: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """`created_with` of a file made from several: each library with every version that took part."""
+    """`created_with` of a file made from several files: each library with all its versions."""
     joined: dict[str, list[str]] = {}
     for meta in metas:
         for library, version in meta["created_with"].items():

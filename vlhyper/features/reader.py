@@ -1,7 +1,9 @@
-"""Reading feature files: one set over one or many files, the same from any process."""
+"""Read feature files: one set of features from one or many files, usable from any process."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ PathLike = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Segment:
-    """`count` rows of the set that lie together in one real file, from its row `first` on."""
+    """`count` consecutive rows of the set in one file, starting at row `first` of the file."""
 
     path: Path
     first: int
@@ -28,21 +30,21 @@ class Segment:
 
 
 def open_features(paths: PathLike | Sequence[PathLike]) -> FeatureSet:
-    """The features of one file or of several together, in their order.
+    """Open the features of one file, or of several files in their order.
 
-    Raises UserError for a file of another format, for files that encoder, weights or preprocessing set apart (both are
-    named), for an id that two of them hold, and for grids of different shape.
+    Raises UserError for a file of another format, for two files with different encoder, weights or preprocessing (both
+    are named), for an id in two files, and for grids of different shape.
     """
     named = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not named:
-        raise UserError("no feature file is named; give at least one")
+        raise UserError("no feature file given; give at least one")
     return FeatureSet([Path(path) for path in named])
 
 
 class FeatureSet:
     """Feature rows by image id.
 
-    ids: the ids in stored order; tokens, width: the shape of a row; dtype: its numbers; meta: encoder, weights_sha256,
+    ids: the ids in stored order; tokens, width, dtype: shape and dtype of a row; meta: encoder, weights_sha256,
     preprocessing, created_with, precision. It can be pickled and forked: every process opens its own handles at its
     first read.
     """
@@ -56,8 +58,8 @@ class FeatureSet:
             require_same(str(self.paths[0]), heads[0][0], str(path), meta)
             if shape != heads[0][1]:
                 raise UserError(
-                    f"{self.paths[0]} holds grids of {heads[0][1]} and {path} of {shape} (tokens, width); "
-                    "use files of one shape"
+                    f"{self.paths[0]} has grids of shape {heads[0][1]} and {path} of {shape} (tokens, width); "
+                    "use files of the same shape"
                 )
         self.tokens, self.width = heads[0][1]
         self.dtype = np.result_type(*(dtype for _, _, dtype in heads))
@@ -83,33 +85,42 @@ class FeatureSet:
         return f"FeatureSet({len(self)} images of ({self.tokens}, {self.width}), {self.meta['encoder']})"
 
     def read(self, ids: Sequence[str]) -> np.ndarray:
-        """The rows of `ids`, (len(ids), tokens, width), in their order; an id may come twice.
+        """The rows of `ids`, (len(ids), tokens, width), in their order; ids may repeat.
 
-        Raises UserError that names the files and the first ids they lack.
+        Raises UserError that names the files and the first missing ids.
         """
         return self._read("features", self._rows_of(ids), (self.tokens, self.width), self.dtype)
 
     def read_array(self, name: str, ids: Sequence[str]) -> np.ndarray:
-        """As `read`, for the data set `name` ("boxes", "sizes"); float32."""
+        """Like `read`, for the data set `name` ("boxes", "sizes"); float32."""
         shape = {"boxes": (self.tokens, 4), "sizes": (2,)}[name]
         return self._read(name, self._rows_of(ids), shape, np.dtype(np.float32))
 
     def blocks(self, size: int = 64) -> Iterator[list[str]]:
-        """The ids in stored order, `size` at a time: the way to go through a set larger than memory."""
+        """The ids in stored order, `size` at a time, to read a set larger than memory."""
         for start in range(0, len(self.ids), size):
             yield self.ids[start : start + size]
 
+    def digest(self) -> str:
+        """SHA-256 over the ids and the checksums of their rows in stored order: the same wherever the files are."""
+        digest = hashlib.sha256(json.dumps(self.ids).encode())
+        for segment in self.segments:
+            with open_hdf5(segment.path) as file:
+                sums = file["crc32"][segment.first : segment.first + segment.count] if "crc32" in file else ()
+                digest.update(np.asarray(sums, "<u4").tobytes())
+        return digest.hexdigest()
+
     def has(self, name: str) -> bool:
-        """Whether every file holds the data set `name`."""
+        """Whether every file has the data set `name`."""
         return all(name in _names(path) for path in dict.fromkeys(segment.path for segment in self.segments))
 
     def require(self, **expected: Any) -> None:
-        """Raises UserError that names both values where the files differ from what is stated (encoder=, width=, …)."""
+        """Raise UserError that names both values where the files differ from those given (encoder=, width=, …)."""
         found: Mapping[str, Any] = {**self.meta, "tokens": self.tokens, "width": self.width}
         for key, value in expected.items():
             if found[key] != value:
                 raise UserError(
-                    f"{self.paths[0]}: {key} is {found[key]!r} but the run states {value!r}; "
+                    f"{self.paths[0]}: {key} is {found[key]!r} but the run expects {value!r}; "
                     "use the features that the run was made with"
                 )
 
@@ -119,13 +130,13 @@ class FeatureSet:
         except KeyError:
             missing = list(dict.fromkeys(repr(image) for image in ids if image not in self._index))
             raise UserError(
-                f"{first_few(self.paths)}: no features for image {first_few(missing)} (it holds {len(self)} images); "
-                "extract the missing images too, or check how the ids are made"
+                f"{first_few(self.paths)}: no features for image {first_few(missing)} ({len(self)} images have "
+                "features); extract the missing images too, or check image_key"
             ) from None
 
     def _read(self, name: str, rows: np.ndarray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
         out = np.empty((len(rows), *shape), dtype)
-        # Rising file positions: what lies together on the disk is read together.
+        # In order of file position: neighbouring rows are read together.
         order = np.argsort(rows, kind="stable")
         rising = rows[order]
         bounds = np.searchsorted(rising, self._starts).tolist()
@@ -136,7 +147,7 @@ class FeatureSet:
         return out
 
     def _sources(self, name: str, dtype: np.dtype[Any]) -> list[Rows]:
-        # An HDF5 handle that crosses a fork reads wrong data, so handles belong to the process that opened them.
+        # An HDF5 handle reads wrong data after a fork, so every process opens its own.
         if self._handles[0] != os.getpid():
             self._handles = (os.getpid(), {})
         opened = self._handles[1]
@@ -148,10 +159,10 @@ class FeatureSet:
     def _add(self, path: Path) -> tuple[dict[str, Any], tuple[int, int], np.dtype[Any]]:
         try:
             return self._add_whole(path)
-        # h5py raises what it likes for damaged structures.
+        # h5py raises many kinds of errors for damaged files.
         except (KeyError, OSError, RuntimeError, TypeError, AttributeError, UnicodeDecodeError) as error:
             said = " ".join(str(error).split())
-            raise UserError(f"{path}: damaged, or no feature file ({said}); make or copy it again") from None
+            raise UserError(f"{path}: damaged, or not a feature file ({said}); extract or copy it again") from None
 
     def _add_whole(self, path: Path) -> tuple[dict[str, Any], tuple[int, int], np.dtype[Any]]:
         with open_hdf5(path) as file:
@@ -159,7 +170,7 @@ class FeatureSet:
             ids, features = file.get("ids"), file.get("features")
             if ids is None or features is None or features.ndim != 3 or len(ids) != len(features):
                 raise UserError(
-                    f"{path}: /ids and /features (images, tokens, width) do not match; extract the file again"
+                    f"{path}: /ids and /features (images, tokens, width) do not match; extract or copy the file again"
                 )
             self.ids.extend(ids.asstr()[:].tolist())
             self.segments.extend(_segments(path, features))
@@ -172,26 +183,26 @@ class FeatureSet:
             for image in self.ids[row : row + segment.count]:
                 if image in owner:
                     return (
-                        f"the id {image!r} is in {owner[image]} and again in {segment.path}; give each image one file"
+                        f"duplicate id {image!r} in {owner[image]} and {segment.path}; keep each image in one file only"
                     )
                 owner[image] = segment.path
             row += segment.count
-        raise AssertionError("doubles were counted but not found")
+        raise AssertionError("duplicates were counted but not found")
 
 
 def _segments(path: Path, features: h5py.Dataset) -> list[Segment]:
-    """A logical file is read through the files it is made of: that is as fast as reading one."""
+    """The files that hold the rows: a logical file is read through its shards, as fast as a single file."""
     if not features.is_virtual:
         return [Segment(path, 0, len(features))]
     parts = []
     for source in features.virtual_sources():
         begin, end = source.vspace.get_select_bounds()
-        # A shard taken whole has no bounds of its own until HDF5 opens it.
+        # A shard mapped as a whole has no bounds until HDF5 opens it.
         whole = source.src_space.get_select_type() == h5py.h5s.SEL_ALL
         first = 0 if whole else source.src_space.get_select_bounds()[0][0]
         shard = path.parent / source.file_name
         if not shard.is_file():
-            raise UserError(f"{path}: its part {shard} is missing; put it back beside the file, or extract again")
+            raise UserError(f"{path}: its shard {shard} is missing; put it back, or extract again")
         parts.append((begin[0], Segment(shard, first, end[0] - begin[0] + 1)))
     return [segment for _, segment in sorted(parts, key=lambda part: part[0])]
 

@@ -1,4 +1,4 @@
-"""Reading single rows of one data set, straight from the disk where HDF5 stores them as they are."""
+"""Read single rows of a data set, directly from the file where HDF5 stores them uncompressed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Rows(Protocol):
 
 
 def open_rows(path: Path, dataset: str, dtype: np.dtype[Any]) -> Rows:
-    """Rows of `dataset` in `path`: read past HDF5 when they lie there uncompressed and of `dtype`, else through it."""
+    """Open the rows of `dataset` in `path`: read without HDF5 where uncompressed and of `dtype`, else through HDF5."""
     file = open_hdf5(path)
     data = file[dataset]
     offsets = plain_offsets(data) if data.dtype == dtype else None
@@ -30,22 +30,24 @@ def open_rows(path: Path, dataset: str, dtype: np.dtype[Any]) -> Rows:
 
 
 def open_hdf5(path: Path) -> h5py.File:
-    """`path` for reading. Raises UserError where it is no whole HDF5 file."""
-    # Any file may be compressed by one of these filters; importing registers them.
+    """Open `path` for reading. Raises UserError where it is not a complete HDF5 file."""
+    # A file may be compressed with one of these filters; the import registers them.
     import hdf5plugin  # noqa: F401
 
     try:
         if path.is_dir():
-            raise UserError(f"{path}: this is a folder; a feature file is a file, such as {path / 'features.h5'}")
+            raise UserError(f"{path}: is a folder; give the feature file, such as {path / 'features.h5'}")
         return h5py.File(path, "r")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such feature file; make it with `vlhyper extract IMAGES --out {path}`") from None
+        raise UserError(
+            f"{path}: no such file; make feature files with `vlhyper extract IMAGES --out {path}`"
+        ) from None
     except OSError as error:
-        raise UserError(f"{path}: not a whole HDF5 file ({error}); make or copy it again") from None
+        raise UserError(f"{path}: not a complete HDF5 file ({error}); extract or copy it again") from None
 
 
 def plain_offsets(data: h5py.Dataset) -> np.ndarray | None:
-    """Where each row starts in the file, (rows,) int64; None where rows are filtered, shared or spread over chunks."""
+    """The file offset of each row, (rows,) int64; None where rows are filtered, share a chunk or have several."""
     row_bytes = int(np.prod(data.shape[1:])) * data.dtype.itemsize
     if data.is_virtual or data.external or data.id.get_create_plist().get_nfilters():
         return None
@@ -57,7 +59,7 @@ def plain_offsets(data: h5py.Dataset) -> np.ndarray | None:
     offsets = np.full(len(data), -1, dtype=np.int64)
 
     def note(chunk: Any) -> None:
-        # A file that was shortened may keep chunks behind its end.
+        # A shortened data set may keep chunks beyond its end.
         if chunk.chunk_offset[0] < len(offsets):
             offsets[chunk.chunk_offset[0]] = chunk.byte_offset
 
@@ -66,25 +68,25 @@ def plain_offsets(data: h5py.Dataset) -> np.ndarray | None:
 
 
 class _PlainRows:
-    """Rows copied out of the mapped file; no file position, so threads and forked children may share it."""
+    """Rows copied from the memory-mapped file; without a file position, so threads and forked children can share it."""
 
     def __init__(self, path: Path, offsets: np.ndarray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.offsets, self.size = offsets, int(np.prod(shape)) * dtype.itemsize
-        # Reading a mapped file behind its end kills the process, so that is looked for first.
+        # Reading a mapped file beyond its end kills the process, so this is checked first.
         if self.offsets.max(initial=0) + self.size > path.stat().st_size:
-            raise UserError(f"{path}: the file ends inside its rows; it was cut short: make or copy it again")
+            raise UserError(f"{path}: truncated, the file ends within its rows; extract or copy it again")
         with path.open("rb") as file:
             self.content = np.frombuffer(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ), np.uint8)
 
     def read_into(self, out: np.ndarray, places: np.ndarray, rows: np.ndarray) -> None:
-        # As bytes in one plain loop: for narrow rows the steps in between would cost more than the copy.
+        # One plain loop over bytes: for narrow rows anything more would cost more than the copy.
         content, size, target = self.content, self.size, out.reshape(-1).view(np.uint8).reshape(len(out), self.size)
         for place, start in zip(places.tolist(), self.offsets[rows].tolist(), strict=True):
             target[place] = content[start : start + size]
 
 
 class _LibraryRows:
-    """The way through HDF5, for filtered data and for other number types."""
+    """Rows read through HDF5, for filtered data and other dtypes."""
 
     def __init__(self, path: Path, data: h5py.Dataset) -> None:
         self.path = path
@@ -96,5 +98,5 @@ class _LibraryRows:
                 self.data.read_direct(out[place : place + 1], np.s_[row : row + 1])
             except OSError as error:
                 raise UserError(
-                    f"{self.path}: row {row} can't be read ({error}); make or copy the file again"
+                    f"{self.path}: row {row} cannot be read ({error}); extract or copy the file again"
                 ) from None

@@ -1,4 +1,4 @@
-"""A contact sheet of a feature file: what the encoder saw where, as colours, beside the pictures."""
+"""A contact sheet of a feature file: the grid of each image as colours, next to the image."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SIDE, GAP, LINE, COLUMNS = 112, 6, 14, 6
 
 
 def write_sheet(path: Path, sheet: Path, folders: Sequence[Path]) -> None:
-    """Draw up to MOST images of the feature file `path`, evenly drawn from it, to the PNG `sheet`.
+    """Draw up to MOST images of the feature file `path`, evenly spaced, to the PNG `sheet`.
 
-    Cells of like features have like colours over the whole sheet. folders: where to look for the pictures, by stem.
+    Similar features have similar colours on the whole sheet. folders: where to find the images, by id.
     """
     features = open_features(path)
     ids = features.ids[:: max(1, math.ceil(len(features) / MOST))]
@@ -46,7 +46,7 @@ def _is_picture(file: Path) -> bool:
 
 
 def _colours(grids: np.ndarray) -> np.ndarray:
-    """(n, tokens, width) -> (n, tokens, 3) uint8: the three directions in which the cells differ most, as RGB."""
+    """(n, tokens, width) -> (n, tokens, 3) uint8: the three main directions of variation as RGB."""
     if not len(grids):
         return np.zeros((0, grids.shape[1], 3), np.uint8)
     cells = grids.reshape(-1, grids.shape[-1])
@@ -60,7 +60,7 @@ def _colours(grids: np.ndarray) -> np.ndarray:
 
 
 def _blocks(cells: np.ndarray) -> Image.Image:
-    """(tokens, 3) as a picture of SIDE pixels; tokens that make no square fill the most even rectangle."""
+    """(tokens, 3) as an image of SIDE pixels; if the tokens are not a square, the rectangle closest to one."""
     rows = max(number for number in range(1, math.isqrt(len(cells)) + 1) if len(cells) % number == 0)
     small = Image.fromarray(cells.reshape(rows, -1, 3))
     return small.resize((SIDE, SIDE), Image.Resampling.NEAREST)

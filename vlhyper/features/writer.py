@@ -1,10 +1,10 @@
-"""Writing a feature file so that a process killed at any moment loses nothing that it had said was done.
+"""Write a feature file such that a process killed at any moment loses no finished batch.
 
-HDF5 does not survive a killed writer, so HDF5 is not the one that writes the rows. `F.h5.part` is laid out once with
-room for every planned image; rows are written into their places with `pwrite`, and `F.h5.journal` gets one line after
-each batch that is on the disk. Only at the end HDF5 adds ids and attributes, and the part is renamed. A run that finds
-part and journal lays the head of the part anew (the layout is the same bytes each time) and goes on behind the last
-whole line.
+An HDF5 file does not survive a killed writer, so the rows are not written through HDF5. `F.h5.part` is created once
+with space for every planned image; rows are written at their offsets with `pwrite`, and `F.h5.journal` gets one line
+after each batch that is on the disk. Only at the end HDF5 adds ids and attributes, and the part is renamed. A run that
+finds part and journal writes the head of the part again (always the same bytes) and continues after the last complete
+line.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from vlhyper.features.journal import Journal
 from vlhyper.features.layout import attributes, first_difference, joined_versions
 from vlhyper.files import write_text
 
-# Readable by every HDF5 since 1.10; chunks laid out beforehand then lie one behind the other without an index.
+# Readable by every HDF5 since 1.10; chunks allocated in advance are then consecutive, without an index.
 VERSIONS = ("v110", "v110")
 
 
 @dataclass(frozen=True)
 class Skip:
-    """An image that could not be read, and why."""
+    """An image that could not be read, and why it could not."""
 
     image: str
     why: str
@@ -42,7 +42,7 @@ class Skip:
 
 @dataclass
 class State:
-    """What the journal says is settled."""
+    """What the journal records as finished."""
 
     done: int = 0
     ids: list[str] = field(default_factory=list)
@@ -57,14 +57,14 @@ class State:
 
 
 class FeatureWriter:
-    """One feature file in the making.
+    """Write one feature file, batch by batch.
 
-    out: its final name. planned: the ids meant to go in, in order (those that prove unreadable leave no gap). arrays:
-    per data set the shape of a row and its numbers, e.g. {"features": ((49, 2048), "float16")}. meta: see layout.META.
-    skipped: images skipped earlier, which stay on the list beside the file. batch_size: of the maker of the rows, whose
-    rounding it decides: a part is completed with the one it was begun with (0: it decides nothing).
+    out: its final path. planned: the ids to write, in order (skipped images leave no gap). arrays: for each data set
+    the shape and the dtype of a row, e.g. {"features": ((49, 2048), "float16")}. meta: see layout.META. skipped: images
+    skipped earlier, which stay in the list of skipped images. batch_size: the encoder's, which affects rounding: a part
+    is completed with the batch size it was started with (0: the batch size has no effect).
 
-    Raises UserError where another process is writing `out`, or an unfinished part was begun with another plan.
+    Raises UserError where another process is writing `out`, or an unfinished part was started with other settings.
     """
 
     def __init__(
@@ -94,21 +94,21 @@ class FeatureWriter:
 
     @property
     def done(self) -> int:
-        """How many of the planned images are settled, written or skipped."""
+        """The number of planned images that are finished, written or skipped."""
         return self.state.done
 
     def settle(self, ids: Sequence[str], rows: Mapping[str, np.ndarray], skipped: Sequence[Skip] = ()) -> None:
-        """The next len(ids) + len(skipped) planned images: `rows` holds (len(ids), …) for each data set.
+        """Write the next len(ids) + len(skipped) planned images: `rows` has (len(ids), …) for each data set.
 
-        When this returns the rows are on the disk and will outlive a kill.
+        After the return the rows are on the disk and survive a kill.
         """
         features = rows["features"]
         broken = ~np.isfinite(features).all(axis=(1, 2))
         if broken.any():
             image = ids[int(np.argmax(broken))]
             raise JobError(
-                f"{self.out}: the features of {image!r} hold an infinity or NaN as {features.dtype}; "
-                "use --store float32, or --precision fp32 where that was lowered"
+                f"{self.out}: the features of {image!r} contain an infinity or NaN as {features.dtype}; "
+                "use --store float32, or a higher --precision"
             )
         first = len(self.state.ids)
         with self._disk():
@@ -129,7 +129,7 @@ class FeatureWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Finish the file; after an error leave the part, from which the next run goes on."""
+        """Finish the file; after an error keep the part, from which the next run continues."""
         os.close(self.file)
         try:
             if kind is None:
@@ -158,7 +158,7 @@ class FeatureWriter:
     def _begin(self, plan: dict[str, Any]) -> None:
         entries = self.journal.entries()
         if not self.part.exists():
-            # Killed between the last rename and the journal's removal, or the part was deleted by hand: begin anew.
+            # Killed between the rename and the removal of the journal, or the part was deleted by hand: start again.
             self.journal.clear()
             entries = []
         if entries:
@@ -174,16 +174,16 @@ class FeatureWriter:
             self.journal.append(plan)
 
     def _require_same_plan(self, begun: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
-        # An update of a library between two runs is written down, not refused: it changes no more than rounding.
+        # A library update between two runs is recorded, not refused: it changes only rounding.
         if found := first_difference(begun, plan, [key for key in plan if key != "created_with"]):
             key, before, now = found
             raise UserError(
-                f"{self.part} was begun with {key} {before}, this run has {now}; give the same images and options to "
-                f"go on with it, or delete {self.part} and {self.journal.path} to begin anew"
+                f"{self.part} was started with {key} {before}, this run has {now}; give the same images and options to "
+                f"continue, or delete {self.part} and {self.journal.path} to start again"
             )
 
     def _lay_head(self) -> tuple[dict[str, int], int]:
-        """Write the HDF5 structure at the start of the part; returns where each data set begins, and the full size."""
+        """Write the HDF5 structure at the start of the part; return the offset of each data set and the full size."""
         blank = self.part.with_name(self.part.name + ".head")
         try:
             offsets = _lay_out(blank, self.count, self.arrays)
@@ -217,9 +217,9 @@ class FeatureWriter:
             os.fsync(written.fileno())
 
     def _reserve(self, size: int) -> None:
-        """Take `size` bytes behind the rows, more than the index needs: HDF5 crashes where the disk fills up under it.
+        """Reserve `size` bytes after the rows, more than the index needs: HDF5 crashes when the disk becomes full.
 
-        HDF5 cuts off what it has not used.
+        HDF5 truncates what it did not use.
         """
         with self.part.open("r+b") as part:
             part.seek(0, os.SEEK_END)
@@ -228,7 +228,7 @@ class FeatureWriter:
 
     @contextlib.contextmanager
     def _disk(self) -> Iterator[None]:
-        """Failing writes as one line that says how much is safe. h5py raises RuntimeError for some of them."""
+        """Report a failed write in one line that says how much is saved. h5py raises RuntimeError for some of them."""
         try:
             yield
         except (OSError, RuntimeError) as error:
@@ -236,26 +236,26 @@ class FeatureWriter:
                 raise
             reason = getattr(error, "strerror", None) or _of_hdf5(error)
             raise JobError(
-                f"{self.out}: can't write ({reason}); {self.done} of {self.count} images are safe in {self.part}: make "
-                "room and run the same command again, it goes on from there"
+                f"{self.out}: cannot be written ({reason}); {self.done} of {self.count} images are saved in "
+                f"{self.part}: free disk space and run the same command again to continue"
             ) from error
 
 
 def _of_hdf5(error: Exception) -> str:
-    """What the system said, out of the long texts in which HDF5 wraps it."""
+    """The message of the system, taken from the long error texts of HDF5."""
     inner = re.search(r"error message = '([^']+)'", str(error))
     return inner.group(1) if inner else " ".join(str(error).split())
 
 
 def skipped_path(out: Path) -> Path:
-    """Where the images that could not be read are listed, one JSON object a line."""
+    """The list of images that could not be read, one JSON object per line."""
     return out.with_suffix(".skipped.jsonl")
 
 
 def write_skipped(out: Path, skipped: Sequence[Skip]) -> None:
     report = skipped_path(out)
     if skipped:
-        # A path that is no UTF-8 is written with escapes.
+        # A path that is not UTF-8 is written with escapes.
         text = "".join(json.dumps(skip.__dict__, ensure_ascii=False) + "\n" for skip in skipped)
         write_text(report, text.encode("utf-8", "backslashreplace").decode())
     else:
@@ -269,13 +269,13 @@ def read_skipped(out: Path) -> list[Skip]:
     try:
         return [Skip(**json.loads(line)) for line in lines if line]
     except (ValueError, TypeError):
-        raise UserError(f"{report}: not a list of skipped images; delete it to have them tried again") from None
+        raise UserError(f"{report}: not a list of skipped images; delete the file to try them again") from None
 
 
 def write_index(
     file: h5py.File, ids: Sequence[str], crc32: Sequence[int] | np.ndarray, meta: Mapping[str, Any]
 ) -> None:
-    """What makes a file of rows a feature file; `format` comes last, a file without it is refused by readers."""
+    """Add ids, checksums and attributes; `format` comes last, because readers refuse a file without it."""
     file.create_dataset("ids", data=np.array(ids, dtype=object), dtype=h5py.string_dtype())
     file.create_dataset("crc32", data=np.array(crc32, dtype=np.uint32))
     for key, value in reversed(attributes(meta).items()):
@@ -283,9 +283,9 @@ def write_index(
 
 
 def _lay_out(path: Path, count: int, arrays: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]) -> dict[str, int]:
-    """An HDF5 file with all rows allocated and none written (sparse on the disk); returns the first row's place."""
+    """Create an HDF5 file with all rows allocated but not written (sparse); return the offset of each first row."""
     with h5py.File(path, "w", libver=VERSIONS) as file:
-        # HDF5 can't lay out nothing; one row more than none is taken away again at the end.
+        # HDF5 cannot allocate zero rows; the one extra row is removed at the end.
         return {name: _allocate(file, name, max(count, 1), shape, dtype) for name, (shape, dtype) in arrays.items()}
 
 
@@ -299,5 +299,5 @@ def _allocate(file: h5py.File, name: str, count: int, shape: tuple[int, ...], dt
     data = h5py.h5d.create(file.id, name.encode(), kind, space, dcpl=properties)
     first, last = data.get_chunk_info(0), data.get_chunk_info(count - 1)
     if last.byte_offset - first.byte_offset != (count - 1) * first.size:
-        raise JobError(f"{file.filename}: this HDF5 library does not lay rows out in a row; use h5py 3.10 or newer")
+        raise JobError(f"{file.filename}: this HDF5 library does not store rows consecutively; use h5py 3.10 or newer")
     return int(first.byte_offset)

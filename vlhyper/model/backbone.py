@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from transformers import T5Config, T5ForConditionalGeneration
 from transformers.utils import logging
 
 from vlhyper.errors import UserError
+from vlhyper.model.published import faults
+from vlhyper.model.sizes import size_of
 
 
 def build_backbone(backbone: str | Mapping[str, Any]) -> T5ForConditionalGeneration:
@@ -30,6 +33,8 @@ def build_backbone(backbone: str | Mapping[str, Any]) -> T5ForConditionalGenerat
 
 
 def _pretrained(name: str) -> T5ForConditionalGeneration:
+    for fault in faults(name, size_of(name)):
+        raise UserError(fault)
     # Its progress bar over the tensors of one file would interrupt ours.
     logging.disable_progress_bar()
     try:
@@ -84,3 +89,14 @@ def key_value_deviations(t5: T5ForConditionalGeneration) -> dict[str, float]:
                 keys.append((attention.k.weight * gain).square().sum(-1).mean())
                 values.append((attention.v.weight * gain).square().sum(-1).mean())
     return {"key": torch.stack(keys).mean().sqrt().item(), "value": torch.stack(values).mean().sqrt().item()}
+
+
+@torch.no_grad()
+def frozen_digest(t5: T5ForConditionalGeneration) -> str:
+    """SHA-256 over names and numbers of all frozen parameters: the same backbone wherever its files are."""
+    digest = hashlib.sha256()
+    for name, weight in t5.named_parameters():
+        if not weight.requires_grad:
+            digest.update(name.encode())
+            digest.update(weight.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

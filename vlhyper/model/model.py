@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +21,7 @@ from transformers import T5ForConditionalGeneration
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import existing_file, read_json, replacing, write_json
 from vlhyper.model.attachment import Attachment
-from vlhyper.model.backbone import build_backbone, key_value_deviations
+from vlhyper.model.backbone import build_backbone, frozen_digest, key_value_deviations
 from vlhyper.model.forms import Form
 from vlhyper.model.makers.maker import Conditions
 from vlhyper.model.makers.module import MakerModule
@@ -33,6 +34,8 @@ from vlhyper.settings import validated
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
+# The entry of the configuration that tells the frozen weights apart.
+BACKBONE = "backbone_sha256"
 
 
 class VLHyperPELT(nn.Module):
@@ -147,6 +150,11 @@ class VLHyperPELT(nn.Module):
         old, new = "gradient_checkpointing_enable", "activation_checkpointing_enable"
         getattr(self.t5, new if hasattr(self.t5, new) else old)({"use_reentrant": False})
 
+    @cached_property
+    def backbone_sha256(self) -> str:
+        """Tells the frozen weights apart. They never change, so it is computed once."""
+        return frozen_digest(self.t5)
+
     def task_number(self, name: str) -> int:
         """The row of a task's embedding. Raises UserError for a task the model was not made for."""
         if name not in self.inputs.tasks:
@@ -186,7 +194,7 @@ class VLHyperPELT(nn.Module):
         with replacing(folder / WEIGHTS) as part:
             save_file(self.state(), part)
         config = {"model": self.spec.model_dump(), "inputs": self.inputs.model_dump()}
-        write_json(folder / CONFIG, config, indent=2)
+        write_json(folder / CONFIG, {**config, BACKBONE: self.backbone_sha256}, indent=2)
 
     @classmethod
     def from_pretrained(cls, run: str | Path, backbone: str | None = None) -> VLHyperPELT:
@@ -198,12 +206,17 @@ class VLHyperPELT(nn.Module):
         folder = Path(run)
         if not folder.is_dir():
             folder = _download(str(run))
-        spec, inputs = _read_config(folder / CONFIG)
+        spec, inputs, backbone_sha256 = _read_config(folder / CONFIG)
         if backbone:
             spec = spec.model_copy(update={"backbone": backbone})
         # Read before the backbone is loaded, which takes long, so that a damaged file is found at once.
         state = _read_weights(folder / WEIGHTS)
         model = cls.build(spec, inputs)
+        if backbone_sha256 not in (None, model.backbone_sha256):
+            raise UserError(
+                f"{folder / CONFIG}: trained on another backbone than {spec.backbone!r} holds now (the frozen weights "
+                "differ); give the T5 that the run was trained on"
+            )
         model.load_state(state, str(folder / WEIGHTS))
         return model.eval()
 
@@ -218,12 +231,14 @@ class VLHyperPELT(nn.Module):
             return str(api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Add trained weights"))
 
 
-def _read_config(path: Path) -> tuple[ModelSpec, Inputs]:
+def _read_config(path: Path) -> tuple[ModelSpec, Inputs, str | None]:
     """What `save_pretrained` wrote. Raises UserError that names the file and the entry."""
     config = read_json(path)
     if not isinstance(config, dict) or not {"model", "inputs"} <= config.keys():
         raise UserError(f"{path}: not the configuration of a trained model (needs the entries model and inputs)")
-    return validated(ModelSpec, config["model"], str(path)), validated(Inputs, config["inputs"], str(path))
+    spec, inputs = validated(ModelSpec, config["model"], str(path)), validated(Inputs, config["inputs"], str(path))
+    # Runs of earlier releases say nothing of the frozen weights.
+    return spec, inputs, config.get(BACKBONE)
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

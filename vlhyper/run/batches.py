@@ -5,7 +5,7 @@ Letters: B rows of a batch · S source tokens · T target tokens · N cells of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedTokenizerBase
 
+from vlhyper.errors import JobError, UserError
 from vlhyper.features import FeatureSet
 from vlhyper.run.rows import TaskRows
 from vlhyper.run.schedule import Schedule
@@ -30,12 +31,11 @@ class Collator:
 
     tokenizer: PreTrainedTokenizerBase
     features: FeatureSet | None
-    max_source_tokens: int
     max_target_tokens: int
 
     def inputs(self, rows: TaskRows, prompts: Sequence[str], images: Sequence[str]) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` (B, S), `task` (); `grid` (B, N, d_v) where the model is given images."""
-        encoded = self._encoded(prompts, self.max_source_tokens)
+        encoded = self._encoded(prompts, rows.task.max_source_tokens)
         batch = {
             "input_ids": encoded["input_ids"],
             "attention_mask": encoded["attention_mask"],
@@ -55,7 +55,7 @@ class Collator:
         return self.tokenizer(list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt")
 
 
-class TrainingBatches(Dataset[dict[str, Tensor]]):
+class TrainingBatches(Dataset[dict[str, Tensor] | Exception]):
     """Item k is micro-batch k of this process: step k // accumulation, its share of that step's examples.
 
     Every process has the same task at the same time, so that all of them run the same computation.
@@ -77,7 +77,14 @@ class TrainingBatches(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return len(self.schedule.tasks) * self.accumulation
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
+    def __getitem__(self, index: int) -> dict[str, Tensor] | Exception:
+        """The batch, or what is wrong with it: an error raised in a worker would bring its traceback along."""
+        try:
+            return self._batch(index)
+        except (UserError, JobError) as error:
+            return error
+
+    def _batch(self, index: int) -> dict[str, Tensor]:
         step, micro = divmod(index, self.accumulation)
         name = self.schedule.task(step)
         share = self.schedule.batch // (self.accumulation * self.world)
@@ -89,10 +96,28 @@ class TrainingBatches(Dataset[dict[str, Tensor]]):
         return batch
 
 
-def upcoming(batches: TrainingBatches, first_step: int, workers: int) -> DataLoader:
-    """The micro-batches from a step on, in order; `workers` processes prepare them ahead."""
+def upcoming(batches: TrainingBatches, first_step: int, workers: int) -> Iterator[dict[str, Tensor]]:
+    """The micro-batches from a step on, in order; `workers` processes prepare them ahead.
+
+    Raises UserError for input that cannot be used, JobError where a worker was killed.
+    """
     order = range(first_step * batches.accumulation, len(batches))
-    return DataLoader(batches, batch_size=None, sampler=order, num_workers=workers)
+    loader = iter(DataLoader(batches, batch_size=None, sampler=order, num_workers=workers))
+    while True:
+        try:
+            found = next(loader, None)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise JobError(
+                "a process that prepares batches was killed, most often because memory ran out; lower "
+                "training.workers and start the same command again: it resumes from its last checkpoint"
+            ) from None
+        if found is None:
+            return
+        if isinstance(found, Exception):
+            raise found
+        yield found
 
 
 def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from transformers import PreTrainedTokenizerBase
+
 from vlhyper.errors import JobError, UserError
 from vlhyper.features import FeatureSet
 from vlhyper.model.spec import count
 from vlhyper.readers import check_manifest, load_rows
 from vlhyper.run.available import missing_models
 from vlhyper.run.config import RunConfig, stated_inputs
+from vlhyper.run.lengths import cut_off, labels_too_long
 from vlhyper.run.rows import TaskRows, find_features, load_split, model_inputs
 from vlhyper.run.tasks import Run, RunTask, resolve_task
+from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.run.validation import hold_out_of
 from vlhyper.tasks import Examples
 
@@ -46,6 +50,9 @@ def _all_problems(config: RunConfig, say: Say) -> Iterator[str]:
     if features is not None:
         say(f"features: {len(features)} images of {features.tokens} × {features.width}, {features.meta['encoder']}")
     yield from missing_models(config.model, say)
+    tokenizer = _tokenizer(config)
+    if tokenizer is not None:
+        yield from labels_too_long(run, tokenizer)
     try:
         count(config.model, model_inputs(run, features) if features else stated_inputs(config))
     except UserError as error:
@@ -54,7 +61,7 @@ def _all_problems(config: RunConfig, say: Say) -> Iterator[str]:
         if task.kind.sees_image and not task.images:
             say(f"{task.name}: method {config.model.method} uses no images; the model answers from the text alone")
         for split in _splits(run, task):
-            yield from _split_problems(run, task, split, features, say)
+            yield from _split_problems(run, task, split, features, tokenizer, say)
 
 
 def _splits(run: Run, task: RunTask) -> list[str]:
@@ -65,7 +72,22 @@ def _splits(run: Run, task: RunTask) -> list[str]:
     return list(dict.fromkeys(split for split in wanted if split))
 
 
-def _split_problems(run: Run, task: RunTask, split: str, features: FeatureSet | None, say: Say) -> Iterator[str]:
+def _tokenizer(config: RunConfig) -> PreTrainedTokenizerBase | None:
+    """None where it is not available here, which `missing_models` has reported."""
+    try:
+        return load_tokenizer(config.model, local=True)
+    except UserError:
+        return None
+
+
+def _split_problems(
+    run: Run,
+    task: RunTask,
+    split: str,
+    features: FeatureSet | None,
+    tokenizer: PreTrainedTokenizerBase | None,
+    say: Say,
+) -> Iterator[str]:
     try:
         if found := check_manifest(task.manifest, split):
             yield from found
@@ -75,6 +97,8 @@ def _split_problems(run: Run, task: RunTask, split: str, features: FeatureSet | 
         examples = f", {len(Examples(task.kind, rows.rows))} examples" if split == task.splits["train"] else ""
         unseen = "" if checked else "; its images were not checked, because there are no features"
         say(f"{task.name}: split {split} has {len(rows)} rows{examples}{unseen}")
+        if tokenizer is not None and (cut := cut_off(rows, tokenizer, run.config.training.max_target_tokens)):
+            say(f"{task.name}: split {split}: {cut}")
         if split == task.splits["val"] and run.config.validation.every:
             hold_out_of(rows, run.config.validation.sample)
     except (UserError, JobError) as error:

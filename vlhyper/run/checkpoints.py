@@ -40,9 +40,14 @@ def save_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer, progres
     part = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    save_file(model.state(), part / "model.safetensors")
-    save_file(_moments(model, optimizer), part / "optimizer.safetensors")
-    write_json(part / PROGRESS, asdict(progress))
+    try:
+        save_file(model.state(), part / "model.safetensors")
+        save_file(_moments(model, optimizer), part / "optimizer.safetensors")
+        write_json(part / PROGRESS, asdict(progress))
+    except BaseException:
+        # On a full disk half a checkpoint would take the room that is left.
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
     for old in run.glob("checkpoints/*step-*"):

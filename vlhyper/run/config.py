@@ -15,7 +15,7 @@ from vlhyper.files import write_text
 from vlhyper.model.methods import method
 from vlhyper.model.spec import Inputs, ModelSpec
 from vlhyper.readers.manifest import DATA_FOLDER
-from vlhyper.settings import Strict, read_yaml, validated
+from vlhyper.settings import Strict, parse_yaml, read_yaml, validated
 from vlhyper.tasks import Task, find_task
 
 # Grids of CLIP's convolutional encoders at their own resolution: (cells, channels).
@@ -38,7 +38,8 @@ class TaskConfig(Strict):
     validation: str | None = Field("val", description="split to validate on; null for none")
     test: str = Field("test", description="split to evaluate on")
     beams: int | None = Field(None, gt=0, description="beams of the final evaluation; the task's own where left out")
-    max_new_tokens: int | None = Field(None, gt=0)
+    max_new_tokens: int | None = Field(None, gt=0, description="of an answer; the task's own where left out")
+    max_source_tokens: int | None = Field(None, gt=0, description="of a prompt; as in training where left out")
 
 
 class FeatureConfig(Strict):
@@ -68,8 +69,8 @@ class TrainingConfig(Strict):
     temperature: float = Field(2.0, gt=0, description="T; a task of N examples is drawn in proportion to N^(1/T)")
     precision: Literal["fp32", "bf16"] = "fp32"
     gradient_checkpointing: bool = False
-    max_source_tokens: int = Field(64, gt=0)
-    max_target_tokens: int = Field(40, gt=0)
+    max_source_tokens: int | None = Field(None, gt=0, description="of a prompt; each task's own where left out")
+    max_target_tokens: int = Field(40, gt=0, description="of an answer to learn")
     workers: int = Field(0, ge=0, description="processes that read features and tokenise while the model runs")
     seed: int = Field(0, ge=0, lt=2**31)
     log_every: int = Field(100, gt=0, description="steps between two lines of log.jsonl")
@@ -150,13 +151,13 @@ def save_config(config: RunConfig, path: Path) -> None:
     write_text(path, yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True))
 
 
-def differences(old: RunConfig, new: RunConfig) -> list[str]:
-    """`key: old, now new` for each value in which two configs differ."""
+def differences(old: RunConfig, new: RunConfig) -> dict[str, str]:
+    """What differs between two configs: key -> `old, now new`."""
     before, after = dict(_flat(old.model_dump())), dict(_flat(new.model_dump()))
     # A task's number follows from the order of the tasks.
     before["order of tasks"], after["order of tasks"] = list(old.tasks), list(new.tasks)
     keys = dict.fromkeys([*before, *after])
-    return [f"{key}: {before.get(key)}, now {after.get(key)}" for key in keys if before.get(key) != after.get(key)]
+    return {key: f"{before.get(key)}, now {after.get(key)}" for key in keys if before.get(key) != after.get(key)}
 
 
 def _flat(value: Any, key: str = "") -> list[tuple[str, Any]]:
@@ -176,8 +177,8 @@ def _override(values: dict[str, Any], override: str) -> None:
         if not isinstance(section, dict):
             raise UserError(f"{override!r}: {parent!r} is a value and has no keys below it")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = parse_yaml(text)
+    except ValueError:
         value = text
     section[last] = _absolute(value, Path.cwd(), (*parents, last))
 
@@ -221,4 +222,6 @@ def _root(base: Path, path: Any) -> Any:
 def _under(base: Path, path: Any) -> Any:
     if not isinstance(path, str):
         return path
-    return os.path.normpath(base / Path(os.path.expandvars(path)).expanduser())
+    # A folder may really be called $HOME: what exists as it is written is not a variable.
+    written = path if os.path.lexists(base / path) else os.path.expandvars(path)
+    return os.path.normpath(base / Path(written).expanduser())

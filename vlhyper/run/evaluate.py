@@ -92,8 +92,7 @@ def evaluate_run(
     spec = run.config.model
     model = VLHyperPELT.from_pretrained(folder, backbone=spec.backbone if isinstance(spec.backbone, str) else None)
     model.to(state.device)
-    training = run.config.training
-    collator = Collator(load_tokenizer(spec), features, training.max_source_tokens, training.max_target_tokens)
+    collator = Collator(load_tokenizer(spec), features, run.config.training.max_target_tokens)
     # All answers before the first score: scoring takes minutes, and the other processes cannot wait for it.
     answered = {
         name: answer(model, rows, collator, rows.task.decoding, run.config.evaluation_batch)

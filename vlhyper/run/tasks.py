@@ -17,8 +17,8 @@ class RunTask:
     """One entry of the config's `tasks`.
 
     number: the row of its task embedding. splits: the manifest's name for `train`, `val` and `test`; None for a split
-    that the run leaves out. images: whether the model is given the image of each row; a method without images is not,
-    whatever the task asks about.
+    that the run leaves out. max_source_tokens: longer prompts are cut. images: whether the model is given the image of
+    each row; a method without images is not, whatever the task asks about.
     """
 
     name: str
@@ -27,6 +27,7 @@ class RunTask:
     manifest: Manifest
     splits: Mapping[str, str | None]
     decoding: Decoding
+    max_source_tokens: int
     images: bool
 
     def split(self, name: str) -> str | None:
@@ -83,5 +84,6 @@ def resolve_task(config: RunConfig, name: str) -> RunTask:
         manifest=load_manifest(entry.data, root=entry.root),
         splits={"train": entry.train, "val": entry.validation, "test": entry.test},
         decoding=Decoding(entry.beams or own.beams, entry.max_new_tokens or own.max_new_tokens),
+        max_source_tokens=entry.max_source_tokens or config.training.max_source_tokens or kind.max_source_tokens,
         images=kind.sees_image and method(config.model.method).images != "none",
     )

@@ -6,34 +6,34 @@ config by itself.
 
 from __future__ import annotations
 
-import json
-import math
-import time
+import os
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
 from vlhyper.console import progress, say
-from vlhyper.errors import JobError, UserError
-from vlhyper.files import write_text
+from vlhyper.errors import UserError
+from vlhyper.launcher import end_with_launcher
 from vlhyper.model.model import WEIGHTS, VLHyperPELT
 from vlhyper.run.batches import Collator, TrainingBatches, grid_statistics, to_device, upcoming
 from vlhyper.run.checkpoints import (
     Progress,
     fresh_seed,
     load_checkpoint,
-    load_progress,
-    newest,
     save_checkpoint,
     save_progress,
 )
-from vlhyper.run.config import RunConfig, TrainingConfig, differences, load_config, save_config
+from vlhyper.run.config import RunConfig, TrainingConfig
+from vlhyper.run.folder import claim, disk_errors, finished, require_room
+from vlhyper.run.lengths import labels_too_long
+from vlhyper.run.lock import locked
+from vlhyper.run.log import Log
 from vlhyper.run.rows import find_features, load_split, model_inputs, stated
 from vlhyper.run.schedule import Schedule
-from vlhyper.run.tasks import resolve
+from vlhyper.run.tasks import Run, resolve
 from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.run.validation import hold_out, validate
 from vlhyper.tasks import Examples
@@ -44,13 +44,18 @@ def train(config: RunConfig, folder: Path) -> None:
 
     Raises UserError for input that cannot be used, before the first step, and JobError where the loss is not finite.
     """
-    settings = config.training
     run = resolve(config)
-    accelerator = start_processes(settings, folder, unused=run.mixed)
+    accelerator = start_processes(config.training, folder, unused=run.mixed)
+    with locked(folder) if accelerator.is_main_process else nullcontext(), disk_errors(folder):
+        _train(run, folder, accelerator)
+
+
+def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
+    config, settings = run.config, run.config.training
     features = find_features(run)
     run = stated(run, features)
     if accelerator.is_main_process:
-        claim(folder, run.config)
+        claim(folder, run, features)
     accelerator.wait_for_everyone()
     if finished(folder, settings.steps):
         accelerator.end_training()
@@ -60,7 +65,9 @@ def train(config: RunConfig, folder: Path) -> None:
     held_out = hold_out(run, features, scoring=accelerator.is_main_process)
     examples = {name: Examples(one.task.kind, one.rows, settings.seed) for name, one in rows.items()}
     tokenizer = load_tokenizer(config.model)
-    collator = Collator(tokenizer, features, settings.max_source_tokens, settings.max_target_tokens)
+    if too_long := list(labels_too_long(run, tokenizer)):
+        raise UserError(too_long[0])
+    collator = Collator(tokenizer, features, settings.max_target_tokens)
 
     # The same seed on all ranks: each builds the same start without sending it around.
     torch.manual_seed(settings.seed)
@@ -69,6 +76,8 @@ def train(config: RunConfig, folder: Path) -> None:
         model.standardise(*grid_statistics(list(rows.values()), features))
     if settings.gradient_checkpointing:
         model.checkpoint_gradients()
+    if accelerator.is_main_process:
+        require_room(folder, sum(weight.nbytes for _, weight in model.trained()))
     model.to(accelerator.device)
     optimizer = torch.optim.AdamW(
         [weight for _, weight in model.trained()], lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -81,7 +90,7 @@ def train(config: RunConfig, folder: Path) -> None:
     batches = TrainingBatches(
         schedule, rows, examples, collator, settings.accumulation, accelerator.process_index, accelerator.num_processes
     )
-    stream = iter(upcoming(batches, done.step, settings.workers))
+    stream = upcoming(batches, done.step, settings.workers)
     log = Log(folder, accelerator, done)
 
     if not done.validated:
@@ -136,6 +145,8 @@ def start_processes(settings: TrainingConfig, folder: Path, unused: bool = False
 
     unused: some steps leave weights without a gradient, as steps on text do with those of the visual side.
     """
+    end_with_launcher()
+    refuse_unsupported(settings)
     accelerator = Accelerator(
         mixed_precision="no" if settings.precision == "fp32" else settings.precision,
         gradient_accumulation_steps=settings.accumulation,
@@ -153,39 +164,24 @@ def start_processes(settings: TrainingConfig, folder: Path, unused: bool = False
     return accelerator
 
 
+def refuse_unsupported(settings: TrainingConfig) -> None:
+    """Raises UserError for what a launcher asks for and this loop would do wrongly or not at all."""
+    for name, what in {"FSDP": "FSDP", "DEEPSPEED": "DeepSpeed", "MEGATRON_LM": "Megatron-LM"}.items():
+        if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() in ("true", "1"):
+            raise UserError(f"{what} is not supported: the trained part is small; launch with plain data parallelism")
+    asked = os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS")
+    if asked is not None and asked != str(settings.accumulation):
+        raise UserError(
+            f"the launcher asks for {asked} gradient accumulation steps, training.accumulation is "
+            f"{settings.accumulation}; give both the same, or leave it to the config"
+        )
+
+
 def learning_rate(settings: TrainingConfig, step: int) -> float:
     """The rate of step `step` (from 0): constant, after a warm-up and before a linear fall to 0 where asked for."""
     rise = (step + 1) / settings.warmup if settings.warmup else 1.0
     fall = (settings.steps - step) / settings.decay if settings.decay else 1.0
     return settings.learning_rate * min(1.0, rise, fall)
-
-
-def claim(folder: Path, config: RunConfig) -> None:
-    """Make the run folder, or see that it holds an unfinished run of the same config.
-
-    Raises UserError for a folder that holds another run.
-    """
-    path = folder / "config.yaml"
-    # A folder in which no step was finished holds nothing to protect: a mended config takes its place.
-    if path.exists() and (newest(folder) or (folder / WEIGHTS).exists()):
-        if changed := differences(load_config(path), config):
-            more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
-            raise UserError(f"{folder}: holds a run of another config: {changed[0]}{more}; choose another --out")
-        if finished(folder, config.training.steps):
-            say(f"{folder}: is finished and was not changed; score it with: vlhyper evaluate {folder}")
-        elif last := newest(folder):
-            say(f"{folder}: resuming from {last.name}")
-        return
-    save_config(config, path)
-
-
-def finished(folder: Path, steps: int) -> bool:
-    """Whether all steps of the run are done and its weights are there."""
-    last = newest(folder)
-    if last is None or not (folder / WEIGHTS).exists():
-        return False
-    done = load_progress(last)
-    return done.step == steps and done.validated
 
 
 def judge(folder: Path, done: Progress, model: VLHyperPELT, metrics: dict[str, float], log: Log) -> None:
@@ -196,68 +192,9 @@ def judge(folder: Path, done: Progress, model: VLHyperPELT, metrics: dict[str, f
     done.validated = True
     if not log.accelerator.is_main_process:
         return
-    if "mean" in metrics and (done.best is None or metrics["mean"] > done.best):
+    if "mean" in metrics and (done.best is None or metrics["mean"] >= done.best):
         done.best, done.best_step = metrics["mean"], done.step
         model.save_pretrained(folder)
     log.write(done.step, {"validation": metrics})
     say(f"step {done.step}: " + " · ".join(f"{name} {value:.2f}" for name, value in metrics.items()))
     save_progress(folder, done)
-
-
-class Log:
-    """`log.jsonl` and TensorBoard: the mean loss of each task since the last line, and validation metrics."""
-
-    def __init__(self, folder: Path, accelerator: Accelerator, done: Progress) -> None:
-        self.path, self.accelerator = folder / "log.jsonl", accelerator
-        self.losses: dict[str, list[torch.Tensor]] = {}
-        self.note = ""
-        self.began, self.first_step = time.monotonic(), done.step
-        # TensorBoard hides what a killed run gave it from this step on.
-        first_new = done.step + done.validated
-        accelerator.init_trackers("tensorboard", init_kwargs={"tensorboard": {"purge_step": first_new}})
-        if accelerator.is_main_process and self.path.exists():
-            kept = [line for line in self._whole_lines() if known(line, done)]
-            write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
-            for line in kept:
-                if line["step"] >= first_new:
-                    self._track(line)
-
-    def _whole_lines(self) -> list[dict[str, Any]]:
-        """What is in the log, but for a line that a kill cut short."""
-        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-
-    def add(self, task: str, loss: torch.Tensor) -> None:
-        self.losses.setdefault(task, []).append(loss)
-
-    def write_losses(self, step: int, rate: float) -> None:
-        """Write the mean losses and forget them. Raises JobError where one is not finite."""
-        means = {}
-        for task, losses in sorted(self.losses.items()):
-            mean = self.accelerator.reduce(torch.stack(losses).mean(), "mean").item()
-            if not math.isfinite(mean):
-                raise JobError(f"step {step}: the loss of {task} is {mean}; lower training.learning_rate")
-            means[task] = mean
-        self.losses.clear()
-        self.note = " ".join(f"{task} {loss:.3f}" for task, loss in means.items())
-        pace = (time.monotonic() - self.began) / max(1, step - self.first_step)
-        self.write(step, {"loss": means, "learning_rate": rate, "seconds_per_step": round(pace, 4)})
-
-    def write(self, step: int, values: dict[str, object]) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
-        self._track({"step": step, **values})
-
-    def _track(self, line: dict[str, Any]) -> None:
-        for group, value in line.items():
-            if group != "step":
-                scalars = value if isinstance(value, dict) else {"": value}
-                named = {f"{group}/{key}".rstrip("/"): one for key, one in scalars.items()}
-                self.accelerator.log(named, step=line["step"])
-
-
-def known(line: dict[str, Any], done: Progress) -> bool:
-    """Whether a line of the log belongs to what the last checkpoint knows of; all else will be written again."""
-    return line["step"] < done.step or (line["step"] == done.step and (done.validated or "validation" not in line))

@@ -90,12 +90,12 @@ def _an_answer(right: Any) -> str:
 
 
 def validate(run: Run, model: VLHyperPELT, held_out: Mapping[str, HeldOut], collator: Collator) -> dict[str, float]:
-    """The metrics of every task on its sample, and their mean over the tasks as `mean`.
+    """The metrics of every task on its sample, and the mean of them all as `mean`.
 
-    Under several processes the main one has them, the others have none.
+    For GLUE that is the mean of eleven, which is also the paper's Avg (table 1). Under several processes the main one
+    has them, the others have none.
     """
     found: dict[str, float] = {}
-    means = []
     for name, sample in held_out.items():
         decoding = Decoding(run.config.validation.beams, run.tasks[name].decoding.max_new_tokens)
         answers = answer(model, sample.rows, collator, decoding, run.config.evaluation_batch)
@@ -105,5 +105,9 @@ def validate(run: Run, model: VLHyperPELT, held_out: Mapping[str, HeldOut], coll
         metrics = sample.report(answers).metrics
         own = {metric: metrics.get(metric, 0.0) for metric in run.tasks[name].kind.figures}
         found.update({f"{name}.{metric}": value for metric, value in own.items()})
-        means.append(sum(own.values()) / len(own))
-    return {**found, "mean": sum(means) / len(means)} if means else found
+    return with_mean(found)
+
+
+def with_mean(found: Mapping[str, float]) -> dict[str, float]:
+    """The metrics and, where there are any, their mean: the score by which a run keeps its best weights."""
+    return {**found, "mean": sum(found.values()) / len(found)} if found else {}

@@ -1,4 +1,4 @@
-"""Pictures with what a model said about them, as one PNG."""
+"""Images with the answers of a model, as one PNG."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def save_gallery(exhibits: Sequence[Exhibit], path: Path, columns: int = 4, titl
     rows = -(-len(exhibits) // columns)
     figure = Figure(figsize=(3.2 * columns, 5.0 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    # Every picture has the axes below it for its text.
+    # The axes below an image hold its text.
     axes = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[3, 1.7] * rows)
     for axis in axes.flat:
         axis.axis("off")

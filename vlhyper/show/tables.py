@@ -1,4 +1,4 @@
-"""Tables that can be read, on a terminal and off it."""
+"""Tables for a terminal, a log or a pipe."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """A table on standard output; numbers are right-aligned, floats shown with two decimals."""
+    """Print a table to standard output; numbers are right-aligned, floats have two decimals."""
     from rich.console import Console
     from rich.table import Table
 
@@ -17,6 +17,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in body:
         table.add_row(*(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row))
-    # Off a terminal rich assumes 80 columns and folds; a log or a pipe takes the table as wide as it is.
+    # Without a terminal rich assumes 80 columns and wraps; a log or a pipe gets the full width.
     console = Console()
     Console(width=console.width if console.is_terminal else 160).print(table)

@@ -34,8 +34,22 @@ def submit(answers: Mapping[str, str]) -> Submission:
     return [{"id": id, "prediction": answer} for id, answer in answers.items()]
 
 
+# Prompts of the others fit into 64 tokens.
+LONG = dict.fromkeys(("mrpc", "qqp", "mnli", "qnli", "paws"), 128)
+LONG |= {"rte": 256, "cb": 256, "boolq": 512, "imdb": 512}
+
+
 def _task(name: str, prompt: str, figures: tuple[str, ...], labels: tuple[str, ...]) -> Task:
-    return Task(name, f"{name} {prompt}", f"glue:{name}", figures, submit, labels=labels, sees_image=False)
+    return Task(
+        name,
+        f"{name} {prompt}",
+        f"glue:{name}",
+        figures,
+        submit,
+        labels=labels,
+        sees_image=False,
+        max_source_tokens=LONG.get(name, 64),
+    )
 
 
 TEXT_TASKS = tuple(_task(name, *row) for name, row in TABLE.items())

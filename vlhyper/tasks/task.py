@@ -27,6 +27,7 @@ class Task:
 
     `prompt` names the text columns in braces. `scorer` is the name `vlhyper score` knows, and `figures` are the keys of
     its metrics that enter the validation mean. `submit` shapes answers by id into what the test server reads.
+    `max_source_tokens` is the length to which its prompts are cut where a run says nothing.
     `labels` are the answers that can count as right where the task is a choice. With `one_example_per_target` a row
     counts in training once for every target: a caption is an example, not the image.
     """
@@ -37,6 +38,7 @@ class Task:
     figures: tuple[str, ...]
     submit: Callable[[Mapping[str, str]], Submission]
     decoding: Decoding = Decoding()
+    max_source_tokens: int = 64
     labels: tuple[str, ...] = ()
     sees_image: bool = True
     one_example_per_target: bool = False

@@ -1,13 +1,13 @@
-"""A miniature world in which the whole job can be seen on two processor cores, offline, within minutes.
+"""A miniature world for the whole job on two processor cores, offline, within minutes.
 
-Its pictures show one to three things (or, at the level `hard`, two to four), each a circle, square, triangle or star in
-one of six colours and two sizes at one of nine places. `build` draws them and writes questions, captions and statements
+Its pictures show one to three things (at the level `hard` two to four), each a circle, square, triangle or star in one
+of six colours and two sizes at one of nine places. `build` draws them and writes questions, captions and statements
 about them in the layouts of VQA v2, OK-VQA, Visual Genome, GQA, COCO and SNLI-VE, so that the ordinary readers load
-them. Answers are balanced over each wording: who does not look at the picture guesses.
+them. Answers are balanced for each wording, so they cannot be guessed without the picture.
 
 Four pairs of colour and shape (a red star, a blue circle, a green triangle, a yellow square) occur only in the split
-`unseen`. The two small models shipped in the folder `tiny()` never met them either: a T5 that has read about written
-scenes (`pretrain_t5`) and a CLIP ResNet that has matched pictures with sentences (`pretrain_clip`).
+`unseen`. The two small models shipped in the folder `tiny()` were trained without these pairs too: a T5 trained on
+written scenes (`pretrain_t5`) and a CLIP ResNet trained to match pictures with sentences (`pretrain_clip`).
 """
 
 from pathlib import Path

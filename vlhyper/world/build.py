@@ -1,4 +1,4 @@
-"""The world as a user's folder would look: images, annotation files, manifests."""
+"""Write the world to a folder like a user's: images, annotation files, manifests."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ FORMATS |= {"snli_ve": "snli-ve"}
 
 
 def build(folder: str | Path, seed: int = 0, sizes: Mapping[str, int] = SIZES, level: str = "easy") -> None:
-    """Draw the world into `folder`: images/SPLIT/*.jpg, annotations/*, and a manifest a task (vqa.yaml …).
+    """Draw the world into `folder`: images/SPLIT/*.jpg, annotations/*, and a manifest per task (vqa.yaml …).
 
-    `sizes` are images per split; of the splits, `unseen` holds scenes with pairs of colour and shape that occur
-    nowhere else. The same arguments give the same bytes.
+    `sizes` are images per split; scenes of the split `unseen` have pairs of colour and shape that occur in no other
+    split. The same arguments give the same bytes.
     Raises UserError for an unknown split or level.
     """
     for split in sizes:
@@ -49,7 +49,7 @@ def build(folder: str | Path, seed: int = 0, sizes: Mapping[str, int] = SIZES, l
 
 
 def scenes_of(seed: int, sizes: Mapping[str, int], level: str = "easy") -> dict[str, list[Picture]]:
-    """The pictures of each split; images are numbered through from 1, in the order of `sizes`."""
+    """The pictures of each split; images are numbered from 1 over all splits, in the order of `sizes`."""
     splits, first = {}, 1
     for split, size in sizes.items():
         rng = Random(f"{seed} {split} scenes")
@@ -104,7 +104,7 @@ def file_name(task: str, role: str, split: str) -> str:
 
 
 def manifest(task: str, counts: Mapping[str, int]) -> dict[str, Any]:
-    """What `data:` of a config names; `counts` are rows by split."""
+    """The manifest of a task, for `data:` of a config; `counts` are rows by split."""
 
     def files(split: str) -> Iterator[tuple[str, str]]:
         for role in ROLES[task]:

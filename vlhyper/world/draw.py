@@ -1,4 +1,4 @@
-"""A scene as a picture: flat shapes on a softly lit, light background."""
+"""Draw a scene: flat shapes on a light background with a soft gradient."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from PIL import Image, ImageDraw
 from vlhyper.world.scene import Scene, Thing
 
 SIDE = 224
-# Shapes are drawn larger and then shrunk: PIL's polygons have hard edges, and a turned hard edge looks like noise.
+# Shapes are drawn larger and then reduced: PIL draws polygons without antialiasing, and rotated edges would look noisy.
 _OVERSAMPLING = 4
 _REACH = 1.4
 
 
 def draw(scene: Scene, rng: Random) -> Image.Image:
-    """The picture of a scene, 224×224 RGB. `rng` chooses the background only; the rest is in the scene."""
+    """The picture of a scene, 224×224 RGB. `rng` determines only the background."""
     picture = _background(rng)
     for thing in scene:
         corner, stencil = _stencil(thing)
@@ -27,7 +27,7 @@ def draw(scene: Scene, rng: Random) -> Image.Image:
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """As JPEG with full colour resolution: coarse colour would blur the smallest shapes."""
+    """Save as JPEG with full colour resolution: subsampled colour would blur the smallest shapes."""
     picture.save(path, "JPEG", quality=85, subsampling=0)
 
 
@@ -46,7 +46,7 @@ def _light(direction: int) -> Image.Image:
 
 
 def _stencil(thing: Thing) -> tuple[tuple[int, int], Image.Image]:
-    """The thing as a mask, and the pixel of the picture where the mask's upper left corner goes."""
+    """The thing as a mask, and the position of the mask's upper left corner in the picture."""
     half = math.ceil(thing.radius * SIDE * _REACH) + 1
     left, top = int(thing.x * SIDE) - half, int(thing.y * SIDE) - half
     stencil = Image.new("L", (2 * half * _OVERSAMPLING,) * 2)
@@ -65,7 +65,7 @@ def _outline(canvas: ImageDraw.ImageDraw, thing: Thing, x: float, y: float, radi
 
 @cache
 def _corners(shape: str) -> list[tuple[float, float]]:
-    """Corners as (share of the radius, angle); the shares make the four shapes of one size cover like areas."""
+    """Corners as (fraction of the radius, angle), such that the four shapes of one size have similar areas."""
     if shape == "square":
         return [(1.15, math.pi / 4 + math.pi / 2 * k) for k in range(4)]
     if shape == "triangle":

@@ -1,8 +1,8 @@
-"""Questions in the manner of GQA: each with a small program, and sets of questions that answer one another.
+"""Questions like those of GQA: each has a small program, and some questions entail others.
 
-Of one thing and one of its attributes one can ask which value it has (query), whether it has this value (verify) and
-which of two values it has (choose). Whoever answers the query right must answer the others right: that is what
-`entailed` says in the files. Questions about existence stand for themselves.
+A question about an attribute of a thing asks for its value (query), whether it has a given value (verify) or which of
+two values it has (choose). The right answer to the query implies the right answers to the others: `entailed` in the
+files says so. Questions about existence are not entailed by others.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class GqaQuestion:
 
 @dataclass(frozen=True)
 class Fact:
-    """An attribute of a thing, and a name for the thing that does not give it away."""
+    """An attribute of a thing, and a name for the thing that does not reveal the attribute."""
 
     thing: Thing
     attribute: str
@@ -74,7 +74,7 @@ class Fact:
 
 
 def facts(scene: Scene) -> Iterator[Fact]:
-    """All that can be asked about the things of a scene."""
+    """All facts about the things of a scene that a question can ask for."""
     for thing in only(scene, "shape"):
         yield Fact(thing, "color", thing.shape)
     for thing in only(scene, "color"):
@@ -158,7 +158,7 @@ def predicate(attribute: str, value: str) -> str:
 
 
 def nameable_values(fact: Fact, scene: Scene) -> list[str]:
-    """Values a question may offer: none that would put an unseen pair into the text of a scene that has none."""
+    """Values a question may name: no value that would name an unseen pair for a scene without unseen pairs."""
     pairs = askable_pairs(scene)
 
     def fits(value: str) -> bool:
@@ -169,9 +169,9 @@ def nameable_values(fact: Fact, scene: Scene) -> list[str]:
 
 
 def ask(scene: Scene, balance: Balance, level: str = "easy", most_facts: int = 3) -> list[GqaQuestion]:
-    """The questions of one image: queries of up to three facts, one that follows from a query, one that stands alone.
+    """The questions of one image: queries of up to three facts, one entailed question, one unrelated question.
 
-    Every scene has facts, as it has things with a size.
+    Every scene has facts, because its things have sizes.
     """
     left = {query(fact): fact for fact in facts(scene)}
     asked: list[GqaQuestion] = []

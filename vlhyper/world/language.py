@@ -1,4 +1,4 @@
-"""Sentences about scenes: descriptions, captions, statements that are true, false or open."""
+"""Sentences about scenes: descriptions, captions, and statements that are true, false or undecided."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def joined(phrases: Sequence[str]) -> str:
 
 
 def describe(scene: Sequence[Thing], rng: Random, size: float = 1.0, place: float = 1.0) -> str:
-    """The scene in writing, a sentence a thing in random order; size and place are named with the given probability."""
+    """Describe the scene, one sentence per thing in random order; size and place have the given probabilities."""
     things = rng.sample(scene, len(scene))
     return " ".join(f"{phrase(thing, rng.random() < size, rng.random() < place)}." for thing in things)
 
 
 def captions(scene: Scene) -> list[str]:
-    """Five wordings of one picture, as five people would give them: all name colour and shape, some size or place."""
+    """Five captions of one picture: all name colours and shapes, some also sizes or places."""
     things = reading_order(scene)
     bare = joined([phrase(thing, size=False, place=False) for thing in things])
     sized = joined([phrase(thing, place=False) for thing in things])
@@ -49,7 +49,7 @@ def captions(scene: Scene) -> list[str]:
     return [f"{wording[0].upper()}{wording[1:]}." for wording in wordings]
 
 
-# What nobody can see in a picture of this world.
+# Statements that a picture of this world neither supports nor contradicts.
 OPEN_ENDINGS = (
     "was drawn first",
     "is the favorite of a child",
@@ -60,7 +60,7 @@ OPEN_ENDINGS = (
 
 
 def hypothesis(scene: Scene, label: str, rng: Random) -> str:
-    """A sentence that the picture entails, contradicts or leaves open (`neutral`), as in visual entailment."""
+    """A sentence that the picture entails, contradicts or leaves undecided (`neutral`), as in visual entailment."""
     thing = rng.choice(scene)
     if label == "neutral":
         return f"The {thing.name} {rng.choice(OPEN_ENDINGS)}."

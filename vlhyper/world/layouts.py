@@ -1,6 +1,6 @@
 """Annotations of scenes in the official layouts of VQA v2, OK-VQA, Visual Genome, GQA, COCO captions and SNLI-VE.
 
-Each function takes the pictures of one split and returns what the official file holds; keys and types were read off
+Each function takes the pictures of one split and returns the content of the official file; keys and types are those of
 the public files.
 """
 
@@ -27,7 +27,7 @@ INFO = {
     "date_created": "2025-01-01 00:00:00",
 }
 LICENCE = {"url": "https://creativecommons.org/publicdomain/zero/1.0/", "name": "CC0 1.0"}
-# OK-VQA's own numbers of the ten sorts of knowledge it asks for.
+# OK-VQA's keys of the ten categories of knowledge it asks for.
 OKVQA_TYPES = {
     "one": "Vehicles and Transportation",
     "two": "Brands, Companies and Products",
@@ -45,14 +45,14 @@ OKVQA_TYPE_OF = {"fruit": "five", "animal": "eight", "thing": "three"}
 
 
 class Picture(NamedTuple):
-    """A scene and the number of its image."""
+    """A scene and the id of its image."""
 
     image_id: int
     scene: Scene
 
     @property
     def name(self) -> str:
-        """The image file's stem."""
+        """The file name of the image without its suffix."""
         return f"world_{self.image_id:06d}"
 
 
@@ -63,7 +63,7 @@ class Asked(NamedTuple):
 
 
 def ask_vqa(pictures: Sequence[Picture], level: str, rng: Random) -> list[Asked]:
-    """One question of each kind an image allows, numbered from image_id·1000 on as VQA does."""
+    """One question of each kind that an image allows, numbered from image_id·1000 as in VQA."""
     return list(_ask(pictures, VQA_KINDS[level], rng))
 
 
@@ -111,7 +111,7 @@ def vqa_annotations(asked: Sequence[Asked], split: str, rng: Random) -> dict[str
 
 
 def okvqa_annotations(asked: Sequence[Asked], split: str, rng: Random) -> dict[str, Any]:
-    """As VQA's, but each answer as typed and stemmed; the words of this world are stems already."""
+    """Like VQA, but with each answer also stemmed; the words of this world are already stems."""
     file = vqa_annotations(asked, split, rng)
     for annotation, one in zip(file["annotations"], asked, strict=True):
         del annotation["multiple_choice_answer"]
@@ -121,7 +121,7 @@ def okvqa_annotations(asked: Sequence[Asked], split: str, rng: Random) -> dict[s
 
 
 def visual_genome(pictures: Sequence[Picture], rng: Random) -> list[dict[str, Any]]:
-    """question_answers.json: answers are short sentences (`Red.`)."""
+    """Content of question_answers.json: answers are short sentences (`Red.`)."""
     asked = list(_ask(pictures, VG_KINDS, rng))
     by_image: dict[int, list[dict[str, Any]]] = {picture.image_id: [] for picture in pictures}
     for number, image_id, question in asked:
@@ -139,7 +139,7 @@ def visual_genome(pictures: Sequence[Picture], rng: Random) -> list[dict[str, An
 
 
 def gqa_questions(pictures: Sequence[Picture], level: str, rng: Random) -> dict[str, dict[str, Any]]:
-    """An object by question id. A query entails the other questions about its fact; nothing else entails anything."""
+    """Records by question id. A query entails the other questions about its fact; other questions entail nothing."""
     balance, file = Balance(rng), {}
     for image_id, scene in pictures:
         asked = {f"{image_id}{number:02d}": q for number, q in enumerate(gqa.ask(scene, balance, level))}
@@ -192,7 +192,7 @@ def coco_captions(pictures: Sequence[Picture]) -> dict[str, Any]:
 
 
 def snli_ve(pictures: Sequence[Picture], rng: Random) -> Iterator[dict[str, Any]]:
-    """Lines of the jsonl file: each image with one sentence it entails, one it leaves open and one it contradicts."""
+    """Records of the jsonl file: for each image a sentence that it entails, one undecided and one it contradicts."""
     for picture in pictures:
         for label in LABELS:
             key = f"{picture.image_id}.jpg"

@@ -1,4 +1,4 @@
-"""Ten people answer a question: most of them right, now and then one in another word or with a look-alike."""
+"""Ten human answers to a question: most are right, some use a synonym or a similar word."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from vlhyper.world.scene import COLORS, PLACES, SHAPES, SIZES
 PEOPLE = 10
 SYNONYMS = {"purple": "violet", "large": "big", "small": "tiny", "circle": "disc", "square": "box"}
 LOOK_ALIKES = (COLORS, SHAPES, SIZES, PLACES, ("yes", "no"), tuple("01234"), FRUITS, ANIMALS, THINGS)
-# Chances that none, one or two of the ten answer otherwise. Three would make their answer count as fully right.
+# Probabilities that zero, one or two of the ten answer differently; an answer of three would count as fully right.
 DISSENT = (0.65, 0.25, 0.1)
 
 
 def slips(question: Question) -> list[str]:
-    """What a person may say in place of the right answer."""
+    """Other answers that a person may give instead of the right one."""
     alike = next((group for group in LOOK_ALIKES if question.answer in group), ())
     other = [answer for answer in alike if answer != question.answer]
     return [SYNONYMS[question.answer], *other] if question.answer in SYNONYMS else other

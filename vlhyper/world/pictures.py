@@ -1,4 +1,4 @@
-"""Drawn scenes as CLIP sees them."""
+"""Draw scenes as input tensors of CLIP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vlhyper.world.scene import Scene
 
 
 def pixels(scenes: Sequence[Scene], rng: Random) -> Tensor:
-    """Pictures (n, 3, 224, 224), CLIP's mean taken off and divided by its deviation."""
+    """Pictures (n, 3, 224, 224), normalised with the mean and standard deviation of CLIP."""
     array = torch.from_numpy(np.stack([np.asarray(draw(scene, rng)) for scene in scenes]))
     scaled = (array.float() / 255 - torch.tensor(OPENAI_DATASET_MEAN)) / torch.tensor(OPENAI_DATASET_STD)
     return scaled.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)

@@ -2,14 +2,15 @@
 
     python -m vlhyper.world.pretrain_t5 --out t5
 
-It answers questions about written scenes, captions them, and fills gaps in scenes told twice. Pairs of colour and shape
-in UNSEEN_PAIRS never occur. At this size T5 learns to bind (which colour belongs to which shape) only if the steps fit
-its unusual scales: attention logits are not divided by the square root of the head width, so query weights are that
-much smaller and need that much smaller steps; embeddings have deviation 1 and need larger ones.
+It answers questions about written scenes, captions them, and fills gaps in scenes described twice. Pairs of colour and
+shape in UNSEEN_PAIRS never occur. A T5 of this size learns which colour belongs to which shape only if the learning
+rates fit its unusual scales: attention logits are not divided by the square root of the head width, so query weights
+are smaller by this factor and need a rate smaller by this factor; embeddings have standard deviation 1 and need a
+larger rate.
 
-The shipped model is this command's: 5,000 steps, 16 minutes of one core. It answers 99.0 % of new questions about
-scenes of seen pairs and 99.3 % where pairs are unseen (counting 88 and 91 %, statements of entailment 95 and 97 %, all
-other kinds above 98 %).
+The shipped model was made by this command: 5,000 steps, 16 minutes on one core. It answers 99.0 % of new questions
+about scenes of seen pairs and 99.3 % about unseen pairs (counting 88 and 91 %, entailment 95 and 97 %, all other kinds
+above 98 %).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from vlhyper.world.texts import SENTINELS, Writer, hide_spans
 from vlhyper.world.tokenizer import build_tokenizer
 
 HEADS, HEAD_WIDTH = 4, 32
-# Half of the heads start by looking at their own kind of word: key and query weights alike.
+# Half of the heads start with equal key and query weights: they attend to similar words.
 ALIKE_HEADS = 2
 IGNORED = -100
 
@@ -54,7 +55,7 @@ def new_model(vocabulary: int) -> T5ForConditionalGeneration:
     model = T5ForConditionalGeneration(config)
     for name, module in model.named_modules():
         if isinstance(module, T5Attention):
-            # Decoder words look back at what was said, which is mostly not their own kind.
+            # Decoder self-attention looks at previous words, which are mostly not similar.
             _start(module, alike="decoder" not in name or "EncDecAttention" in name)
     return model
 
@@ -79,7 +80,7 @@ def parameter_groups(model: T5ForConditionalGeneration) -> list[dict]:
 
 
 class Batches:
-    """Makes batches: three fifths questions, one fifth captions, one fifth gaps."""
+    """Make batches: three fifths questions, one fifth captions, one fifth gaps."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, seed: int) -> None:
         self.tokenizer = tokenizer
@@ -140,7 +141,7 @@ def answers(model: Any, tokenizer: PreTrainedTokenizerFast, prompts: list[str]) 
 
 
 def rate_at(step: int, steps: int, base: float) -> float:
-    """200 steps of warm-up, constant until 60 % of the steps, then straight down to 3 %."""
+    """200 steps of warm-up, constant until 60 % of the steps, then linear down to 3 %."""
     done = step / steps
     return base * min(1.0, step / 200) * (1.0 if done < 0.6 else 0.03 + 0.97 * (1 - done) / 0.4)
 

@@ -1,4 +1,4 @@
-"""What can be read off the miniature CLIP's grid: linear probes at the cell that holds a thing's centre."""
+"""Linear probes of the miniature CLIP's grid, at the cell that contains the centre of a thing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def cell_of(thing: Thing) -> int:
 
 
 def probe(visual: ModifiedResNet, seed: int = 0, scenes: int = 1500) -> dict[str, dict[str, float]]:
-    """Share of right answers by attribute, on new things of seen pairs and on things of unseen pairs.
+    """Accuracy by attribute, on new things of seen pairs and on things of unseen pairs.
 
     The probes are fitted on scenes without unseen pairs.
     """

@@ -1,7 +1,7 @@
-"""Questions about scenes in the manner of VQA, Visual Genome and OK-VQA, with their right answers.
+"""Questions about scenes like those of VQA, Visual Genome and OK-VQA, with their right answers.
 
-A kind of question is a function that gives every question of that kind a scene allows; which of them are asked is
-the business of `Balance`, so that no answer is frequent enough to be guessed from the wording.
+A kind of question is a function that yields every possible question of this kind about a scene. `Balance` chooses
+which of them are asked, so that no answer is frequent enough to be guessed from the wording.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Question(NamedTuple):
 
     @property
     def question_type(self) -> str:
-        """The opening words, as VQA files its questions."""
+        """The first words of the question, VQA's `question_type`."""
         words = self.text.lower().rstrip("?").split()
         return " ".join(words[: 3 if words[0] == "what" and words[1] in ("color", "shape", "size") else 2])
 
 
 class Answerable(Protocol):
-    """Anything with a question's text and its answer."""
+    """Anything with the text of a question and its answer."""
 
     @property
     def text(self) -> str: ...
@@ -48,7 +48,7 @@ Asked = TypeVar("Asked", bound=Answerable)
 
 
 class Balance:
-    """Chooses among possible questions the one whose answer was so far given least often to that wording."""
+    """Chooses the possible question whose answer was so far least frequent for its wording."""
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
@@ -61,7 +61,7 @@ class Balance:
 
 
 def only(scene: Scene, attribute: str) -> list[Thing]:
-    """The things that no other thing of the scene shares this attribute with."""
+    """The things whose value of this attribute no other thing of the scene has."""
     counts = Counter(getattr(thing, attribute) for thing in scene)
     return [thing for thing in scene if counts[getattr(thing, attribute)] == 1]
 
@@ -132,7 +132,7 @@ def identity(scene: Scene) -> Iterator[Question]:
         yield Question(f"What is at the {thing.place}?", with_article(thing.name), "identity")
 
 
-# What everybody knows about colours and shapes, and no picture of this world shows.
+# General knowledge about colours and shapes that no picture of this world shows.
 FRUITS = ("strawberry", "kiwi", "blueberry", "banana", "plum", "tangerine")
 ANIMALS = ("ladybug", "frog", "whale", "chick", "starling", "fox")
 THINGS = ("wheel", "window", "pyramid", "starfish")
@@ -144,7 +144,7 @@ KNOWLEDGE = {
 
 
 def knowledge(scene: Scene) -> Iterator[Question]:
-    """Questions in the manner of OK-VQA: seeing is not enough, one has to know."""
+    """Questions like those of OK-VQA: the answer needs knowledge beyond the picture."""
     for category, (attribute, facts) in KNOWLEDGE.items():
         pointer = "shape" if attribute == "color" else "color"
         for thing in only(scene, pointer):
@@ -163,6 +163,6 @@ VG_KINDS: tuple[Kind, ...] = (color, shape, place, identity)
 
 
 def ask(scene: Scene, kind: Kind, balance: Balance) -> Question | None:
-    """A question of this kind, or None where the scene allows none."""
+    """A question of this kind, or None where the scene has no such question."""
     possible = list(kind(scene))
     return balance.choose(possible) if possible else None

@@ -1,7 +1,7 @@
-"""What a picture of the miniature world holds: one to four things, each with a shape, a colour, a size and a place.
+"""The scenes of the miniature world: one to four things, each with a shape, a colour, a size and a place.
 
 A scene is a tuple of things in no particular order. No two things of a scene share both colour and shape, and no two
-share a place, so `the red circle` and `the object at the top left` are always one thing.
+share a place, so `the red circle` and `the object at the top left` each identify one thing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RGB = {
 }
 
 ALL_PAIRS = tuple((color, shape) for color in COLORS for shape in SHAPES)
-# Every shape is held out once, and no colour twice: each part of an unseen pair is well known from other pairs.
+# Each shape is held out once and each colour at most once, so both parts of an unseen pair occur in other pairs.
 UNSEEN_PAIRS = (("red", "star"), ("blue", "circle"), ("green", "triangle"), ("yellow", "square"))
 SEEN_PAIRS = tuple(pair for pair in ALL_PAIRS if pair not in UNSEEN_PAIRS)
 
@@ -41,7 +41,7 @@ _TINT = 18
 
 @dataclass(frozen=True)
 class Thing:
-    """One object. `x`, `y` (centre) and `radius` are shares of the picture's side, `turn` is in radians."""
+    """One object. `x`, `y` (centre) and `radius` are fractions of the picture's side, `turn` is in radians."""
 
     shape: str
     color: str
@@ -59,7 +59,7 @@ class Thing:
 
     @property
     def name(self) -> str:
-        """`red circle`: enough to point at one thing of a scene."""
+        """`red circle`: identifies one thing of a scene."""
         return f"{self.color} {self.shape}".strip()
 
     @property
@@ -77,7 +77,7 @@ Scene = tuple[Thing, ...]
 def draw_scene(rng: Random, level: str = "easy", unseen: bool = False) -> Scene:
     """A random scene of the level's number of things.
 
-    With `unseen` the scene holds at least one of UNSEEN_PAIRS, without it none.
+    With `unseen` the scene has at least one of UNSEEN_PAIRS, otherwise none.
     """
     least, most = LEVELS[level]
     count = rng.randint(least, most)
@@ -92,7 +92,7 @@ def reading_order(scene: Sequence[Thing]) -> list[Thing]:
 
 
 def askable_pairs(scene: Scene) -> tuple[tuple[str, str], ...]:
-    """Pairs of colour and shape that texts about a scene may name: where no unseen pair is seen, none is spoken of."""
+    """Pairs that texts about a scene may name: unseen pairs only for scenes that show one."""
     return ALL_PAIRS if any(thing.pair in UNSEEN_PAIRS for thing in scene) else SEEN_PAIRS
 
 

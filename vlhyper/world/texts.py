@@ -1,6 +1,6 @@
-"""What the miniature T5 reads before it sees a picture: questions about written scenes, captions of them, gaps in them.
+"""Texts to pretrain the miniature T5: questions about written scenes, their captions, and gaps to fill.
 
-The prompts are those of the tasks, so that a picture has only to take the place of the words behind `context:`.
+The prompts are those of the tasks, so that a picture later replaces only the words after `context:`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SENTINELS = tuple(f"<extra_id_{number}>" for number in range(10))
 
 
 class Writer:
-    """Writes (prompt, target) pairs about scenes; balanced over all it has written so far."""
+    """Writes (prompt, target) pairs about scenes; the answers of one writer are balanced."""
 
     def __init__(self, rng: Random, level: str = "easy") -> None:
         self.rng = rng
@@ -62,12 +62,12 @@ class Writer:
         return f"caption: context: {describe(scene, self.rng)}", self.rng.choice(captions(scene))
 
     def told_twice(self, scene: Scene) -> str:
-        """The scene described twice in different orders: what is missing in one telling can be found in the other."""
+        """The scene described twice in different orders: what is missing in one description is in the other."""
         return f"{describe(scene, self.rng)} picture {describe(scene, self.rng, size=0.7, place=0.7)}"
 
 
 def hide_spans(tokens: list[int], sentinels: list[int], rng: Random, share: float = 0.2) -> tuple[list[int], list[int]]:
-    """T5's span filling: about `share` of the tokens leave, each run for one sentinel; the target says what left."""
+    """T5's span corruption: about `share` of the tokens are replaced, each run by one sentinel; the target has them."""
     hidden = [False] * len(tokens)
     for _ in range(max(1, round(share * len(tokens) / 2))):
         start = rng.randrange(len(tokens))

@@ -1,4 +1,4 @@
-"""The miniature T5's tokenizer: one token a word, lower case, punctuation by itself."""
+"""The tokenizer of the miniature T5: one token per lower-case word or punctuation mark."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vlhyper.world.texts import LABELS, SENTINELS
 
 PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"
 
-# Words of ordinary questions that the world happens not to use; a model that meets them should not be struck dumb.
+# Words of ordinary questions that the world does not use, so that such questions can be read at all.
 COMMON = """
     , . ? ! : ; - ' ( ) vqa gqa okvqa snli ve caption question premise hypothesis sentence context picture image
     photo text yeah what which who where when why how is are was does do did can has have not no yes and or of in on
@@ -29,7 +29,7 @@ COMMON = """
 
 
 def texts(scenes: int = 600) -> Iterator[str]:
-    """A little of everything the world can say."""
+    """Samples of all texts of the world."""
     rng = Random(0)
     for number in range(scenes):
         level, balance = sorted(LEVELS)[number % len(LEVELS)], Balance(rng)
@@ -49,7 +49,7 @@ def texts(scenes: int = 600) -> Iterator[str]:
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """An ordinary fast tokenizer; numbers 0, 1, 2 are padding, end and unknown word, as T5 has them."""
+    """Build a fast tokenizer; ids 0, 1, 2 are padding, end and unknown word, as in T5."""
     normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     splitter = pre_tokenizers.BertPreTokenizer()
     words = {word for text in texts() for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))}
@@ -58,7 +58,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
     tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {EOS}", special_tokens=[(EOS, 1)])
-    # Borrowed for its rule that no space stands before a full stop or a question mark; there are no word pieces.
+    # Used only because it removes the space before a period or question mark; there are no word pieces.
     tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=True)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

@@ -41,6 +41,5 @@ class Free(Maker):
     def make(self, tensors: Tensors, conditions: Conditions) -> dict[Site, list[Form]]:
         """A prefix of (R, N, H·P) keys and values at every site."""
         keys, values = (tensors[name][conditions.task.reshape(-1)].unbind(1) for name in ("key", "value"))
-        return {
-            site: [WholePrefix(*pair)] for site, pair in zip(self.sites, zip(keys, values, strict=True), strict=True)
-        }
+        made = map(WholePrefix, keys, values)
+        return {site: [prefix] for site, prefix in zip(self.sites, made, strict=True)}
