@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -176,6 +178,33 @@ def test_rows_that_are_none(tmp_path, task, row, fault):
     with pytest.raises(UserError, match=fault) as caught:
         score(task, predictions=["x"], annotations=path)
     assert path in str(caught.value)
+
+
+@pytest.mark.parametrize("written", ["-1", "-1.0", "None", ""])
+def test_a_hidden_label_is_not_scored(tmp_path, written):
+    (tmp_path / "a.tsv").write_text(f"index\tlabel\n4\t{written}\n5\t1\n")
+    given = [{"id": 4, "prediction": "x"}, {"id": 5, "prediction": "not_entailment"}]
+    report = score("glue:rte", predictions=given, annotations=tmp_path / "a.tsv")
+    assert (report.n, report.total, report.metrics["accuracy"]) == (1, 1, 100.0)
+    (tmp_path / "a.tsv").write_text(f"index\tlabel\n4\t{written}\n")
+    with pytest.raises(UserError, match=r"a\.tsv: .* the labels of this split are not public"):
+        score("glue:rte", predictions=given[:1], annotations=tmp_path / "a.tsv")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /proc/self/fd: a shell's pipes have other names")
+@pytest.mark.parametrize("content", ["index\tlabel\n5\t1\n", '{"idx": 5, "label": 1}\n', '[{"idx": 5, "label": 1}]'])
+def test_labels_from_the_pipe_of_a_shell(content):
+    reading, writing = os.pipe()
+    os.write(writing, content.encode())
+    os.close(writing)
+    given = [{"id": 5, "prediction": "not_entailment"}]
+    assert score("glue:rte", predictions=given, annotations=f"/proc/self/fd/{reading}").metrics["accuracy"] == 100.0
+    os.close(reading)
+
+
+def test_a_folder_for_a_task_without_one(tmp_path):
+    with pytest.raises(UserError, match=r"this is a folder without a subfolder for each label .*; give a file"):
+        score("boolq", predictions=["True"], annotations=tmp_path)
 
 
 def test_a_broken_csv_is_named_with_its_line(tmp_path):

@@ -26,7 +26,7 @@ from vlhyper.metrics.report import Report, SummedMetric, mean_of
 from vlhyper.wording import shown
 
 # What each scorer gives, in the order of COCOEvalCap.
-SCORERS = {
+METRICS = {
     "bleu": ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"),
     "meteor": ("METEOR",),
     "rouge": ("ROUGE-L",),
@@ -39,14 +39,14 @@ References = Sequence[Sequence[str]]
 def scorers_named(wish: str | Sequence[str] | None) -> list[str]:
     """The scorers of a list like "bleu,cider" (None: all), in their usual order. Raises UserError for unknown ones."""
     if wish is None:
-        return list(SCORERS)
+        return list(METRICS)
     names = [name.strip().lower() for name in (wish.split(",") if isinstance(wish, str) else wish)]
     if not names:
-        raise UserError(f"no caption metric is named; name some of {', '.join(SCORERS)}")
+        raise UserError(f"no caption metric is named; name some of {', '.join(METRICS)}")
     for name in names:
-        if name not in SCORERS:
-            raise UserError(f"unknown caption metric {name!r}{nearest(name, SCORERS)}")
-    return [name for name in SCORERS if name in names]
+        if name not in METRICS:
+            raise UserError(f"unknown caption metric {name!r}{nearest(name, METRICS)}")
+    return [name for name in METRICS if name in names]
 
 
 def caption_scores(
@@ -154,7 +154,7 @@ def _gather(ids: Sequence[Any], outcomes: dict[str, _Scores | str]) -> Report:
     items: dict[str, Sequence[float | None]] = {}
     for name, outcome in outcomes.items():
         if isinstance(outcome, str):
-            report.skipped |= dict.fromkeys(SCORERS[name], outcome)
+            report.skipped |= dict.fromkeys(METRICS[name], outcome)
             continue
         for key, value in outcome.corpus.items():
             items[key] = [None if math.isnan(score) else 100 * score for score in outcome.captions[key]]
