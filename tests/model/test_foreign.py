@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from math import prod
+from typing import NamedTuple
 
 import cases
 import pytest
 import torch
 from pydantic import Field
 from safetensors import safe_open
+from torch import Tensor
 
 from benchmarks.plain_form import plain_loss
-from vlhyper.model.forms import Tokens
+from vlhyper.model.adapters import ADDED
+from vlhyper.model.attachment import MODULES
+from vlhyper.model.forms import FORMS, Tokens
 from vlhyper.model.makers import MAKERS, Maker
-from vlhyper.model.makers.maker import Normal, Weight
+from vlhyper.model.makers.maker import Fill, Normal, Weight
 from vlhyper.model.methods import METHODS, NORMS, Method, Part
 from vlhyper.model.model import WEIGHTS, VLHyperPELT
-from vlhyper.model.sites import ATTENTION, FEED_FORWARD, INPUT, Site
+from vlhyper.model.sites import ATTENTION, FEED_FORWARD, INPUT, STACKS, Site, sites
 from vlhyper.model.sizes import Inputs
 from vlhyper.model.spec import ModelSpec, count
 from vlhyper.settings import Strict
@@ -46,6 +50,32 @@ class Prompt(Maker):
         return {Site("input", 0): [Tokens(chosen, front=self.settings(self.parts[0]).front)]}
 
 
+class Gain(NamedTuple):
+    """A form of its own: factors on the output of a module."""
+
+    weight: Tensor  # (R, D)
+
+
+def gain(form, x, y):
+    return (y.unflatten(0, (len(form.weight), -1)) * form.weight[:, None, None]).flatten(0, 1)
+
+
+class Gains(Maker):
+    """Factors for every task at every site of its blocks."""
+
+    forms = ("gain",)
+
+    def _sites(self):
+        return sites(self.size, self.parts[0].blocks)
+
+    def weights(self):
+        return {"gain": Weight((len(self.inputs.tasks), len(self._sites()), self.size.d_model), Fill(1.0), "gains")}
+
+    def make(self, tensors, conditions):
+        chosen = tensors["gain"][conditions.task.reshape(-1)].unbind(1)
+        return {site: [Gain(weight)] for site, weight in zip(self._sites(), chosen, strict=True)}
+
+
 PROMPT = Part("prompt", "tokens", INPUT)
 CROSSED = (
     Part("hyper", "prefix", ATTENTION, {"sides": ("visual",)}),
@@ -54,7 +84,9 @@ CROSSED = (
 FOREIGN = {
     "prompt_tuning": Method("Prompt-tuning", (PROMPT,)),
     "crossed": Method("Prefixes from the image, adapters from the task", CROSSED, NORMS, "condition"),
-    # Two makers in one row, and two sets of weights of one maker.
+    # A form of its own at a feed-forward, and at a block of its own: what leaves the decoder's self-attention.
+    "gains": Method("Gains", (Part("gains", "gain", ("encoder_ff", "decoder_self_out")),)),
+    # Several makers in one row, and two sets of weights of one maker.
     "all_together": Method(
         "Everything at once",
         (
@@ -74,6 +106,11 @@ EVERY = [*METHODS, *FOREIGN]
 @pytest.fixture(autouse=True)
 def rows(monkeypatch):
     monkeypatch.setitem(MAKERS, "prompt", Prompt)
+    monkeypatch.setitem(MAKERS, "gains", Gains)
+    monkeypatch.setitem(FORMS, "gain", ("encoder_ff", "decoder_self_out"))
+    monkeypatch.setitem(ADDED, Gain, gain)
+    monkeypatch.setitem(STACKS, "decoder_self_out", "decoder")
+    monkeypatch.setitem(MODULES, "decoder_self_out", lambda layer: layer.layer[0].SelfAttention.o)
     for name, row in FOREIGN.items():
         monkeypatch.setitem(METHODS, name, row)
 
@@ -161,3 +198,17 @@ def test_prompts_compute_what_stock_t5_computes_on_longer_embeddings(task):
     ).loss
     assert cases.difference({"loss": loss}, {"loss": stock}) <= 1e-6
     assert cases.difference(gradient, cases.gradients(model, stock)) <= 1e-5
+
+
+def test_gains_compute_what_t5_computes_with_scaled_matrices():
+    model, batch = cases.model("gains", "deep_decoder"), cases.batch("hyperpelt", task=1)
+    loss, factors = model(**batch), model.makers["gains"].gain[1].detach()
+    model.attachment.set({})
+    unscaled = model.t5(**cases.without_task(batch)).loss
+    matrices = [layer.layer[1].DenseReluDense.wo for layer in model.t5.encoder.block]
+    matrices += [layer.layer[0].SelfAttention.o for layer in model.t5.decoder.block]
+    with torch.no_grad():
+        for matrix, factor in zip(matrices, factors, strict=True):
+            matrix.weight *= factor[:, None]
+    assert cases.difference({"loss": loss}, {"loss": model.t5(**cases.without_task(batch)).loss}) <= 1e-6
+    assert (unscaled - loss).abs() > 1e-4

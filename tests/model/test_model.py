@@ -111,6 +111,24 @@ def test_bfloat16_autocast_errs_no_more_than_the_plain_form_does(adapters):
     assert ours.amax(dim=1).mean() <= 1.3 * plain.amax(dim=1).mean()
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_under_bfloat16_autocast(method):
+    model, batch = cases.model(method), cases.batch(method, rows=8)
+    if cases.sees_images(method):
+        batch = cases.mixed(batch)
+    exact = model(**batch)
+    expected = cases.gradients(model, exact)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = model(**batch)
+    assert loss.dtype == torch.float32
+    found = cases.gradients(model, loss)
+    assert all(gradient.dtype == torch.float32 for gradient in found.values())
+    # bfloat16 keeps 8 bits. Measured at most 0.0006 of the loss, and 0.12 of all gradients as one vector.
+    assert torch.allclose(loss, exact, rtol=2e-3)
+    mine, theirs = (torch.cat([each[name].flatten() for name in expected]) for each in (found, expected))
+    assert (mine - theirs).norm() <= 0.2 * theirs.norm()
+
+
 def test_a_given_denominator_divides_the_summed_loss():
     model, batch = cases.model(), cases.batch()
     tokens = (batch["labels"] != -100).sum()
