@@ -20,6 +20,8 @@ SUFFIXES = (
 def find_images(sources: Sequence[Path], wanted: Path | None = None) -> dict[str, Path]:
     """The images of `sources` by id: files in the order given, folders with their subfolders sorted by path.
 
+    In folders names that begin with a dot are ignored.
+
     wanted: a file with one id (or file name) per line; only these images are kept, in the order found. Raises UserError
     for a source that does not exist, a folder without images, two files with one id, and wanted ids without a file.
     """
@@ -77,7 +79,11 @@ def _folder(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add(os.path.realpath(below))
+        # Files like ._x.jpg, which macOS leaves beside x.jpg, are no images.
+        folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
+            if name.startswith("."):
+                continue
             path = Path(below, name)
             if path.suffix.lower() in SUFFIXES:
                 found.append(path)

@@ -1,18 +1,24 @@
 """What users type: commands, options, help, errors, exit codes."""
 
+import inspect
 import os
+import shlex
 import subprocess
 import sys
 import time
+from glob import glob
 
+import h5py
+import numpy as np
 import pytest
 import typer
-from run_cases import ENVIRONMENT, call
+from run_cases import ENVIRONMENT, call, write_features
 from typer.testing import CliRunner
 
 import vlhyper
 from vlhyper.cli import build_app, main, run
 from vlhyper.errors import JobError, UserError
+from vlhyper.features import open_features
 
 # Scripts are written against these names: a change here is a change of the contract.
 COMMANDS = {
@@ -56,11 +62,41 @@ def test_commands_and_options_are_frozen():
     assert {path: words(command) for path, command in commands()} == COMMANDS
 
 
+def example(path: str) -> list[str]:
+    """The words of the example in the help of a command."""
+    paragraphs = inspect.cleandoc(dict(commands())[path].help).split("\n\n")
+    [text] = [text for text in paragraphs if text.startswith("Example: ")]
+    return shlex.split(text.removeprefix("Example: "))
+
+
 @pytest.mark.parametrize("path", COMMANDS)
 def test_the_help_of_every_command_shows_an_example_it_takes(path):
-    command = dict(commands())[path]
-    assert f"vlhyper {path}" in " ".join(command.help.split())
-    assert all(one.help for one in command.params if one.name != "source")
+    command, words = dict(commands())[path], example(path)
+    length = 1 + len(path.split())
+    assert words[:length] == ["vlhyper", *path.split()]
+    assert command.make_context(path, words[length:]).params
+    assert all(one.help for one in command.params)
+
+
+@pytest.mark.parametrize("path", ["inspect", "merge", "import-features"])
+def test_the_examples_work_as_they_are_written(path, tmp_path, monkeypatch):
+    for name in ("coco.h5", "coco.shard-0-of-2.h5", "coco.shard-1-of-2.h5"):
+        write_features(tmp_path / name, [name])
+    if path != "inspect":
+        (tmp_path / "coco.h5").unlink()
+    (tmp_path / "coco/val2014").mkdir(parents=True)
+    (tmp_path / "data_clip_RN101_att").mkdir()
+    with h5py.File(tmp_path / "data_clip_RN101_att/1.h5", "w") as file:
+        file["1/features"] = np.zeros((49, 8), np.float16)
+    monkeypatch.chdir(tmp_path)
+    # As a shell expands them.
+    words = [file for word in example(path)[1:] for file in (sorted(glob(word)) if "*" in word else [word])]
+    run(words)
+    assert open_features("coco.h5").ids == {
+        "inspect": ["coco.h5"],
+        "merge": ["coco.shard-0-of-2.h5", "coco.shard-1-of-2.h5"],
+        "import-features": ["1"],
+    }.get(path)
 
 
 def test_values_that_replace_the_configs_are_explained_alike_by_every_command():

@@ -148,6 +148,11 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise UserError(f"{found}: nested too deeply for a file of this kind; give another file") from None
 
 
+def hidden(path: Path, folder: Path) -> bool:
+    """Whether `path` is below a name of `folder` that begins with a dot: macOS leaves `._x.jpg` beside x.jpg."""
+    return any(name.startswith(".") for name in path.relative_to(folder).parts)
+
+
 def sha256(path: str | os.PathLike[str]) -> str:
     """The SHA-256 digest of a file, in hexadecimal."""
     digest = hashlib.sha256()

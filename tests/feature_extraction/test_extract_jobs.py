@@ -116,6 +116,21 @@ def test_folders_are_searched_below_and_other_files_left_out(tiny, folder, tmp_p
     assert "1 files without an image suffix are ignored (.txt × 1)" in capsys.readouterr().err
 
 
+def test_names_that_begin_with_a_dot_are_ignored(tiny, folder, tmp_path, capsys):
+    """As macOS leaves them beside images, and in the __MACOSX of its archives."""
+    for name in ("images", "images/more", "__MACOSX", "images/.thumbnails"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "._00.png").write_bytes(b"\x00\x05\x16\x07")
+        (tmp_path / name / ".DS_Store").write_bytes(b"Bud1")
+    noise(9).save(folder / ".thumbnails" / "01.png")
+    tiny.extract(folder, "--out", tmp_path / "f.h5", "--workers", 0)
+    assert open_features(tmp_path / "f.h5").ids == [f"{number:02}" for number in range(11)]
+    said = capsys.readouterr().err
+    assert "._" not in said and ".DS_Store" not in said and "no suffix" not in said
+    with pytest.raises(UserError, match="__MACOSX: no images in this folder"):
+        tiny.extract(tmp_path / "__MACOSX", "--out", tmp_path / "g.h5")
+
+
 def test_a_folder_that_cannot_be_listed_does_not_pass_for_an_empty_one(tiny, folder, tmp_path, monkeypatch):
     (folder / "closed").mkdir()
     scandir = os.scandir

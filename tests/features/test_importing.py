@@ -51,6 +51,16 @@ def test_a_vl_adapter_folder_becomes_one_file(vl_adapter, tmp_path):
     assert found.meta["encoder"] == "RN101" and found.meta["preprocessing"] == {"imported_from": "VL-Adapter"}
 
 
+def test_names_that_begin_with_a_dot_are_not_imported(vl_adapter, tmp_path):
+    folder, values = vl_adapter
+    name = next(iter(values))
+    for hidden in (folder / f"._{name}.h5", folder / ".copy" / f"{name}.h5"):
+        hidden.parent.mkdir(exist_ok=True)
+        hidden.write_bytes(b"\x00\x05\x16\x07")
+    assert import_features(folder, tmp_path / "f.h5").ids == list(values)
+    assert not (tmp_path / "f.skipped.jsonl").exists()
+
+
 def test_torn_files_are_named_and_the_rest_imported(vl_adapter, tmp_path, capsys):
     folder, values = vl_adapter
     names = list(values)

@@ -17,7 +17,9 @@ def command(
 ) -> None:
     """Train one model on all tasks of a config.
 
-    Example: vlhyper train configs/vl_hyperpelt.yaml training.steps=1000 --out runs/first
+    Example: vlhyper train configs/vl_hyperpelt.yaml --out runs/first
+
+    Any key of the config can be replaced: vlhyper train CONFIG training.steps=1000 --out RUN
 
     On several GPUs or machines: accelerate launch -m vlhyper train CONFIG --out RUN (or torchrun).
     """

@@ -24,6 +24,7 @@ from vlhyper.features.layout import Shapes
 from vlhyper.features.raw_rows import open_hdf5
 from vlhyper.features.reader import FeatureSet, open_features
 from vlhyper.features.writer import FeatureWriter, Skip
+from vlhyper.files import hidden
 
 BLOCK = 64
 SAMPLE = 64
@@ -69,7 +70,7 @@ def find_sources(source: Path) -> list[Source]:
         with open_hdf5(source) as file:
             sources = [(source, name) for name in file if file.get(name, getclass=True) is h5py.Group]
     else:
-        sources = [(path, path.stem) for path in sorted(source.rglob("*.h5"))]
+        sources = [(path, path.stem) for path in sorted(source.rglob("*.h5")) if not hidden(path, source)]
     if not sources:
         raise UserError(
             f"{source}: no features of VL-Adapter (a folder of .h5 files) or VL-T5 (one .h5 file, a group per image)"

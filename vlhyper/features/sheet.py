@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from vlhyper.features.reader import open_features
-from vlhyper.files import replacing
+from vlhyper.files import hidden, replacing
 
 MOST = 48
 SIDE, GAP, LINE, COLUMNS = 112, 6, 14, 6
@@ -24,7 +24,8 @@ def write_sheet(path: Path, sheet: Path, folders: Sequence[Path]) -> None:
     features = open_features(path)
     ids = features.ids[:: max(1, math.ceil(len(features) / MOST))]
     colours = _colours(features.read(ids).astype(np.float32))
-    pictures = {file.stem: file for folder in folders for file in sorted(folder.rglob("*")) if _is_picture(file)}
+    files = [(folder, file) for folder in folders for file in sorted(folder.rglob("*"))]
+    pictures = {file.stem: file for folder, file in files if _is_picture(file) and not hidden(file, folder)}
     width = SIDE * 2 if pictures else SIDE
     rows = max(1, math.ceil(len(ids) / COLUMNS))
     canvas = Image.new("RGB", (COLUMNS * (width + GAP) + GAP, rows * (SIDE + LINE + GAP) + GAP), "white")
