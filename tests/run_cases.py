@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def start(*arguments: object, launcher: tuple[str, ...] = ("-m", "vlhyper")) -> 
     command = [sys.executable, *launcher, *map(str, arguments)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env={**os.environ, **ENVIRONMENT})
+
+
+def evaluated(folder: Path, *arguments, overrides: Sequence[str] = (), **options):
+    """The reports of a run folder, as `vlhyper evaluate` makes them."""
+    from vlhyper.run.config import load_run
+    from vlhyper.run.evaluate import evaluate_run
+
+    return evaluate_run(resolve(load_run(folder, overrides)), folder, *arguments, **options)
 
 
 def torchrun(processes: int = 2) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from run_cases import call, losses, torchrun
+from run_cases import call, evaluated, losses, torchrun
 from safetensors.torch import load_file
 from test_processes import CLOSE
 from torch.testing import assert_close
@@ -16,7 +16,6 @@ from vlhyper.model.model import WEIGHTS, VLHyperPELT
 from vlhyper.run.batches import Collator
 from vlhyper.run.check import problems
 from vlhyper.run.config import load_config
-from vlhyper.run.evaluate import evaluate_run
 from vlhyper.run.rows import find_features, load_split
 from vlhyper.run.tasks import resolve
 from vlhyper.run.tokenizer import load_tokenizer
@@ -60,7 +59,7 @@ def test_both_kinds_of_tasks_are_trained_validated_and_evaluated(mixed):
     assert {"sst2", "vqa"} <= trained
     validated = [json.loads(line) for line in (mixed / "log.jsonl").read_text().splitlines() if "validation" in line]
     assert {"vqa.overall", "sst2.accuracy", "mean"} <= validated[-1]["validation"].keys()
-    reports = evaluate_run(mixed, caption_metrics="cider")
+    reports = evaluated(mixed, caption_metrics="cider")
     assert reports.keys() == {"vqa", "gqa", "caption", "sst2"}
     assert len(read_json(mixed / "predictions/sst2.test.json")) == 8
 
@@ -119,5 +118,5 @@ def test_every_kind_of_method_goes_the_whole_way(lab, method, tmp_path):
     train(resolve(load_config(values, [*STEPS, "training.steps=40"])), tmp_path / "run")
     seen = [value for line in losses(tmp_path / "run").values() for value in line.values()]
     assert sum(seen[-10:]) < 0.8 * sum(seen[:10])
-    reports = evaluate_run(tmp_path / "run", caption_metrics="cider")
+    reports = evaluated(tmp_path / "run", caption_metrics="cider")
     assert reports.keys() == {"vqa", "gqa", "caption"}

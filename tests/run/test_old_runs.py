@@ -6,11 +6,11 @@ import json
 
 import pytest
 from old_cases import METHODS, lay_out
+from run_cases import evaluated
 
 from vlhyper.files import read_json
 from vlhyper.metrics.report import flatten
 from vlhyper.run.config import load_config
-from vlhyper.run.evaluate import evaluate_run
 from vlhyper.run.tasks import resolve
 from vlhyper.run.train import train
 
@@ -27,7 +27,7 @@ def test_an_old_run_gives_the_answers_and_scores_it_gave(old, method, fresh_proc
     answers = {name: read_json(run / f"predictions/{name}.test.json") for name in names}
     scores = read_json(run / "scores.json")["test"]
     assert len({record["answer"] for record in answers["vqa"]}) > 5
-    reports = evaluate_run(run, caption_metrics="bleu,cider")
+    reports = evaluated(run, caption_metrics="bleu,cider")
     for name in names:
         assert read_json(run / f"predictions/{name}.test.json") == answers[name]
         assert dict(flatten(reports[name].metrics)) == pytest.approx(dict(flatten(scores[name]["metrics"])), rel=1e-12)

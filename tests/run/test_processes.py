@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from run_cases import call, losses, torchrun
+from run_cases import call, evaluated, losses, torchrun
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from vlhyper.errors import UserError
 from vlhyper.files import read_json
 from vlhyper.model.model import WEIGHTS
-from vlhyper.run.evaluate import evaluate_run
 from vlhyper.run.train import train
 from vlhyper.world import tiny
 
@@ -61,7 +60,7 @@ def test_accelerate_trains_the_model_and_gives_the_answers_of_one_process(lab, c
     # One table, from the main process.
     assert done.out.count("overall") == done.out.count("accuracy") == 1
     for task, records in written.items():
-        report = evaluate_run(both, "unseen", task)[task]
+        report = evaluated(both, "unseen", task)[task]
         assert read_json(both / f"predictions/{task}.unseen.json") == records
         assert scores[task]["metrics"] == report.metrics
 
