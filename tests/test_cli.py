@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 import time
-from glob import glob
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -90,7 +90,9 @@ def test_the_examples_work_as_they_are_written(path, tmp_path, monkeypatch):
         file["1/features"] = np.zeros((49, 8), np.float16)
     monkeypatch.chdir(tmp_path)
     # As a shell expands them.
-    words = [file for word in example(path)[1:] for file in (sorted(glob(word)) if "*" in word else [word])]
+    words = [
+        file for word in example(path)[1:] for file in (sorted(map(str, Path().glob(word))) if "*" in word else [word])
+    ]
     run(words)
     assert open_features("coco.h5").ids == {
         "inspect": ["coco.h5"],

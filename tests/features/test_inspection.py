@@ -62,8 +62,8 @@ def test_a_sheet_shows_like_cells_in_like_colours(tmp_path):
         top, bottom = sheet.getpixel((20, 20)), sheet.getpixel((20, 100))
         assert sheet.format == "PNG" and top != bottom
         assert (sheet.getpixel((138, 20)), sheet.getpixel((138, 100))) == (bottom, top)
-    (tmp_path / "z").mkdir()
-    Image.new("RGB", (30, 20), (9, 9, 9)).save(tmp_path / "z" / ".a.png")
+    (tmp_path / "b" / ".old").mkdir(parents=True)
+    Image.new("RGB", (30, 20), (9, 9, 9)).save(tmp_path / "b" / ".old" / "a.png")
     write_sheet(tmp_path / "f.h5", tmp_path / "with.png", [tmp_path])
     with Image.open(tmp_path / "with.png") as sheet:
         assert sheet.getpixel((20, 20)) == (1, 2, 3)
