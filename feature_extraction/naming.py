@@ -72,7 +72,7 @@ def trained_with_quick_gelu(path: Path) -> bool:
 
 
 def for_tower(tensors: Tensors, names: Iterable[str]) -> Tensors:
-    """`tensors` as a tower with these names takes them: timm's own names get open_clip's prefix, its heads are left out.
+    """`tensors` named as in a tower with these names: timm's own names get open_clip's prefix, its heads are left out.
 
     Towers of other kinds get their tensors as they are.
     """

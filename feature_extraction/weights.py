@@ -87,7 +87,7 @@ def read_tower(path: Path, digest: str, trust: bool) -> tuple[Tensors, bool]:
 
     Reads safetensors, state dicts that `torch.load(weights_only=True)` accepts (plain, under "state_dict", from data
     parallel training), and TorchScript archives. These are programs: they need OpenAI's digest or the user's consent.
-    CLIP checkpoints of transformers are renamed; whether they were trained with QuickGELU is in config.json beside them.
+    CLIP checkpoints of transformers are renamed; config.json beside them says whether they were trained with QuickGELU.
     """
     state = _read(path, digest, trust)
     state = state.get("state_dict", state)
