@@ -23,8 +23,8 @@ def command(
     Example: vlhyper import-features data_clip_RN101_att --out coco.h5
 
     Reads VL-Adapter's folders, VL-T5's .h5, LXMERT's .tsv, .hdf5 with ID_features or ID_grids, and folders of numpy
-    files. Boxes and image sizes are kept. Damaged source files are reported and skipped; every row is checked against its
-    source.
+    files. Boxes and image sizes are kept. Damaged source files are reported and skipped; every row is checked against
+    its source.
     """
     from vlhyper.console import say
     from vlhyper.features.importing import import_features

@@ -27,7 +27,7 @@ SAMPLE = 64
 
 
 def import_features(source: Path, out: Path, encoder: str | None = None, store: str = "float16") -> FeatureSet:
-    """Write `out` from a folder or file of another project (see `foreign`); run again to continue an interrupted import.
+    """Write `out` from a folder or file of another project (see `foreign`); run again to continue.
 
     encoder: what made the features; the files do not record it, only VL-Adapter's folder names do. Images whose file or
     group is damaged are listed as skipped. Raises UserError where nothing can be imported, JobError where `out` differs
@@ -62,7 +62,8 @@ def _records(layout: Layout, sources: Sequence[Source], shapes: Shapes | None) -
         done = 0
         try:
             with layout.opened(path) as read:
-                for done, source in enumerate(members, 1):
+                for source in members:
+                    done += 1
                     yield _record(read, source, shapes)
         except UserError as error:
             # The file itself: all of its images.
