@@ -1,3 +1,5 @@
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -15,6 +17,17 @@ def test_a_whole_file_is_ok(tmp_path, make):
     assert (found.images, found.tokens, found.width, found.dtype) == (2, 4, 8, "float16")
     assert (found.checksum, found.broken, found.shards, found.skipped) == ("ok", [], [], 0)
     assert found.bytes == (tmp_path / "f.h5").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, []), (1, ["i0"]), (3, ["i0", "i1", "i2"]), (10, ["i0", "i4", "i8"]), (4, ["i0", "i2"])]
+)
+def test_some_ids_are_shown(tmp_path, make, count, shown, capsys):
+    make(tmp_path / "f.h5", [f"i{number}" for number in range(count)])
+    found = inspect(tmp_path / "f.h5")
+    assert found.sample_ids == shown and json.loads(found.to_json())["sample_ids"] == shown
+    found.print()
+    assert ", ".join(shown) in capsys.readouterr().out
 
 
 def test_a_changed_bit_is_found_in_its_row(tmp_path, make):
