@@ -5,8 +5,8 @@
 
 Files of the full size are generated in the official layouts: VQA v2 train (443,757 questions, ten answers each), once
 in step and once with the annotations reversed, the worst case for the join, and GQA's train_all in ten chunks. Each
-opening runs in a process of its own, whose peak memory is read at its end. CPU seconds stand beside those of the clock,
-for other programs may be running; `import` is what importing `datasets` takes before.
+opening runs in a process of its own, whose peak memory is read at its end. CPU seconds are shown too, for other
+programs may be running; `import` is what importing `datasets` takes before.
 """
 
 from __future__ import annotations
@@ -150,10 +150,10 @@ def gqa_record(dice: random.Random, number: int) -> dict:
         "semantic": [
             {
                 "operation": step,
-                "dependencies": [place - 1] if place else [],
+                "dependencies": [index - 1] if index else [],
                 "argument": f"{dice.choice(WORDS)} (1{number})",
             }
-            for place, step in enumerate(steps)
+            for index, step in enumerate(steps)
         ],
         "entailed": [f"{number + k:08d}" for k in range(5)],
         "equivalent": [f"{number:08d}"],
@@ -170,8 +170,8 @@ def gqa_record(dice: random.Random, number: int) -> dict:
 
 
 def write_joined(file, texts: Iterable[str]) -> None:
-    for place, text in enumerate(texts):
-        file.write(f", {text}" if place else text)
+    for index, text in enumerate(texts):
+        file.write(f", {text}" if index else text)
 
 
 if __name__ == "__main__":

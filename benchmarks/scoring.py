@@ -6,7 +6,7 @@
 
 `--checkout` is a copy of GT-Vision-Lab/VQA. Its code is Python 2: its print statements are given brackets and its tabs
 made spaces, nothing else is changed. The files are real ones, multiplied to `--size`: every twentieth human answer, and
-one word of every caption, is drawn anew from the file's own words, so that no scorer sees the same texts over and over.
+one word of every caption, is drawn from the file's own words, so that no scorer sees the same texts over and over.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def multiply_captions(annotations: Path, size: int, folder: Path, seed: int) -> 
 
 
 def varied(text: str, words: list[str], draw: random.Random) -> str:
-    """The text with one word drawn anew."""
+    """The text with one word replaced."""
     parts = text.split()
     parts[draw.randrange(len(parts))] = draw.choice(words)
     return " ".join(parts)
@@ -185,7 +185,7 @@ def ratio(first: dict[str, Any], run: dict[str, Any], unit: str) -> str:
 
 def same(theirs: float, ours: float, tolerance: float) -> None:
     if abs(theirs - ours) > tolerance:
-        raise SystemExit(f"the figures differ: {theirs} and {ours}")
+        raise SystemExit(f"the scores differ: {theirs} and {ours}")
 
 
 @app.command(hidden=True)

@@ -16,22 +16,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from plain_form import plain_loss
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import T5ForConditionalGeneration
 
 from vlhyper.console import tracked
-from vlhyper.model.backbone import build_backbone, layer_norms
+from vlhyper.model.backbone import build_backbone
+from vlhyper.model.methods import NORMS
 from vlhyper.model.model import VLHyperPELT
-from vlhyper.model.shapes import KNOWN
+from vlhyper.model.sizes import KNOWN, matching
 from vlhyper.model.spec import Inputs, ModelSpec
 from vlhyper.show.tables import print_table
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "model"))
-from plain_form import plain_loss
 
 CELLS, CHANNELS = 49, 2048
 Step = Callable[[], Tensor]
@@ -39,16 +37,16 @@ Step = Callable[[], Tensor]
 
 def backbone(name: str) -> dict[str, object]:
     """T5Config fields of a known backbone, without dropout: the plain form has none."""
-    shape = KNOWN[name]
+    size = KNOWN[name]
     return {
-        "vocab_size": shape.vocab_size,
-        "d_model": shape.d_model,
-        "d_kv": shape.d_kv,
-        "d_ff": shape.d_ff,
-        "num_heads": shape.num_heads,
-        "num_layers": shape.encoder_layers,
-        "num_decoder_layers": shape.decoder_layers,
-        "feed_forward_proj": "gated-gelu" if shape.gated else "relu",
+        "vocab_size": size.vocab_size,
+        "d_model": size.d_model,
+        "d_kv": size.d_kv,
+        "d_ff": size.d_ff,
+        "num_heads": size.num_heads,
+        "num_layers": size.encoder_layers,
+        "num_decoder_layers": size.decoder_layers,
+        "feed_forward_proj": "gated-gelu" if size.gated else "relu",
         "dropout_rate": 0.0,
     }
 
@@ -87,7 +85,7 @@ def frozen(options: argparse.Namespace, data: dict[str, Tensor]) -> Step:
 
 
 def image_tokens(options: argparse.Namespace, data: dict[str, Tensor]) -> Step:
-    """T5 that reads the mapped grid cells before the text, as CLIP-T5 and VL-Adapter do."""
+    """T5 that reads the mapped grid cells before its text: as long as the input of CLIP-T5 and VL-Adapter."""
     t5 = norms_trained(options)
     mapping = nn.Linear(CHANNELS, t5.config.d_model)
     mask = F.pad(data["attention_mask"], (CELLS, 0), value=1)
@@ -102,8 +100,9 @@ def image_tokens(options: argparse.Namespace, data: dict[str, Tensor]) -> Step:
 def norms_trained(options: argparse.Namespace) -> T5ForConditionalGeneration:
     t5 = build_backbone(backbone(options.backbone))
     t5.set_attn_implementation("sdpa")
-    for _, weight in layer_norms(t5):
-        weight.requires_grad_(True)
+    weights = dict(t5.named_parameters())
+    for name in matching(weights, NORMS):
+        weights[name].requires_grad_(True)
     return t5
 
 

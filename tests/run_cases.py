@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +70,26 @@ def start(*arguments: object, launcher: tuple[str, ...] = ("-m", "vlhyper")) -> 
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env={**os.environ, **ENVIRONMENT})
 
 
+def evaluated(folder: Path, *arguments, overrides: Sequence[str] = (), **options):
+    """The reports of a run folder, as `vlhyper evaluate` makes them."""
+    from vlhyper.run.config import load_run
+    from vlhyper.run.evaluate import evaluate_run
+
+    return evaluate_run(resolve(load_run(folder, overrides)), folder, *arguments, **options)
+
+
+def torchrun(processes: int = 2) -> tuple[str, ...]:
+    """What starts the program in several processes, on a port of its own: test files run side by side.
+
+    A named address: looking up the machine's own name can take minutes where there is no network.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    rendezvous = ("--nnodes", "1", "--master-addr", "127.0.0.1", "--master-port", str(port))
+    return ("-m", "torch.distributed.run", *rendezvous, "--nproc-per-node", str(processes), "-m", "vlhyper")
+
+
 @dataclass(frozen=True)
 class Ended:
     code: int
@@ -83,6 +105,23 @@ def call(*arguments: object, launcher: tuple[str, ...] = ("-m", "vlhyper")) -> E
         # A launcher ends its workers when it is asked to end.
         process.terminate()
     return Ended(process.returncode, out, err)
+
+
+def barred(*modules: str) -> str:
+    """The program, as code for `python -c`, where these modules are not installed and there is no network."""
+    return f"""
+import importlib.util, socket, sys
+class Bar:
+    def find_spec(self, name, *rest):
+        if name.split('.')[0] in {modules!r}: raise ImportError(name + ' is barred')
+sys.meta_path.insert(0, Bar())
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name.split('.')[0] in {modules!r} else found(name, *rest)
+def refuse(*_, **__): raise OSError('the network is barred')
+socket.socket.connect = socket.create_connection = refuse
+from vlhyper.cli import main
+main()
+"""
 
 
 def log_lines(run: Path, key: str) -> dict[int, dict[str, float]]:

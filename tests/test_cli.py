@@ -24,7 +24,7 @@ from vlhyper.features import open_features
 COMMANDS = {
     "check": "config overrides",
     "demo": "--level --out --seed",
-    "evaluate": "run --split --task",
+    "evaluate": "run overrides --full --split --task",
     "extract": (
         "images --batch-size --encoder --list --max-pixels --out --precision --store --strict --trust-weights "
         "--weights --workers"
@@ -92,7 +92,7 @@ def test_the_examples_work_as_they_are_written(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # As a shell expands them.
     words = [
-        file for word in example(path)[1:] for file in (sorted(map(str, Path().glob(word))) if "*" in word else [word])
+        file for word in example(path)[1:] for file in (map(str, sorted(Path().glob(word))) if "*" in word else [word])
     ]
     run(words)
     assert open_features("coco.h5").ids == {

@@ -22,8 +22,9 @@ from vlhyper.console import say
 from vlhyper.errors import JobError, UserError
 from vlhyper.files import read_json, write_json, write_text
 from vlhyper.metrics import Report
-from vlhyper.run.config import load_config
+from vlhyper.run.config import load_config, load_run
 from vlhyper.run.evaluate import evaluate_run
+from vlhyper.run.tasks import resolve
 from vlhyper.run.train import train
 from vlhyper.show.gallery import Exhibit, Line, save_gallery
 from vlhyper.show.tables import print_table
@@ -117,10 +118,12 @@ def learn(out: Path, system: str, overrides: Sequence[str], threads: int) -> tup
     quiet = (out / f"{system}.log").open("w") if SYSTEMS[system] else None
     with contextlib.redirect_stderr(quiet) if quiet else contextlib.nullcontext():
         with _stage(seconds, "train", f"training {system}"):
-            train(load_config(out / CONFIG, overrides), out / system)
+            train(resolve(load_config(out / CONFIG, overrides)), out / system)
         with _stage(seconds, "evaluate", f"answering {' and '.join(SPLITS.values())}"):
+            run = resolve(load_run(out / system))
             metrics = {
-                split: _metrics(evaluate_run(out / system, split, caption_metrics=CAPTION_METRICS)) for split in SPLITS
+                split: _metrics(evaluate_run(run, out / system, split, caption_metrics=CAPTION_METRICS))
+                for split in SPLITS
             }
     return metrics, seconds
 

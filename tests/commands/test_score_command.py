@@ -120,7 +120,7 @@ def test_faults_are_one_line_and_exit_code_2(files, tmp_path):
     done = vlhyper("score", "vqa", "--annotations", files["a"], "--predictions", str(tmp_path / "b.json"))
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == f"vlhyper: {tmp_path}/b.json: record 0: 'answer' is 7; it must be a text, in quotes\n"
+    assert done.stderr == f"vlhyper: {tmp_path}/b.json: record 1 (question_id 1): 'answer' must be text, is 7\n"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def report_of(scores, clusters=None):
         ids=list(range(len(scores))),
         items={"overall": scores},
         clusters=clusters,
-        figures=lambda: {("overall",): mean_of(scores)},
+        summed=lambda: {("overall",): mean_of(scores)},
     )
 
 
@@ -129,7 +129,7 @@ def test_figures_of_counts_are_resampled_as_they_are_computed():
         label_report("stsb", range(300), texts, grades),
         label_report("cola", range(300), wrong, cola),
     ):
-        figures = report.figures()
+        figures = report.summed()
         for name in ("f1", "matthews", "pearson"):
             if name in report.metrics:
                 figure = figures[(name,)]

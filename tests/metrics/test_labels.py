@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,8 @@ from vlhyper.errors import UserError
 from vlhyper.metrics import f1, label_accuracy, matthews, pearson, spearman
 from vlhyper.metrics.labels import LABEL_TASKS, read_grade
 from vlhyper.scoring import score
+from vlhyper.scoring.scorers import find_scorer
+from vlhyper.scoring.truth import gold_of_files
 
 PAIR = ("not_equivalent", "equivalent")
 
@@ -96,9 +100,9 @@ def test_snli_ve_sample(shared):
     ],
 )
 def test_every_task_reads_its_real_file(shared, task, path, figures):
-    from vlhyper.metrics.label_files import read_labels
-
-    gold = read_labels(task.removeprefix("glue:"), str(shared / path))
+    scorer = find_scorer(task)
+    found = gold_of_files(scorer, {"annotations": shared / path})
+    gold = dict(zip(found.ids, found.right, strict=True))
     predictions = [{"id": key, "prediction": str(value)} for key, value in gold.items()]
     report = score(task, predictions=predictions, annotations=shared / path)
     assert {name: report.metrics[name] for name in figures} == pytest.approx(figures)
@@ -137,12 +141,12 @@ def test_broken_lines_of_qqp_are_passed_over_and_no_others(tmp_path):
     report = score("glue:qqp", predictions=[{"id": 5, "prediction": "duplicate"}], annotations=tmp_path / "a.tsv")
     assert report.n == 1
     (tmp_path / "b.tsv").write_text("id\tsentence1\tsentence2\tlabel\n5\ta\tb\t1\n6\tbroken\n")
-    with pytest.raises(UserError, match="line 3: has 2 columns where the header has 4"):
+    with pytest.raises(UserError, match="line 3 has 2 columns, 4 are expected"):
         score("paws", predictions=["equivalent"], annotations=tmp_path / "b.tsv")
 
 
-def test_figures_of_each_task_are_those_of_the_benchmarks():
-    own = {name: task.figures for name, task in LABEL_TASKS.items() if task.figures != ("accuracy",)}
+def test_metrics_of_each_task_are_those_of_the_benchmarks():
+    own = {name: task.metrics for name, task in LABEL_TASKS.items() if task.metrics != ("accuracy",)}
     assert own == {
         "cola": ("matthews",),
         "mrpc": ("accuracy", "f1"),
@@ -151,7 +155,7 @@ def test_figures_of_each_task_are_those_of_the_benchmarks():
     }
 
 
-def test_a_figure_without_a_value_is_skipped(tmp_path):
+def test_a_metric_without_a_value_is_skipped(tmp_path):
     path = write(tmp_path / "a.json", [{"id": 1, "score": 3.0}, {"id": 2, "score": 3.5}])
     report = score("glue:stsb", predictions=["1.0", "1.0"], annotations=path)
     assert report.metrics == {}
@@ -161,12 +165,12 @@ def test_a_figure_without_a_value_is_skipped(tmp_path):
 @pytest.mark.parametrize(
     ("task", "row", "fault"),
     [
-        ("glue:rte", "label", "record 0: a text where an object is needed"),
+        ("glue:rte", "label", "record 1 must be an object of columns"),
         ("glue:rte", {"idx": 0, "label": -1}, "labels of this split are not public"),
-        ("glue:mnli", {"idx": 0, "label": True}, "'label' is true"),
+        ("glue:mnli", {"idx": 0, "label": True}, "has the label 'True'"),
         ("glue:stsb", {"idx": 0, "label": True}, "must be a grade"),
         ("glue:stsb", {"idx": 0, "label": 10**400}, "must be a grade"),
-        ("cb", {"idx": {"premise": 0}, "label": 1}, "'idx' is an object; it must be a text or a whole number"),
+        ("cb", {"idx": {"premise": 0}, "label": 1}, "'id' must be an id .a whole number or text., is .'premise'"),
     ],
 )
 def test_rows_that_are_none(tmp_path, task, row, fault):
@@ -174,6 +178,33 @@ def test_rows_that_are_none(tmp_path, task, row, fault):
     with pytest.raises(UserError, match=fault) as caught:
         score(task, predictions=["x"], annotations=path)
     assert path in str(caught.value)
+
+
+@pytest.mark.parametrize("written", ["-1", "-1.0", "None", ""])
+def test_a_hidden_label_is_not_scored(tmp_path, written):
+    (tmp_path / "a.tsv").write_text(f"index\tlabel\n4\t{written}\n5\t1\n")
+    given = [{"id": 4, "prediction": "x"}, {"id": 5, "prediction": "not_entailment"}]
+    report = score("glue:rte", predictions=given, annotations=tmp_path / "a.tsv")
+    assert (report.n, report.total, report.metrics["accuracy"]) == (1, 1, 100.0)
+    (tmp_path / "a.tsv").write_text(f"index\tlabel\n4\t{written}\n")
+    with pytest.raises(UserError, match=r"a\.tsv: .* the labels of this split are not public"):
+        score("glue:rte", predictions=given[:1], annotations=tmp_path / "a.tsv")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /proc/self/fd: a shell's pipes have other names")
+@pytest.mark.parametrize("content", ["index\tlabel\n5\t1\n", '{"idx": 5, "label": 1}\n', '[{"idx": 5, "label": 1}]'])
+def test_labels_from_the_pipe_of_a_shell(content):
+    reading, writing = os.pipe()
+    os.write(writing, content.encode())
+    os.close(writing)
+    given = [{"id": 5, "prediction": "not_entailment"}]
+    assert score("glue:rte", predictions=given, annotations=f"/proc/self/fd/{reading}").metrics["accuracy"] == 100.0
+    os.close(reading)
+
+
+def test_a_folder_for_a_task_without_one(tmp_path):
+    with pytest.raises(UserError, match=r"this is a folder without a subfolder for each label .*; give a file"):
+        score("boolq", predictions=["True"], annotations=tmp_path)
 
 
 def test_a_broken_csv_is_named_with_its_line(tmp_path):
@@ -185,17 +216,17 @@ def test_a_broken_csv_is_named_with_its_line(tmp_path):
 def test_a_file_that_is_no_parquet(tmp_path):
     pytest.importorskip("pyarrow")
     (tmp_path / "a.parquet").write_bytes(b"PAR1" + bytes(40) + b"PAR1")
-    with pytest.raises(UserError, match="not a whole parquet file"):
+    with pytest.raises(UserError, match="not a readable parquet file"):
         score("imdb", predictions=["positive"], annotations=tmp_path / "a.parquet")
 
 
-@pytest.mark.parametrize("figure", [label_accuracy, pearson, spearman])
+@pytest.mark.parametrize("metric", [label_accuracy, pearson, spearman])
 @pytest.mark.parametrize(("given", "gold"), [([], []), (["1"], [1.0, 2.0]), ("12", [1.0, 2.0])])
-def test_predictions_and_truth_run_in_step(figure, given, gold):
+def test_predictions_and_truth_run_in_step(metric, given, gold):
     with pytest.raises(UserError, match="one text for each"):
-        figure(given, gold)
+        metric(given, gold)
 
 
 def test_truth_must_be_labels():
-    with pytest.raises(UserError, match="'dog' is none of the labels"):
+    with pytest.raises(UserError, match="'dog' is not one of the labels"):
         f1(["equivalent"], ["dog"], PAIR)

@@ -153,7 +153,7 @@ def test_missing_unknown_and_doubled_predictions(tmp_path):
     assert (part.n, part.total, part.metrics["overall"]) == (2, 6, 50.0)
     with pytest.raises(UserError, match=r"1 ids are not in .*a.json"):
         score("vqa", predictions=predicted({99: "no"}), annotations=path, partial=True)
-    with pytest.raises(UserError, match="1 ids stand more than once"):
+    with pytest.raises(UserError, match="duplicate question_id 0;"):
         score("vqa", predictions=some + some[:1], annotations=path, partial=True)
     with pytest.raises(UserError, match="no prediction to score"):
         score("vqa", predictions=[], annotations=path, partial=True)

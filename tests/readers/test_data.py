@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vlhyper.readers import load_manifest
-from vlhyper.splits import part_of
+from vlhyper.readers.splits import part_of
 from vlhyper.tasks import TASKS
 
 DATA = Path(__file__).resolve().parents[2] / "data"

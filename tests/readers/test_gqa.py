@@ -44,7 +44,7 @@ def test_chunks_of_a_folder_are_read_in_the_order_of_their_numbers(put, rows):
 def test_a_question_in_two_chunks_is_refused(put, rows):
     for number in range(2):
         put(f"chunks/c_{number}.json", {"same": RECORD})
-    with pytest.raises(UserError, match=r"1 ids stand more than once \(same\)"):
+    with pytest.raises(UserError, match="duplicate id same; remove one"):
         rows("gqa", {"questions": "chunks"})
 
 
@@ -52,7 +52,7 @@ def test_a_question_that_stands_twice_in_one_object_is_refused(put, rows):
     """A decoder would keep the last of them without a word."""
     one, other = json.dumps({"same": RECORD}), json.dumps({"same": {**RECORD, "answer": "yes"}})
     put("q.json", one[:-1] + ", " + other[1:])
-    with pytest.raises(UserError, match=r"q\.json\): 1 ids stand more than once \(same\)"):
+    with pytest.raises(UserError, match=r"q\.json\): duplicate id same"):
         rows("gqa", {"questions": "q.json"})
 
 

@@ -73,7 +73,7 @@ def test_brackets_that_do_not_match(content):
 def test_blanks_behind_the_end_may_fall_into_another_block(block):
     assert cut("[1, 2]\r\n \n", block) == [b"1", b" 2"]
     assert cut('{"a": [1]}\r\n', block, "a") == [b"1"]
-    with pytest.raises(BrokenFile, match="something stands behind the end"):
+    with pytest.raises(BrokenFile, match="there is something after the end"):
         cut("[1, 2]\n\n\nx", block)
 
 

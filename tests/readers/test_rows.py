@@ -102,13 +102,13 @@ def test_a_fault_leaves_no_rows_behind(put, manifest, tmp_path):
 
 def test_an_empty_split_is_an_error(put, rows):
     put("q.json", [])
-    with pytest.raises(UserError, match=r"mine, split train \(.*q\.json\): the files hold no row for this split"):
+    with pytest.raises(UserError, match=r"mine, split train \(.*q\.json\): the files have no row of this split"):
         rows("vl-t5", FILES)
 
 
 def test_doubled_ids_are_named_with_their_number(put, rows):
     put("q.json", [question(number % (BATCH + 1)) for number in range(BATCH + 5)])
-    with pytest.raises(UserError, match=r"q\.json\): 4 ids stand more than once \(0, 1, 2 and 1 more\)"):
+    with pytest.raises(UserError, match=r"q\.json\): 4 duplicate ids \(0, 1, 2 and 1 more\)"):
         rows("vl-t5", FILES)
 
 

@@ -58,7 +58,7 @@ def test_no_other_value_hides_a_label(read, wrong):
 def test_a_wrong_label_and_a_missing_image_are_named(read):
     with pytest.raises(UserError, match=r"ve\.jsonl: record 2 \(pairID x\) 'gold_label' must be .* is 'maybe'"):
         read(LINE, {**LINE, "pairID": "x", "gold_label": "maybe"})
-    with pytest.raises(UserError, match="has no image; it stands under 'Flikr30kID' or 'Flickr30K_ID'"):
+    with pytest.raises(UserError, match="has no image; its key is 'Flikr30kID' or 'Flickr30K_ID'"):
         read(OTHER)
 
 

@@ -43,6 +43,31 @@ def test_tsv_without_quoting_and_with_a_mark(put, rows):
     ]
 
 
+def test_csv_with_quotes(put, rows):
+    put("a.csv", 'text,label\n"a, ""b""",1\nc,0\n')
+    found = rows("table", {"table": "a.csv"}, fields={"sentence": "text", "label": "label"}, labels={0: "n", 1: "y"})
+    assert [(row["id"], row["sentence"], row["targets"]) for row in found] == [
+        ("0", 'a, "b"', ["y"]),
+        ("1", "c", ["n"]),
+    ]
+
+
+def test_files_that_begin_with_a_dot_are_no_texts(put, rows):
+    """macOS leaves ._NAME beside what it copies."""
+    put("set/neg/0_1.txt", "bad")
+    put("set/neg/._0_1.txt", "\x00\x05\x16\x07")
+    put("set/pos/0_9.txt", "good")
+    fields = {"id": "id", "sentence": "text", "label": "label"}
+    found = rows("table", {"table": "set"}, fields=fields, labels={"neg": "negative", "pos": "positive"})
+    assert [row["id"] for row in found] == ["neg/0_1", "pos/0_9"]
+
+
+def test_rounded_labels_are_kept_as_they_were_written(put, rows):
+    put("a.tsv", "sentence1\tscore\nx\t3.751\n")
+    (row,) = rows("table", {"table": "a.tsv"}, fields={"sentence1": "sentence1", "label": "score"}, round_labels=0.2)
+    assert (row["targets"], row["written"]) == (["3.8"], "3.751")
+
+
 def test_tsv_without_a_header(put, rows):
     put("a.tsv", "gj04\t1\t\tThe sailors rode.\n")
     found = rows(
@@ -107,7 +132,7 @@ def test_the_first_column_there_counts_and_patterns_take_a_part(put, rows):
 
 def test_another_kind_of_file_is_refused(put, rows):
     put("a.xlsx", "x")
-    with pytest.raises(UserError, match=r"a table must be \.tsv, \.txt, \.jsonl, \.json, \.parquet or a folder"):
+    with pytest.raises(UserError, match=r"a table must be \.tsv, \.txt, \.csv, \.jsonl, \.json, \.parquet or a folder"):
         rows("table", {"table": "a.xlsx"}, fields=PAIR)
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from run_cases import GRID, RUN, write_features
+from run_cases import GRID, RUN, barred, call, write_features
 
 from vlhyper.cli import run
 from vlhyper.errors import UserError
@@ -63,8 +63,8 @@ def test_images_without_features_are_named(lab, few):
 def test_an_empty_split_is_named(lab, empty):
     lines = found(lab, f"tasks.gqa.data={empty}")
     assert len(lines) == 2
-    assert lines[0].startswith("empty, split train") and "the files hold no row" in lines[0]
-    assert lines[1].startswith("empty, split val") and "the files hold no row" in lines[1]
+    assert lines[0].startswith("empty, split train") and "the files have no row" in lines[0]
+    assert lines[1].startswith("empty, split val") and "the files have no row" in lines[1]
 
 
 def test_a_fault_that_several_tasks_meet_is_told_once(lab):
@@ -113,7 +113,7 @@ def test_a_fault_is_named_by_check_and_by_train(lab, tmp_path, override, told):
     assert any(told in line for line in lines)
     # Without validation that a run does not do.
     with pytest.raises(UserError) as refusal:
-        train(lab.config(override, "validation.every=3"), tmp_path / "run")
+        train(lab.run(override, "validation.every=3"), tmp_path / "run")
     assert told in str(refusal.value)
     assert {path.name for path in tmp_path.glob("run/*")} <= {"config.yaml", "inputs.json", ".lock"}
 
@@ -150,3 +150,9 @@ def test_rows_without_answers_can_not_be_trained_on(lab, tmp_path):
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
     lines = list(problems(load_config(tmp_path / "run.yaml"), lambda text: None))
     assert lines == ["vqa: no row of this split has an answer, so nothing can be trained on it"]
+
+
+def test_checking_needs_no_torch(lab):
+    done = call("check", lab.path, launcher=("-c", barred("torch")))
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[-1] == "everything is there"

@@ -77,7 +77,7 @@ def drop_moment(path):
     from safetensors.torch import load_file, save_file
 
     state = load_file(path)
-    del state["maker.layer.exp_avg"]
+    del state["makers.hyper.layer.exp_avg"]
     save_file(state, path)
 
 
@@ -106,7 +106,9 @@ def test_damage_is_one_line_that_names_the_folder(tmp_path, name, damage):
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     model, optimizer = job()
     save_checkpoint(tmp_path, model, optimizer, Progress(1))
-    with pytest.raises(UserError, match=r"step-000000001.*maker\.sources\.task\.weight is \(1, 3, 4\).*\(2, 3, 4\)"):
+    with pytest.raises(
+        UserError, match=r"step-000000001.*makers\.hyper\.sources\.task\.weight is \(1, 3, 4\).*\(2, 3, 4\)"
+    ):
         load_checkpoint(tmp_path, *job(("vqa", "gqa")))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from run_cases import ENVIRONMENT, RUN
+from run_cases import ENVIRONMENT, RUN, barred
 
 from vlhyper.errors import UserError
 from vlhyper.run.config import RunConfig, differences, load_config, save_config
@@ -251,17 +251,6 @@ def test_every_config_of_the_repository_is_whole(path):
 
 
 # No import of torch and no way to the network.
-BARRED = """
-import socket, sys
-class Bar:
-    def find_spec(self, name, *rest):
-        if name.split('.')[0] in ('torch', 'transformers', 'huggingface_hub'): raise ImportError(name + ' is barred')
-sys.meta_path.insert(0, Bar())
-def refuse(*_, **__): raise OSError('the network is barred')
-socket.socket.connect = socket.create_connection = refuse
-from vlhyper.cli import main
-main()
-"""
 
 
 @pytest.mark.parametrize(
@@ -273,7 +262,7 @@ main()
 )
 def test_params_counts_the_papers_runs_without_torch_or_network(name, trained, total, share, share_per_task):
     path = next(path for path in CONFIGS if path.stem == name)
-    command = [sys.executable, "-c", BARRED, "params", str(path), "--json"]
+    command = [sys.executable, "-c", barred("torch", "transformers", "huggingface_hub"), "params", str(path), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT)
     counts = json.loads(done.stdout)
     assert (counts["trained"], counts["total"]) == (trained, total)

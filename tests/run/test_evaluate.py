@@ -1,19 +1,21 @@
 """Answers in the official formats, and scores equal to those of `vlhyper score` on the written files."""
 
 import json
+import shlex
 import shutil
 
 import pytest
 import yaml
-from run_cases import RUN, forget_accelerate
+from run_cases import RUN, evaluated, forget_accelerate, write_features
 
 from vlhyper.cli import run
 from vlhyper.errors import UserError
+from vlhyper.features import open_features
 from vlhyper.files import read_json
 from vlhyper.model.model import WEIGHTS, VLHyperPELT
 from vlhyper.run.batches import Collator
 from vlhyper.run.config import load_config, save_config
-from vlhyper.run.evaluate import answer, evaluate_run
+from vlhyper.run.evaluate import answer
 from vlhyper.run.rows import find_features, load_split
 from vlhyper.run.tasks import resolve
 from vlhyper.run.tokenizer import load_tokenizer
@@ -44,7 +46,7 @@ def ran(lab, tmp_path_factory):
     # Paths of overrides belong to the folder they are typed in.
     tasks = {name: {**entry, "data": str(lab.folder / entry["data"])} for name, entry in (RUN["tasks"] | more).items()}
     tasks = f"tasks={json.dumps(tasks)}"
-    train(lab.config(tasks, f"model.backbone={tiny() / 't5'}", *training), folder)
+    train(lab.run(tasks, f"model.backbone={tiny() / 't5'}", *training), folder)
     forget_accelerate()
     return folder
 
@@ -53,7 +55,7 @@ def ran(lab, tmp_path_factory):
 def scored(ran):
     """What `evaluate_run` gives for the test split."""
     forget_accelerate()
-    return evaluate_run(ran, "test", caption_metrics=FAST)
+    return evaluated(ran, "test", caption_metrics=FAST)
 
 
 @pytest.fixture
@@ -103,14 +105,14 @@ def test_scores_are_those_of_the_score_command_on_the_written_files(lab, ran, sc
 
 def test_another_evaluation_leaves_the_scores_of_the_first(ran, scored):
     before = read_json(ran / "scores.json")["test"]
-    evaluate_run(ran, "unseen", "gqa")
+    evaluated(ran, "unseen", "gqa")
     after = read_json(ran / "scores.json")
     assert after["test"] == before
     assert after["unseen"].keys() == {"gqa"}
 
 
 def test_a_task_without_a_scorer_is_answered_when_it_is_named(ran, capsys):
-    assert evaluate_run(ran, "test", "vg_qa") == {}
+    assert evaluated(ran, "test", "vg_qa") == {}
     records = read_json(ran / "predictions/vg_qa.test.json")
     assert all({key: type(value) for key, value in record.items()} == SHAPES["vg_qa"] for record in records)
     assert "vg_qa.test.json; there are no reference answers to score them with" in capsys.readouterr().err
@@ -120,6 +122,40 @@ def test_the_command_prints_a_table(ran, capsys):
     run(["evaluate", str(ran), "--task", "gqa"])
     out = capsys.readouterr().out
     assert "accuracy" in out and "split test" in out and "gqa" in out
+    assert "30 of 30" in out and "structural" not in out and "mean" not in out
+    run(["evaluate", str(ran), "--task", "gqa", "--full"])
+    assert "structural / query" in capsys.readouterr().out
+
+
+def test_the_command_that_scores_the_file_again_is_told_and_gives_the_same(ran, scored, capsys):
+    reports = evaluated(ran, "test", "vqa")
+    lines = capsys.readouterr().err.splitlines()
+    (line,) = [line for line in lines if "the same scores from the files: " in line]
+    words = shlex.split(line.partition("files: ")[2])
+    assert words[:2] == ["vlhyper", "score"]
+    run([*words[1:], "--json"])
+    assert json.loads(capsys.readouterr().out)["metrics"] == reports["vqa"].metrics
+
+
+def test_what_was_scored_is_told_where_rows_are_left_out(copied, lab, tmp_path, capsys):
+    """Of six test images three have features: half of the questions are answered, and the table says so."""
+    ids = [id for id in open_features(lab.folder / "features.h5").ids if int(id.split("_")[1]) <= 33]
+    write_features(tmp_path / "some.h5", ids)
+    changes = [f"features.files=[{tmp_path / 'some.h5'}]", "features.missing=drop"]
+    run(["evaluate", str(copied), *changes, "--task", "vqa"])
+    said = capsys.readouterr()
+    assert "18 of 36" in said.out
+    assert "18 of 36 rows are left out" in said.err
+    (line,) = [line for line in said.err.splitlines() if "from the files: " in line]
+    assert line.endswith("--partial")
+
+
+def test_another_data_set_and_the_mean_over_tasks(copied, lab, capsys):
+    run(["evaluate", str(copied), "tasks.vqa.test=unseen", "tasks.gqa.test=unseen", "tasks.caption.test=none"])
+    said = capsys.readouterr()
+    assert "vqa: 24 of 24 items of test (split unseen of world_vqa) are scored" in said.err
+    assert "caption: skipped; its data set has no split 'none'" in said.err
+    assert "mean" in said.out
 
 
 @pytest.mark.parametrize(
@@ -135,16 +171,16 @@ def test_the_command_prints_a_table(ran, capsys):
 )
 def test_a_missing_split_or_task_is_one_line(ran, arguments, told):
     with pytest.raises(UserError) as refusal:
-        evaluate_run(ran, *arguments)
+        evaluated(ran, *arguments)
     assert told in str(refusal.value) and "\n" not in str(refusal.value)
 
 
 def test_a_folder_that_is_no_run_or_has_no_weights_is_one_line(copied, tmp_path):
     with pytest.raises(UserError, match="not a run folder"):
-        evaluate_run(tmp_path / "nowhere")
+        evaluated(tmp_path / "nowhere")
     (copied / WEIGHTS).unlink()
     with pytest.raises(UserError, match="has no trained weights yet"):
-        evaluate_run(copied)
+        evaluated(copied)
 
 
 def test_other_features_than_those_of_the_training_are_refused(copied, lab, tmp_path):
@@ -155,7 +191,7 @@ def test_other_features_than_those_of_the_training_are_refused(copied, lab, tmp_
     config = load_config(copied / "config.yaml", [f"features.files=[{tmp_path / 'other.h5'}]"])
     save_config(config, copied / "config.yaml")
     with pytest.raises(UserError, match="weights_sha256 is 'efef"):
-        evaluate_run(copied)
+        evaluated(copied)
 
 
 def test_a_split_without_public_answers_is_answered_for_the_server(copied, lab):
@@ -166,7 +202,7 @@ def test_a_split_without_public_answers_is_answered_for_the_server(copied, lab):
     manifest["splits"]["secret"] = {"files": {"questions": str(copied / "secret.json")}}
     manifest["root"] = str(lab.folder)
     (copied / "gqa.yaml").write_text(yaml.safe_dump(manifest))
-    assert evaluate_run(copied, "secret", overrides=[f"tasks.gqa.data={copied / 'gqa.yaml'}"]) == {}
+    assert evaluated(copied, "secret", overrides=[f"tasks.gqa.data={copied / 'gqa.yaml'}"]) == {}
     assert len(read_json(copied / "predictions/gqa.secret.json")) == len(secret)
 
 
@@ -220,5 +256,5 @@ def test_a_split_of_several_files_is_scored_as_of_one(lab, copied, scored):
     manifest["root"] = str(lab.folder)
     (copied / "vqa.yaml").write_text(yaml.safe_dump(manifest))
     save_config(load_config(copied / "config.yaml", [f"tasks.vqa.data={copied / 'vqa.yaml'}"]), copied / "config.yaml")
-    halves = dict(evaluate_run(copied, "halves", "vqa")["vqa"].flat())
+    halves = dict(evaluated(copied, "halves", "vqa")["vqa"].flat())
     assert halves == pytest.approx(dict(scored["vqa"].flat()), rel=1e-12)

@@ -9,15 +9,15 @@ import signal
 import time
 
 import pytest
-from run_cases import Lab, call, losses, start, write_features
+from run_cases import Lab, call, losses, start, torchrun, write_features
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from test_processes import TORCHRUN
 
 from vlhyper.errors import JobError, UserError
 from vlhyper.features import open_features
 from vlhyper.files import read_json
 from vlhyper.run.lock import LOCK, locked
+from vlhyper.run.tasks import resolve
 from vlhyper.run.train import train
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
@@ -31,9 +31,9 @@ def moved(lab, tmp_path) -> Lab:
 
 
 def test_files_that_were_moved_do_not_make_another_run(lab, moved, tmp_path):
-    train(lab.config("training.steps=4"), tmp_path / "whole")
-    train(lab.config("training.steps=2"), tmp_path / "run")
-    train(moved.config("training.steps=4"), tmp_path / "run")
+    train(lab.run("training.steps=4"), tmp_path / "whole")
+    train(lab.run("training.steps=2"), tmp_path / "run")
+    train(moved.run("training.steps=4"), tmp_path / "run")
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
     assert str(moved.folder) in (tmp_path / "run/config.yaml").read_text()
 
@@ -59,23 +59,23 @@ def other_data(lab):
 
 @pytest.mark.parametrize("change", [other_features, other_backbone, other_data])
 def test_moved_files_of_other_content_are_refused(lab, moved, tmp_path, change):
-    train(lab.config("training.steps=1"), tmp_path / "run")
+    train(lab.run("training.steps=1"), tmp_path / "run")
     change(moved)
     with pytest.raises(UserError, match="holds a run of another config: "):
-        train(moved.config("training.steps=2"), tmp_path / "run")
+        train(moved.run("training.steps=2"), tmp_path / "run")
 
 
 def test_settings_that_change_no_result_do_not_make_another_run(lab, tmp_path):
-    train(lab.config("training.steps=2"), tmp_path)
-    train(lab.config("training.steps=3", "training.log_every=2", "training.checkpoint_every=2"), tmp_path)
+    train(lab.run("training.steps=2"), tmp_path)
+    train(lab.run("training.steps=3", "training.log_every=2", "training.checkpoint_every=2"), tmp_path)
     assert max(losses(tmp_path)) == 3
 
 
 def test_more_steps_go_on_with_a_finished_run_as_if_it_had_been_longer(lab, tmp_path):
     options = ("validation.every=2", "validation.sample=3")
-    train(lab.config("training.steps=6", *options), tmp_path / "whole")
-    train(lab.config("training.steps=4", *options), tmp_path / "run")
-    train(lab.config("training.steps=6", *options), tmp_path / "run")
+    train(lab.run("training.steps=6", *options), tmp_path / "whole")
+    train(lab.run("training.steps=4", *options), tmp_path / "run")
+    train(lab.run("training.steps=6", *options), tmp_path / "run")
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
     for name, value in load_file(tmp_path / "whole/checkpoints/step-000000006/model.safetensors").items():
         assert (value == load_file(tmp_path / "run/checkpoints/step-000000006/model.safetensors")[name]).all()
@@ -84,9 +84,9 @@ def test_more_steps_go_on_with_a_finished_run_as_if_it_had_been_longer(lab, tmp_
 @pytest.mark.parametrize("steps", ["training.steps=3", "training.steps=9"])
 def test_fewer_steps_or_more_after_a_decay_are_another_run(lab, tmp_path, steps):
     decay = () if steps.endswith("3") else ("training.decay=2",)
-    train(lab.config("training.steps=6", *decay), tmp_path)
+    train(lab.run("training.steps=6", *decay), tmp_path)
     with pytest.raises(UserError, match=r"another config: training\.steps: 6, now"):
-        train(lab.config(steps, *decay), tmp_path)
+        train(lab.run(steps, *decay), tmp_path)
 
 
 def test_a_second_process_on_a_run_folder_is_refused_and_told_who_holds_it(lab, tmp_path):
@@ -96,7 +96,7 @@ def test_a_second_process_on_a_run_folder_is_refused_and_told_who_holds_it(lab, 
     told = done.err.strip().splitlines()[-1]
     assert told.startswith(f"vlhyper: {tmp_path}: another process is writing this run (process {os.getpid()} on ")
     assert not (tmp_path / "log.jsonl").exists()
-    train(lab.config("training.steps=1"), tmp_path)
+    train(lab.run("training.steps=1"), tmp_path)
     assert read_json(tmp_path / "inputs.json").keys() == {"features", "backbone", "tokenizer", "tasks"}
 
 
@@ -112,7 +112,7 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch, capsys):
 
 def test_ranks_end_when_their_launcher_is_killed(lab, tmp_path):
     run = tmp_path / "run"
-    launcher = start("train", lab.path, "training.steps=100000", "--out", run, launcher=TORCHRUN)
+    launcher = start("train", lab.path, "training.steps=100000", "--out", run, launcher=torchrun())
     try:
         until(lambda: (run / "log.jsonl").exists() and len((run / "log.jsonl").read_text().splitlines()) > 3)
         owner = json.loads((run / ".lock.json").read_text())["pid"]
@@ -144,7 +144,7 @@ def until(holds, seconds: float = 90) -> None:
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SafetensorError("I/O error: No space left")])
 def test_a_full_disk_is_one_line_and_loses_nothing(lab, tmp_path, monkeypatch, error):
     config = lab.config("training.steps=6", "training.checkpoint_every=2")
-    train(config, tmp_path / "whole")
+    train(resolve(config), tmp_path / "whole")
 
     def full(state, path):
         if "step-000000004" in str(path) and path.name.startswith("optimizer"):
@@ -154,9 +154,9 @@ def test_a_full_disk_is_one_line_and_loses_nothing(lab, tmp_path, monkeypatch, e
     with monkeypatch.context() as patch:
         patch.setattr("vlhyper.run.checkpoints.save_file", full)
         with pytest.raises(JobError, match=r"run: the disk is full \([\d,]+ MB free\); make room and start the same"):
-            train(config, tmp_path / "run")
+            train(resolve(config), tmp_path / "run")
     assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["step-000000002"]
-    train(config, tmp_path / "run")
+    train(resolve(config), tmp_path / "run")
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
 
 
@@ -164,5 +164,5 @@ def test_a_disk_that_is_too_small_is_found_before_the_first_step(lab, tmp_path, 
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     with pytest.raises(JobError, match=r"0 MB are free on this disk, the run needs"):
-        train(lab.config("training.steps=1"), tmp_path / "run")
+        train(lab.run("training.steps=1"), tmp_path / "run")
     assert not (tmp_path / "run/log.jsonl").exists()

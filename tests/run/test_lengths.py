@@ -64,7 +64,7 @@ def test_a_label_that_does_not_fit_is_refused(lab, text, tmp_path, override, nam
     config = lab.config(*text, override)
     assert any(line.startswith("boolq: the label '") and named in line for line in problems(config, lambda _: None))
     with pytest.raises(UserError, match=r"boolq: the label '\w+' takes \d+ tokens, but "):
-        train(config, tmp_path / "run")
+        train(resolve(config), tmp_path / "run")
 
 
 def test_the_mean_is_over_all_metrics():
@@ -83,5 +83,5 @@ def test_the_mean_is_over_all_metrics():
 def test_what_a_launcher_asks_for_and_is_not_done_is_refused(lab, tmp_path, monkeypatch, name, value, told):
     monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=told):
-        train(lab.config("training.steps=1"), tmp_path / "run")
+        train(lab.run("training.steps=1"), tmp_path / "run")
     assert not (tmp_path / "run/config.yaml").exists()

@@ -6,9 +6,9 @@ import json
 
 import pytest
 import torch
-from run_cases import call, losses
+from run_cases import call, evaluated, losses, torchrun
 from safetensors.torch import load_file
-from test_processes import CLOSE, TORCHRUN
+from test_processes import CLOSE
 from torch.testing import assert_close
 
 from vlhyper.files import read_json
@@ -16,7 +16,6 @@ from vlhyper.model.model import WEIGHTS, VLHyperPELT
 from vlhyper.run.batches import Collator
 from vlhyper.run.check import problems
 from vlhyper.run.config import load_config
-from vlhyper.run.evaluate import evaluate_run
 from vlhyper.run.rows import find_features, load_split
 from vlhyper.run.tasks import resolve
 from vlhyper.run.tokenizer import load_tokenizer
@@ -50,7 +49,7 @@ def mixed(lab, text, tmp_path_factory):
     from run_cases import forget_accelerate
 
     forget_accelerate()
-    train(lab.config(*STEPS, text, "validation.every=8", "validation.sample=4"), run)
+    train(lab.run(*STEPS, text, "validation.every=8", "validation.sample=4"), run)
     forget_accelerate()
     return run
 
@@ -60,7 +59,7 @@ def test_both_kinds_of_tasks_are_trained_validated_and_evaluated(mixed):
     assert {"sst2", "vqa"} <= trained
     validated = [json.loads(line) for line in (mixed / "log.jsonl").read_text().splitlines() if "validation" in line]
     assert {"vqa.overall", "sst2.accuracy", "mean"} <= validated[-1]["validation"].keys()
-    reports = evaluate_run(mixed, caption_metrics="cider")
+    reports = evaluated(mixed, caption_metrics="cider")
     assert reports.keys() == {"vqa", "gqa", "caption", "sst2"}
     assert len(read_json(mixed / "predictions/sst2.test.json")) == 8
 
@@ -99,8 +98,8 @@ def test_a_batch_of_both_kinds_gives_each_row_what_it_gets_alone(mixed):
 
 def test_two_processes_train_the_mixture_of_one(lab, text, tmp_path):
     config = lab.config(*STEPS, text)
-    train(config, tmp_path / "alone")
-    done = call("train", lab.path, *STEPS, text, "--out", tmp_path / "both", launcher=TORCHRUN)
+    train(resolve(config), tmp_path / "alone")
+    done = call("train", lab.path, *STEPS, text, "--out", tmp_path / "both", launcher=torchrun())
     assert done.code == 0, done.err
     first, second = losses(tmp_path / "alone"), losses(tmp_path / "both")
     assert {"sst2", "vqa"} <= {task for line in first.values() for task in line}
@@ -116,8 +115,8 @@ def test_every_kind_of_method_goes_the_whole_way(lab, method, tmp_path):
     assert list(problems(load_config(values, STEPS), told.append)) == []
     without = f"vqa: method {method} uses no images; the model answers from the text alone"
     assert (without in told) == (method != "clip_t5")
-    train(load_config(values, [*STEPS, "training.steps=40"]), tmp_path / "run")
+    train(resolve(load_config(values, [*STEPS, "training.steps=40"])), tmp_path / "run")
     seen = [value for line in losses(tmp_path / "run").values() for value in line.values()]
     assert sum(seen[-10:]) < 0.8 * sum(seen[:10])
-    reports = evaluate_run(tmp_path / "run", caption_metrics="cider")
+    reports = evaluated(tmp_path / "run", caption_metrics="cider")
     assert reports.keys() == {"vqa", "gqa", "caption"}

@@ -6,11 +6,12 @@ import json
 
 import pytest
 from old_cases import METHODS, lay_out
+from run_cases import evaluated
 
 from vlhyper.files import read_json
 from vlhyper.metrics.report import flatten
 from vlhyper.run.config import load_config
-from vlhyper.run.evaluate import evaluate_run
+from vlhyper.run.tasks import resolve
 from vlhyper.run.train import train
 
 
@@ -26,7 +27,7 @@ def test_an_old_run_gives_the_answers_and_scores_it_gave(old, method, fresh_proc
     answers = {name: read_json(run / f"predictions/{name}.test.json") for name in names}
     scores = read_json(run / "scores.json")["test"]
     assert len({record["answer"] for record in answers["vqa"]}) > 5
-    reports = evaluate_run(run, caption_metrics="bleu,cider")
+    reports = evaluated(run, caption_metrics="bleu,cider")
     for name in names:
         assert read_json(run / f"predictions/{name}.test.json") == answers[name]
         assert dict(flatten(reports[name].metrics)) == pytest.approx(dict(flatten(scores[name]["metrics"])), rel=1e-12)
@@ -35,7 +36,7 @@ def test_an_old_run_gives_the_answers_and_scores_it_gave(old, method, fresh_proc
 @pytest.mark.parametrize("method", METHODS)
 def test_an_old_run_that_was_killed_goes_on_as_if_it_had_not_been(old, method, fresh_process):
     run = old / f"killed_{method}"
-    train(load_config(run / "config.yaml"), run)
+    train(resolve(load_config(run / "config.yaml")), run)
     new, whole = (_lines(run / name) for name in ("log.jsonl", "whole.jsonl"))
     assert len(new) == len(whole) > 30
     for mine, theirs in zip(new, whole, strict=True):

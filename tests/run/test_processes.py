@@ -4,22 +4,18 @@ import json
 from pathlib import Path
 
 import pytest
-from run_cases import call, losses
+from run_cases import call, evaluated, losses, torchrun
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from vlhyper.errors import UserError
 from vlhyper.files import read_json
 from vlhyper.model.model import WEIGHTS
-from vlhyper.run.evaluate import evaluate_run
 from vlhyper.run.train import train
 from vlhyper.world import tiny
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
 
-# A named address: looking up the machine's own name can take minutes where there is no network.
-TORCHRUN = ("-m", "torch.distributed.run", "--nnodes", "1", "--master-addr", "127.0.0.1", "--master-port", "29731")
-TORCHRUN += ("--nproc-per-node", "2", "-m", "vlhyper")
 ACCELERATE = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1")
 # Sums in another order differ in the last digits, and AdamW's first steps are as large for small gradients as for
 # large ones.
@@ -35,7 +31,7 @@ def changes() -> tuple[str, ...]:
 @pytest.fixture
 def alone(lab, changes, tmp_path) -> Path:
     """The run of one process."""
-    train(lab.config(*changes), tmp_path / "alone")
+    train(lab.run(*changes), tmp_path / "alone")
     return tmp_path / "alone"
 
 
@@ -46,7 +42,7 @@ def same(one: Path, other: Path) -> None:
 
 
 def test_torchrun_trains_the_model_of_one_process(lab, changes, alone, tmp_path):
-    done = call("train", lab.path, *changes, "--out", tmp_path / "both", launcher=TORCHRUN)
+    done = call("train", lab.path, *changes, "--out", tmp_path / "both", launcher=torchrun())
     assert done.code == 0, done.err
     same(alone, tmp_path / "both")
 
@@ -64,7 +60,7 @@ def test_accelerate_trains_the_model_and_gives_the_answers_of_one_process(lab, c
     # One table, from the main process.
     assert done.out.count("overall") == done.out.count("accuracy") == 1
     for task, records in written.items():
-        report = evaluate_run(both, "unseen", task)[task]
+        report = evaluated(both, "unseen", task)[task]
         assert read_json(both / f"predictions/{task}.unseen.json") == records
         assert scores[task]["metrics"] == report.metrics
 
@@ -74,5 +70,5 @@ def test_a_batch_that_two_processes_can_not_share_is_refused_before_anything_is_
     with pytest.raises(
         UserError, match=r"^training.batch 9 cannot be divided among 2 processes × 1 micro-batches; choose"
     ):
-        train(lab.config("training.batch=9"), tmp_path / "run")
+        train(lab.run("training.batch=9"), tmp_path / "run")
     assert not (tmp_path / "run").exists()

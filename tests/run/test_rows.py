@@ -69,7 +69,7 @@ def test_what_the_files_hold_is_stated_so_that_others_are_refused(lab, tmp_path)
         find_features(run.stating(other))
     write_features(tmp_path / "cropped.h5", ["a"], preprocessing={"resize": "shortest"})
     other = found.model_copy(update={"files": [str(tmp_path / "cropped.h5")]})
-    with pytest.raises(UserError, match=r"preprocessing is \{'resize': 'shortest'\} but the run states \{\}"):
+    with pytest.raises(UserError, match=r"preprocessing is \{'resize': 'shortest'\} but the run expects \{\}"):
         find_features(run.stating(other))
 
 

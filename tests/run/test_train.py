@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("fresh_process")
 
 def trained(lab, run, *overrides: str) -> dict[int, dict[str, float]]:
     """The losses of a run by step."""
-    train(lab.config(*overrides), run)
+    train(lab.run(*overrides), run)
     return losses(run)
 
 
@@ -137,7 +137,7 @@ def test_a_run_of_another_config_is_refused_with_the_first_difference(lab, tmp_p
     trained(lab, tmp_path, "training.steps=1")
     before = (tmp_path / "config.yaml").read_bytes()
     with pytest.raises(UserError) as refusal:
-        train(lab.config("training.steps=1", "training.seed=3", "training.batch=16"), tmp_path)
+        train(lab.run("training.steps=1", "training.seed=3", "training.batch=16"), tmp_path)
     assert str(refusal.value) == (
         f"{tmp_path}: holds a run of another config: training.batch: 8, now 16 (and 1 more); choose another --out"
     )
@@ -152,7 +152,7 @@ def test_a_damaged_checkpoint_is_named(lab, tmp_path, name):
     path = tmp_path / "checkpoints/step-000000001" / name
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(UserError, match="step-000000001") as refusal:
-        train(lab.config("training.steps=1"), tmp_path)
+        train(lab.run("training.steps=1"), tmp_path)
     assert "\n" not in str(refusal.value)
 
 
@@ -187,7 +187,7 @@ def test_bf16_is_near_fp32_and_weights_stay_fp32(lab, tmp_path):
 
 def test_a_lost_loss_ends_the_job(lab, tmp_path):
     with pytest.raises(JobError, match=r"^step \d: the loss of \w+ is nan; lower training.learning_rate$"):
-        train(lab.config("training.learning_rate=1e30"), tmp_path)
+        train(lab.run("training.learning_rate=1e30"), tmp_path)
     assert not (tmp_path / WEIGHTS).exists()
 
 
@@ -226,7 +226,7 @@ def test_a_resumed_run_remembers_its_best(lab, tmp_path, monkeypatch):
     monkeypatch.setattr("vlhyper.run.train.validate", lambda *_: next(calls)())
     calls = iter([figures, stop])
     with pytest.raises(KeyboardInterrupt):
-        train(lab.config(*overrides), tmp_path)
+        train(lab.run(*overrides), tmp_path)
     best = (tmp_path / WEIGHTS).read_bytes()
     calls = iter([scored([4.0]), scored([3.0])])
     trained(lab, tmp_path, *overrides)

@@ -10,10 +10,12 @@ from run_cases import RUN, Lab
 from vlhyper.errors import JobError, UserError
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.run.batches import Collator
+from vlhyper.run.held_out import hold_out, spread
 from vlhyper.run.rows import find_features, model_inputs
+from vlhyper.run.tasks import resolve
 from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.run.train import train
-from vlhyper.run.validation import hold_out, spread, validate
+from vlhyper.run.validation import validate
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
 
@@ -36,7 +38,7 @@ def test_the_sample_is_the_same_each_time_and_has_the_truth_about_each_row(lab):
     assert first.keys() == {"vqa", "gqa", "caption"}
     for name, held_out in first.items():
         assert held_out.rows.rows["id"][:] == second[name].rows.rows["id"][:]
-        assert set(held_out.gold) == set(held_out.rows.rows["id"]) and len(held_out.gold) == 5
+        assert set(held_out.truth.answers()) == set(held_out.rows.rows["id"]) and len(held_out.truth.gold.ids) == 5
 
 
 def test_a_run_without_validation_holds_nothing_out(lab):
@@ -80,7 +82,7 @@ def lxmert(world) -> str:
 def test_truth_that_can_not_be_scored_is_told_before_the_first_step(world, tmp_path):
     config = world.config(f"tasks.vqa.data={lxmert(world)}", "validation.every=6")
     with pytest.raises(UserError, match=r"^validation of vqa, split val: .*minival.json.* has no 'answers' of") as told:
-        train(config, tmp_path / "run")
+        train(resolve(config), tmp_path / "run")
     assert "to train without it, set tasks.vqa.validation=null" in str(told.value) and "\n" not in str(told.value)
     assert not (tmp_path / "run/log.jsonl").exists()
 
@@ -88,7 +90,7 @@ def test_truth_that_can_not_be_scored_is_told_before_the_first_step(world, tmp_p
 def test_a_missing_java_is_told_before_the_first_step(lab, tmp_path, monkeypatch):
     monkeypatch.setenv("VLHYPER_JAVA", "/nowhere/java")
     with pytest.raises(JobError, match=r"^validation of caption, split val: .*VLHYPER_JAVA"):
-        train(lab.config("validation.every=6"), tmp_path / "run")
+        train(lab.run("validation.every=6"), tmp_path / "run")
     assert not (tmp_path / "run/log.jsonl").exists()
 
 
@@ -109,4 +111,4 @@ def test_processes_that_do_not_score_hold_the_same_rows_out(lab):
     main, other = (hold_out(run, find_features(run), scoring=scoring) for scoring in (True, False))
     assert main.keys() == other.keys() == RUN["tasks"].keys() - {"vg_qa"}
     assert all(one.rows.rows["id"][:] == other[name].rows.rows["id"][:] for name, one in main.items())
-    assert not any(one.gold for one in other.values())
+    assert not any(one.truth for one in other.values())

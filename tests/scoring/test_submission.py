@@ -57,6 +57,6 @@ def test_gqa_and_captions(tmp_path):
 
 def test_test_questions_that_stand_twice_are_refused(tmp_path):
     asked = write(tmp_path / "q.json", {"questions": [{"question_id": 1}, {"question_id": 1}]})
-    with pytest.raises(UserError, match=r"q\.json: 1 ids stand more than once \(1\)"):
+    with pytest.raises(UserError, match=r"q\.json: duplicate question_id 1;"):
         submit("vqa", questions=asked, submission=str(tmp_path / "s.json"), predictions=predicted({1: "no"}))
     assert not (tmp_path / "s.json").exists()

@@ -10,36 +10,39 @@ from vlhyper.errors import UserError
 from vlhyper.files import read_json
 from vlhyper.metrics import vqa_accuracy
 from vlhyper.readers import load_manifest, load_rows
-from vlhyper.readers.answers import soft_scores
-from vlhyper.scoring import score
-from vlhyper.scoring.truth import find_truth, one_file, people, report_of, truth_files
+from vlhyper.readers.answers import people, soft_scores
+from vlhyper.scoring import SCORERS, score
+from vlhyper.scoring.truth import find_truth, prediction_file
 from vlhyper.tasks import find_task
 
 
-def some_answers(gold) -> dict[str, str]:
+def some_answers(truth) -> dict[str, str]:
     """For two of three ids an answer: that of people for the one, that of the id before for the other."""
-    texts = [right["answer"] if isinstance(right, dict) else right for right in gold.values()]
-    texts = [text[0] if isinstance(text, list) else str(text) for text in texts]
-    return {id: texts[place - (place % 3 == 2)] for place, id in enumerate(gold) if place % 3}
+    texts = list(truth.answers().values())
+    return {id: texts[index - (index % 3 == 2)] for index, id in enumerate(truth.answers()) if index % 3}
 
 
 def the_same_from_memory_and_files(task, manifest, split="val") -> None:
-    """Every figure that both ways give is the same to the last digit, and the task's own are among them."""
+    """Every metric that both ways give is the same to the last digit, and the task's own are among them."""
     rows = load_rows(manifest, split)
     truth = find_truth(task, manifest, split, rows)
-    gold = truth.gold()
-    answers = some_answers(gold)
-    files = {role: value[0] if isinstance(value, tuple) else value for role, value in truth.files.items()}
+    answers = some_answers(truth)
+    scorer, files = SCORERS[task.scorer], manifest.source(split).files
+    known = {name: str(files[name][0]) for name in (scorer.truth, *scorer.files) if name in files}
+    known = known or {scorer.truth: str(manifest.source(split).all_paths[0])}
     wanted = {"metrics": "cider"} if task.scorer == "caption" else {}
-    whole = score(task.scorer, predictions=task.submit(answers), partial=True, **files, **wanted)
-    mine = report_of(task, gold, answers, "cider")
-    assert set(task.figures) <= mine.metrics.keys()
-    assert all(mine.metrics[figure] == whole.metrics[figure] != 0 for figure in task.figures)
-    assert mine.n == whole.n == len(answers) < len(gold)
+    records = prediction_file(task).records(answers)
+    whole = score(task.scorer, predictions=records, partial=True, **known, **wanted)
+    mine = truth.score(answers, metrics="cider")
+    assert set(task.metrics) <= mine.metrics.keys()
+    assert all(mine.metrics[name] == whole.metrics[name] != 0 for name in task.metrics)
+    assert mine.n == whole.n == len(answers) < len(truth.gold.ids)
+    assert mine.metrics == whole.metrics
+    assert truth.sample(answers).score(answers, metrics="cider").metrics == mine.metrics
 
 
 @pytest.mark.parametrize("task", ["vqa", "okvqa", "gqa", "caption", "snli-ve"])
-def test_figures_on_a_sample_in_memory_are_those_of_the_files(lab, task):
+def test_metrics_on_a_sample_in_memory_are_those_of_the_files(lab, task):
     manifest = load_manifest(lab.folder / f"{task.replace('-', '_')}.yaml")
     the_same_from_memory_and_files(find_task(task), manifest)
 
@@ -55,7 +58,7 @@ def test_raw_answers_are_compared_where_the_manifest_says_so(tmp_path):
         values = {"name": "k", "format": "vqa", "answers": kind, "splits": {"val": {"files": files}}}
         manifest = load_manifest(values, tmp_path)
         truth = find_truth(find_task("okvqa"), manifest, "val", load_rows(manifest, "val"))
-        assert truth.gold() == {"1": [right] * 10, "2": [right] * 10}
+        assert list(truth.gold.right) == [[right] * 10] * 2 and truth.gold.ids == [1, 2]
 
 
 @pytest.fixture
@@ -73,19 +76,60 @@ def test_grades_are_compared_unrounded(grades):
     the_same_from_memory_and_files(find_task("stsb"), grades)
 
 
-def test_rounded_grades_are_no_truth(grades, tmp_path):
+def test_grades_of_several_files_are_those_of_one(grades, tmp_path):
     head, *lines = (tmp_path / "dev.tsv").read_text().splitlines()
     for name, part in {"one": lines[:6], "two": lines[6:]}.items():
         (tmp_path / f"{name}.tsv").write_text("\n".join([head, *part]) + "\n")
     split = grades.splits["val"].model_copy(update={"files": {"table": ["one.tsv", "two.tsv"]}})
     manifest = grades.model_copy(update={"splits": {"val": split}})
-    assert find_truth(find_task("stsb"), manifest, "val", load_rows(manifest, "val")) is None
+    whole, parts = (find_truth(find_task("stsb"), one, "val", load_rows(one, "val")) for one in (grades, manifest))
+    assert parts.gold == whole.gold
+    # 0.37 of a row's number: none is a multiple of 0.2, which rows are rounded to.
+    assert parts.gold.right[1] == 1.11
+
+
+def test_labels_of_a_manifest_are_those_that_count(tmp_path):
+    """The other way round than GLUE's: the rows' own targets are right."""
+    (tmp_path / "dev.tsv").write_text("text\tclass\nbad\t1\ngood\t0\n")
+    split = {"files": {"table": "dev.tsv"}}
+    fields = {"sentence": "text", "label": "class"}
+    labels = {"0": "positive", "1": "negative"}
+    values = {"name": "m", "format": "table", "fields": fields, "labels": labels, "splits": {"val": split}}
+    manifest = load_manifest(values, tmp_path)
+    truth = find_truth(find_task("sst2"), manifest, "val", load_rows(manifest, "val"))
+    assert truth.score({"0": "negative", "1": "positive"}).metrics["accuracy"] == 100.0
+
+
+@pytest.mark.parametrize("task", ["vqa", "caption"])
+def test_ids_of_a_users_own_may_be_texts(tmp_path, task):
+    answers = [{"answer": "red"}] * 10
+    contents = {
+        "q.json": {"questions": [{"question_id": id, "image_id": id, "question": "?"} for id in ("cat-a", 7)]},
+        "a.json": {"annotations": [{"question_id": id, "image_id": id, "answers": answers} for id in ("cat-a", 7)]},
+        "c.json": {
+            "images": [{"id": id, "file_name": f"{id}.jpg"} for id in ("cat-a", 7)],
+            "annotations": [{"image_id": id, "caption": "A red cat."} for id in ("cat-a", 7)],
+        },
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    files = {"vqa": {"questions": "q.json", "annotations": "a.json"}, "caption": {"annotations": "c.json"}}[task]
+    form = {"vqa": "vqa", "caption": "coco-captions"}[task]
+    manifest = load_manifest({"name": "own", "format": form, "splits": {"val": {"files": files}}}, tmp_path)
+    truth = find_truth(find_task(task), manifest, "val", load_rows(manifest, "val"))
+    given = {"cat-a": "red", "7": "red"}
+    assert truth.score(given, metrics="bleu").n == 2
+    records = prediction_file(find_task(task)).records(given)
+    assert [next(iter(record.values())) for record in records] == ["cat-a", 7]
+    paths = {name: tmp_path / file for name, file in files.items()}
+    wanted = {"metrics": "bleu"} if task == "caption" else {}
+    assert score(task, predictions=records, **paths, **wanted).metrics == truth.score(given, metrics="bleu").metrics
 
 
 def test_a_split_of_several_jsonl_files_is_scored_as_of_one(lab, tmp_path):
     manifest, task = load_manifest(lab.folder / "snli_ve.yaml"), find_task("snli-ve")
     whole = find_truth(task, manifest, "val", load_rows(manifest, "val"))
-    lines = whole.files["annotations"][0].read_text().splitlines(keepends=True)
+    lines = manifest.source("val").files["annotations"][0].read_text().splitlines(keepends=True)
     for part in (0, 1):
         (tmp_path / f"{part}.jsonl").write_text("".join(lines[part::2]))
     values = {
@@ -95,12 +139,10 @@ def test_a_split_of_several_jsonl_files_is_scored_as_of_one(lab, tmp_path):
     }
     parts = load_manifest(values, tmp_path)
     truth = find_truth(task, parts, "val", load_rows(parts, "val"))
-    answers = some_answers(whole.gold())
-    (tmp_path / "p.json").write_text(json.dumps(task.submit(answers)))
-    expected = whole.score(answers, tmp_path / "p.json")
-    found = truth.score(answers, tmp_path / "p.json")
+    answers = some_answers(whole)
+    expected, found = whole.score(answers), truth.score(answers)
     assert dict(found.flat()) == pytest.approx(dict(expected.flat()), rel=1e-12) and found.n == expected.n
-    assert found.to_json()["truth"] == "rows" and "truth" not in expected.to_json()
+    assert "truth" not in found.to_json()
 
 
 def test_parquet_rows_are_scored_as_the_official_file(lab, tmp_path):
@@ -109,31 +151,32 @@ def test_parquet_rows_are_scored_as_the_official_file(lab, tmp_path):
 
     task, manifest = find_task("vqa"), load_manifest(lab.folder / "vqa.yaml")
     official = find_truth(task, manifest, "val", load_rows(manifest, "val"))
-    asked = {one["question_id"]: one for one in read_json(official.files["questions"][0])["questions"]}
+    asked = {one["question_id"]: one for one in read_json(manifest.source("val").files["questions"][0])["questions"]}
     records = [
-        {**one, **asked[one["question_id"]]} for one in read_json(official.files["annotations"][0])["annotations"]
+        {**one, **asked[one["question_id"]]}
+        for one in read_json(manifest.source("val").files["annotations"][0])["annotations"]
     ]
     pq.write_table(pa.Table.from_pylist(records), tmp_path / "val.parquet")
     fields = {"id": "question_id", "image": "image_id", "question": "question", "answers": "answers"}
     values = {"name": "h", "format": "table", "fields": fields, "splits": {"val": {"files": {"table": "*.parquet"}}}}
     hub = load_manifest(values, tmp_path)
     truth = find_truth(task, hub, "val", load_rows(hub, "val"))
-    answers = some_answers(official.gold())
-    (tmp_path / "p.json").write_text(json.dumps(task.submit(answers)))
-    found, expected = (one.score(answers, tmp_path / "p.json") for one in (truth, official))
+    answers = some_answers(official)
+    found, expected = (one.score(answers) for one in (truth, official))
+    assert found.to_json()["truth"] == "rows" and "truth" not in expected.to_json()
     assert found.metrics["overall"] == pytest.approx(expected.metrics["overall"], rel=1e-12)
     assert 0 < found.metrics["overall"] < 100
 
 
 @pytest.mark.parametrize(
-    ("task", "row", "answers", "figure"),
+    ("task", "row", "answers", "metric"),
     [
         ("gqa", {"label": "red"}, "red", "accuracy"),
         ("caption", {"captions": ["a red ball", "one ball"]}, "a red ball", "BLEU-1"),
         ("boolq", {"label": "1"}, "True", "accuracy"),
     ],
 )
-def test_rows_of_a_table_are_scored(tmp_path, task, row, answers, figure):
+def test_rows_of_a_table_are_scored(tmp_path, task, row, answers, metric):
     texts = {name: name for name in find_task(task).columns}
     (tmp_path / "t.jsonl").write_text("".join(json.dumps({"n": n, **texts, **row}) + "\n" for n in range(3)))
     fields = {"id": "n", "image": "n", **texts, **{key: key for key in row}}
@@ -142,10 +185,8 @@ def test_rows_of_a_table_are_scored(tmp_path, task, row, answers, figure):
     values = {"name": "t", "format": "table", "fields": fields, **labels, "splits": {"val": split}}
     manifest = load_manifest(values, tmp_path)
     truth = find_truth(find_task(task), manifest, "val", load_rows(manifest, "val"))
-    assert (truth.files is None) is (task != "boolq")
-    gold = type(truth)(truth.task, truth.rows, None).gold()
-    report = report_of(truth.task, gold, {"0": answers, "2": answers}, "bleu")
-    assert (report.n, report.metrics[figure]) == (2, pytest.approx(100))
+    report = truth.score({"0": answers, "2": answers}, metrics="bleu")
+    assert (report.n, report.total, report.metrics[metric]) == (2, 3, pytest.approx(100))
 
 
 def test_a_row_with_a_label_the_task_does_not_know_is_named(tmp_path):
@@ -155,8 +196,8 @@ def test_a_row_with_a_label_the_task_does_not_know_is_named(tmp_path):
     split = {"files": {"table": ["a.jsonl", "b.jsonl"]}}
     manifest = load_manifest({"name": "t", "format": "table", "fields": fields, "splits": {"val": split}}, tmp_path)
     truth = find_truth(find_task("cola"), manifest, "val", load_rows(manifest, "val"))
-    with pytest.raises(UserError, match="row 1 has the label 'odd'; cola is scored on unacceptable, acceptable"):
-        truth.gold()
+    with pytest.raises(UserError, match="t, split val: row 1 has the label 'odd'; cola is scored on unacceptable"):
+        truth.score({"1": "acceptable", "2": "acceptable"})
 
 
 WORDS = st.sampled_from(["red", "Red", "a red", "2", "two", "red,", "blue"])
@@ -173,38 +214,38 @@ def test_blank_answers_are_filled_in():
     assert people(*soft_scores(["no", "no", "", " ", "yes", "a", "b", "c", "d", "e"])).count("") == 2
 
 
-def test_truth_about_other_rows_is_said():
-    with pytest.raises(UserError, match="gqa: the truth speaks of none of the rows"):
-        report_of(find_task("gqa"), {"1": {"answer": "no"}}, {"2": "no"})
+def test_answers_to_other_rows_are_told(lab):
+    manifest = load_manifest(lab.folder / "gqa.yaml")
+    truth = find_truth(find_task("gqa"), manifest, "val", load_rows(manifest, "val"))
+    with pytest.raises(UserError, match="gqa: none of the rows has a reference answer; do these files belong to"):
+        truth.score({"nowhere": "no"})
 
 
-def test_files_of_one_layout_are_joined(tmp_path):
-    for name, value in {"a": {"1": {}}, "b": {"2": {}}, "c": [1], "d": [2]}.items():
-        (tmp_path / name).write_text(json.dumps(value))
-    join = lambda *names: read_json(one_file([tmp_path / name for name in names], tmp_path / "joined"))  # noqa: E731
-    assert join("a", "b") == {"1": {}, "2": {}}
-    assert join("c", "d") == [1, 2]
-    assert one_file([tmp_path / "a"], tmp_path / "joined") == tmp_path / "a"
+def test_a_task_without_metrics_and_a_split_without_answers_have_no_truth(lab, tmp_path):
+    manifest = load_manifest(lab.folder / "vqa.yaml")
+    rows = load_rows(manifest, "val")
+    assert find_truth(find_task("vg_qa"), manifest, "val", rows) is None
+    questions = manifest.source("val").files["questions"]
+    files = {"questions": [str(path) for path in questions]}
+    alone = load_manifest({"name": "q", "format": "vqa", "splits": {"val": {"files": files}}}, tmp_path)
+    assert find_truth(find_task("vqa"), alone, "val", load_rows(alone, "val")) is None
 
 
-@pytest.mark.parametrize(
-    ("task", "format", "split", "expected"),
-    [
-        ("vqa", "vl-t5", {"files": {"questions": "q.json"}}, {"annotations": "q.json"}),
-        ("gqa", "vl-t5", {"files": {"questions": "q.json"}}, {"questions": "q.json"}),
-        ("caption", "karpathy", {"files": {"annotations": "c.json"}, "subset": "val"}, {"annotations": "c.json"}),
-        ("vqa", "vqa", {"files": {"questions": "q.json"}}, None),
-        ("cola", "table", {"files": {"table": "dev.tsv"}}, {"annotations": "dev.tsv"}),
-        ("vg_qa", "visual-genome", {"files": {"questions": "q.json"}}, None),
-    ],
-)
-def test_each_layout_hands_its_scorer_the_right_file(tmp_path, task, format, split, expected):
-    fields = {"fields": {"sentence": "sentence", "label": "label"}} if format == "table" else {}
-    manifest = load_manifest({"name": "m", "format": format, "splits": {"test": split}, **fields}, tmp_path)
-    (tmp_path / "dev.tsv").touch()
-    truth = truth_files(find_task(task), manifest, "test")
-    if expected is None:
-        assert truth is None
-    else:
-        options = {"split": "val"} if format == "karpathy" else {}
-        assert truth == {role: (tmp_path / name,) for role, name in expected.items()} | options
+@pytest.mark.parametrize("task", ["vqa", "gqa"])
+def test_vl_t5s_list_is_scored(tmp_path, task):
+    record = {"img_id": "i", "label": {"red": 1.0}, "answers": [{"answer": "red"}] * 10, "is_topk_optimal": True}
+    # GQA's loader takes `question` for `sent` too, and so does its length in words.
+    records = [
+        {**record, "question_id": "1", "question": "Is it?"},
+        {**record, "question_id": "2", "sent": "Is it it?"},
+    ]
+    (tmp_path / "q.json").write_text(json.dumps(records))
+    values = {"name": "v", "format": "vl-t5", "splits": {"val": {"files": {"questions": "q.json"}}}}
+    manifest = load_manifest(values, tmp_path)
+    truth = find_truth(find_task(task), manifest, "val", load_rows(manifest, "val"))
+    report = truth.score({"1": "red", "2": "blue"})
+    more = {"vqa": {"in_domain": 50.0}, "gqa": {"words": {"2": 100.0, "3": 0.0}}}[task]
+    assert more.items() <= report.metrics.items()
+    file = {"vqa": "annotations", "gqa": "questions"}[task]
+    records = prediction_file(find_task(task)).records({"1": "red", "2": "blue"})
+    assert score(task, predictions=records, **{file: tmp_path / "q.json"}).metrics == report.metrics

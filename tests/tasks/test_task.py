@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlhyper.errors import UserError
+from vlhyper.scoring.scorers import find_scorer
+from vlhyper.scoring.truth import prediction_file
 from vlhyper.tasks import TASKS, find_task, target
 
 ROW = {"id": "458752000", "targets": ["skateboard", "board", "wheels"], "weights": [1.0, 0.6, 0.4]}
@@ -87,12 +89,12 @@ def test_a_row_without_targets_has_no_draw():
     ],
 )
 def test_submissions(task, record):
-    assert TASKS[task].submit({"458752000": "red"}) == [record]
+    assert prediction_file(TASKS[task]).records({"458752000": "red"}) == [record]
 
 
 @pytest.mark.parametrize(("task", "key"), [("vqa", "question_id"), ("vg_qa", "question_id"), ("caption", "image_id")])
 def test_ids_of_a_users_own_stay_text(task, key):
-    assert TASKS[task].submit({"vg_986768": "red"})[0][key] == "vg_986768"
+    assert prediction_file(TASKS[task]).records({"vg_986768": "red"})[0][key] == "vg_986768"
 
 
 def test_decoding_is_that_of_the_peers():
@@ -101,9 +103,9 @@ def test_decoding_is_that_of_the_peers():
     assert set(beams.values()) == {(1, 20)}
 
 
-def test_glue_has_eleven_figures():
+def test_glue_has_eleven_metrics():
     glue = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte")
-    assert sum(len(TASKS[name].figures) for name in glue) == 11
+    assert sum(len(TASKS[name].metrics) for name in glue) == 11
 
 
 def test_similarity_labels_are_the_multiples_of_a_fifth():
@@ -117,7 +119,5 @@ def test_an_unknown_task_is_told_the_nearest():
 
 
 def test_every_scorer_is_one_that_exists():
-    from vlhyper.scoring.score import scorer_of
-
     for task in TASKS.values():
-        assert not task.scorer or scorer_of(task.scorer)
+        assert find_scorer(task.scorer)

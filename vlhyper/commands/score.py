@@ -33,7 +33,9 @@ def command(
     choices: Annotated[str | None, file_option("GQA: choices, for validity and plausibility.")] = None,
     metrics: Annotated[str | None, typer.Option(help="Captions: some of bleu,meteor,rouge,cider,spice.")] = None,
     complete: Annotated[bool, typer.Option("--complete", help="Captions: an image without one is an error.")] = False,
-    partial: Annotated[bool, typer.Option("--partial", help="Score what is there; missing ones are no error.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Score what is there; missing ones are not an error.")
+    ] = False,
     confidence: Annotated[bool, typer.Option("--confidence", help="Add 95 % bootstrap intervals.")] = False,
     against: Annotated[str | None, file_option("A second system's predictions, to compare with.")] = None,
     items: Annotated[str | None, file_option("Write the score of every item, one JSON object a line.")] = None,
@@ -62,18 +64,16 @@ def command(
     files = {"annotations": annotations, "questions": questions, "vocabulary": vocabulary, "choices": choices}
     options: dict[str, Any] = {"split": split, "variant": variant, "answers": answers, "half": half, "metrics": metrics}
     options |= {"complete": complete or None, "partial": partial or None}
-    for name, place in (("--items", items), ("--submission", submission)):
-        if place is not None:
-            read = {f"--{key}": path for key, path in files.items()}
-            check_output(place, name, read | {"--predictions": predictions, "--against": against})
+    for name, path in (("--items", items), ("--submission", submission)):
+        if path is not None:
+            read = {f"--{key}": file for key, file in files.items()}
+            check_output(path, name, read | {"--predictions": predictions, "--against": against})
     if submission is not None:
         others = {"confidence": confidence or None, "against": against, "items": items}
         _refuse_beside_submission(options | others | {"vocabulary": vocabulary, "choices": choices})
         report = _submit(task, questions or annotations, submission, predictions)
     elif predictions is None:
         raise UserError("scoring needs --predictions, the file of a system's answers")
-    elif annotations is None and questions is not None and task.lower() in ("vqa", "okvqa"):
-        raise UserError(f"scoring {task} needs --annotations; to write a test server's file, add --submission FILE")
     else:
         report = _score(task, predictions, files | options, confidence, against)
     if items is not None:
@@ -108,10 +108,15 @@ def _submit(task: str, questions: str | None, submission: str, predictions: str 
 
 
 def _score(task: str, predictions: str, options: dict[str, Any], confidence: bool, against: str | None) -> Report:
+    from vlhyper.errors import UserError
     from vlhyper.scoring import score
+    from vlhyper.scoring.scorers import find_scorer
 
-    if task == "caption":
+    scorer = find_scorer(task)
+    if "progress" in scorer.options:
         options["progress"] = True
+    if options.get(scorer.truth) is None and options["questions"] is not None and scorer.server is not None:
+        raise UserError(f"scoring {task} needs --{scorer.truth}; to write a test server's file, add --submission FILE")
     return score(task, predictions=predictions, confidence=confidence, against=against, **options)
 
 
@@ -120,16 +125,16 @@ def _show(report: Report) -> None:
     from rich.markup import escape
 
     from vlhyper.console import say
-    from vlhyper.metrics.reading import named
     from vlhyper.metrics.report import flatten
     from vlhyper.show.tables import print_table
+    from vlhyper.wording import named
 
     content = report.to_json()
-    columns = ["figure", "score"]
+    columns = ["metric", "score"]
     # Types are named by the file: a name may hold what a terminal, or the table's markup, would obey.
     rows: list[list[Any]] = [
-        [escape(" / ".join(map(named, place))) + (" ↓" if place == ("distribution",) else ""), value]
-        for place, value in report.flat()
+        [escape(" / ".join(map(named, path))) + (" ↓" if path == ("distribution",) else ""), value]
+        for path, value in report.flat()
     ]
     additions = [("95 % interval", content.get("confidence")), ("better by (95 %)", content.get("against"))]
     for title, addition in additions:
@@ -138,13 +143,13 @@ def _show(report: Report) -> None:
         if "metrics" in addition:
             columns.append("other")
             others = dict(flatten(addition["metrics"]))
-            for row, (place, _) in zip(rows, report.flat(), strict=True):
-                row.append(others.get(place, ""))
+            for row, (path, _) in zip(rows, report.flat(), strict=True):
+                row.append(others.get(path, ""))
         columns.append(title)
         differences = dict(flatten(addition.get("difference", {})))
         intervals = dict(flatten(addition["intervals"]))
-        for row, (place, _) in zip(rows, report.flat(), strict=True):
-            row.append(_range(differences.get(place), intervals.get(place)))
+        for row, (path, _) in zip(rows, report.flat(), strict=True):
+            row.append(_range(differences.get(path), intervals.get(path)))
     settings = ", ".join(
         filter(None, (report.variant, *(f"{name} {value}" for name, value in report.settings.items())))
     )
@@ -155,7 +160,7 @@ def _show(report: Report) -> None:
             f"{report.task}{f' ({settings})' if settings else ''}: {report.n} of {content['total']} scored",
         )
     elif "submission" in report.settings:
-        done = "written to" if report.settings["written"] else "right and complete in"
+        done = "written to" if report.settings["written"] else "complete and correct in"
         say(f"{report.task}: {report.n} records are {done} {report.settings['submission']}")
     for name, why in report.skipped.items():
         say(f"{name} skipped: {why}")

@@ -24,6 +24,10 @@ def command(
     On several GPUs or machines: accelerate launch -m vlhyper train CONFIG --out RUN (or torchrun).
     """
     from vlhyper.run.config import load_config
+    from vlhyper.run.tasks import resolve
+
+    # Importing torch takes seconds: what the config lacks is said before.
+    run = resolve(load_config(config, overrides or []))
     from vlhyper.run.train import train
 
-    train(load_config(config, overrides or []), out)
+    train(run, out)

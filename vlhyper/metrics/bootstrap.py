@@ -1,7 +1,7 @@
-"""Bootstrap intervals: how far a figure, or the difference of two systems, would move with other test items.
+"""Bootstrap intervals: how far a metric, or the difference of two systems, would move with other test items.
 
 Items are resampled with replacement, whole clusters (all questions of an image) at a time where items share something,
-and every figure is computed anew from the sums over the resampled items. For two systems the same resamples serve both.
+and every metric is computed again from the sums over them. For two systems the same resamples serve both.
 Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), percentile intervals; Koehn (2004) for pairs.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vlhyper.errors import UserError
-from vlhyper.metrics.report import Figure, Place, Report, flatten, nest
+from vlhyper.metrics.report import MetricPath, Report, SummedMetric, flatten, nest
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -24,21 +24,21 @@ CHUNK = 50
 
 
 def confidence(report: Report, resamples: int = RESAMPLES, seed: int = SEED) -> dict[str, Any]:
-    """A 95 % interval for every figure that is computed from items: {"intervals": as `metrics`, each [low, high]}.
+    """A 95 % interval for every metric that is computed from items: {"intervals": as `metrics`, each [low, high]}.
 
-    A figure with no value in some resample (none of its items drawn) is measured on the others, and has no interval
-    where it has a value in none. Items of one cluster alone give a point: a single image can't tell how images differ.
+    A metric with no value in some resample (none of its items drawn) is measured on the others, and has no interval
+    where it has a value in none. Items of one cluster give a point: a single image cannot tell how images differ.
     """
-    figures = report.figures()
-    names = list(figures)
-    drawn = _draws([figures[name] for name in names], report, resamples, seed)
+    metrics = report.summed()
+    names = list(metrics)
+    drawn = _draws([metrics[name] for name in names], report, resamples, seed)
     return _settings(report, resamples, seed) | {
         "intervals": _intervals(zip(names, drawn, strict=True)),
     }
 
 
 def compare(ours: Report, theirs: Report, resamples: int = RESAMPLES, seed: int = SEED) -> dict[str, Any]:
-    """By how much `ours` exceeds `theirs`, figure by figure, each with a paired 95 % interval of the difference.
+    """By how much `ours` exceeds `theirs`, metric by metric, each with a paired 95 % interval of the difference.
 
     Raises UserError unless both scored the same items.
     """
@@ -46,9 +46,9 @@ def compare(ours: Report, theirs: Report, resamples: int = RESAMPLES, seed: int 
         raise UserError(
             f"the two systems were scored on different items ({ours.n} and {theirs.n}); give predictions for the same"
         )
-    others = theirs.figures()
-    pairs = {name: (figure, others[name]) for name, figure in ours.figures().items() if name in others}
-    drawn = _draws([figure for pair in pairs.values() for figure in pair], ours, resamples, seed)
+    others = theirs.summed()
+    pairs = {name: (metric, others[name]) for name, metric in ours.summed().items() if name in others}
+    drawn = _draws([metric for pair in pairs.values() for metric in pair], ours, resamples, seed)
     differences = ((name, drawn[2 * index] - drawn[2 * index + 1]) for index, name in enumerate(pairs))
     other = dict(flatten(theirs.metrics))
     both = [(name, value) for name, value in ours.flat() if name in other]
@@ -64,26 +64,26 @@ def _settings(report: Report, resamples: int, seed: int) -> dict[str, Any]:
     return {"level": LEVEL, "resamples": resamples, "seed": seed, "resampled": unit}
 
 
-def _intervals(drawn: Iterable[tuple[Place, ndarray]]) -> dict[str, Any]:
+def _intervals(drawn: Iterable[tuple[MetricPath, ndarray]]) -> dict[str, Any]:
     import numpy as np
 
     tail = (100 - LEVEL) / 2
     return nest(
-        (place, [float(edge) for edge in np.nanpercentile(values, (tail, 100 - tail))])
-        for place, values in drawn
+        (path, [float(edge) for edge in np.nanpercentile(values, (tail, 100 - tail))])
+        for path, values in drawn
         if not np.isnan(values).all()
     )
 
 
-def _draws(figures: Sequence[Figure], report: Report, resamples: int, seed: int) -> ndarray:
-    """Every figure on every resample, shape (figures, resamples)."""
+def _draws(metrics: Sequence[SummedMetric], report: Report, resamples: int, seed: int) -> ndarray:
+    """Every metric on every resample, shape (metrics, resamples)."""
     import numpy as np
 
-    if not figures:
+    if not metrics:
         return np.empty((0, resamples))
     cluster_of = _cluster_numbers(report)
     clusters = int(cluster_of.max()) + 1
-    sums = [_cluster_sums(figure, cluster_of, clusters) for figure in figures]
+    sums = [_cluster_sums(metric, cluster_of, clusters) for metric in metrics]
     ends = np.cumsum([part.shape[1] for part in sums])[:-1]
     table = np.concatenate(sums, axis=1)
     random = np.random.default_rng(seed)
@@ -94,7 +94,7 @@ def _draws(figures: Sequence[Figure], report: Report, resamples: int, seed: int)
         weights = np.stack([np.bincount(row, minlength=clusters) for row in picks]).astype(float)
         with np.errstate(divide="ignore", invalid="ignore"):
             parts = np.split(weights @ table, ends, axis=1)
-            drawn.append([figure.finish(part) for figure, part in zip(figures, parts, strict=True)])
+            drawn.append([metric.finish(part) for metric, part in zip(metrics, parts, strict=True)])
     return np.concatenate([np.array(chunk) for chunk in drawn], axis=1)
 
 
@@ -108,11 +108,11 @@ def _cluster_numbers(report: Report) -> ndarray:
     return np.array([numbers.setdefault(cluster, len(numbers)) for cluster in report.clusters])
 
 
-def _cluster_sums(figure: Figure, cluster_of: ndarray, clusters: int) -> ndarray:
-    """A figure's sums by cluster, shape (clusters, k)."""
+def _cluster_sums(metric: SummedMetric, cluster_of: ndarray, clusters: int) -> ndarray:
+    """A metric's sums by cluster, shape (clusters, k)."""
     import numpy as np
 
-    values = np.asarray(figure.sums, dtype=float)
-    rows = cluster_of if figure.rows is None else cluster_of[np.asarray(figure.rows, dtype=int)]
+    values = np.asarray(metric.sums, dtype=float)
+    rows = cluster_of if metric.rows is None else cluster_of[np.asarray(metric.rows, dtype=int)]
     columns = [np.bincount(rows, weights=column, minlength=clusters) for column in values.T]
     return np.stack(columns, axis=1)

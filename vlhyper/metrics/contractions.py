@@ -1,6 +1,6 @@
 """The contractions that VQA scoring restores, as the official evaluator's table has them.
 
-Source: GT-Vision-Lab/VQA, vqaEval.py. Its 120 entries follow one rule, so only the restored forms stand here: the
+Source: GT-Vision-Lab/VQA, vqaEval.py. Its 120 entries follow one rule, so only the restored forms are listed here: the
 misspelt form is the word with one apostrophe left out. The forms with a capital I can never match text that was lowered
 before, and "somebody'd" loses its apostrophe instead of gaining one; both are the official table's and are kept.
 """
@@ -20,7 +20,7 @@ somebody'd've someone'd've something'd've there'd've they'd've we'd've who'd've 
 
 
 def _misspelt(word: str) -> list[str]:
-    return [word[:place] + word[place + 1 :] for place, letter in enumerate(word) if letter == "'"]
+    return [word[:index] + word[index + 1 :] for index, letter in enumerate(word) if letter == "'"]
 
 
 CONTRACTIONS = {wrong: word for word in RESTORED.split() for wrong in _misspelt(word)} | {"somebody'd": "somebodyd"}

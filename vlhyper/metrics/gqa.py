@@ -1,8 +1,8 @@
-"""GQA: every figure of the official script, from the questions file and the predictions alone.
+"""GQA: every metric of the official script, from the questions file and the predictions alone.
 
-Source: Hudson and Manning, "GQA" (2019), and its eval.py. Answers are compared as they stand, letter by letter. All
-figures are over the balanced questions of the file; consistency looks at the questions that a rightly answered one
-entails, which need predictions as well. Figures whose inputs do not exist are skipped, where the official script
+Source: Hudson and Manning, "GQA" (2019), and its eval.py. Answers are compared as they are, letter by letter. All
+metrics are over the balanced questions of the file; consistency looks at the questions that a rightly answered one
+entails, which need predictions as well. Metrics whose inputs do not exist are skipped, where the official script
 prints 0 or stops.
 """
 
@@ -13,16 +13,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vlhyper.errors import UserError
-from vlhyper.metrics.gqa_files import read_choices, read_questions
-from vlhyper.metrics.reading import Source, keyed_texts, match_ids, name_of, some, text_id
-from vlhyper.metrics.report import Place, Report, mean_of, nest
+from vlhyper.metrics.report import MetricPath, Report, mean_of, nest
+from vlhyper.wording import some
 
-SHAPE = '[{"questionId": "201307251", "prediction": "no"}]'
 # Steps that only ask for the result do not make a question longer to reason about.
 CLOSING_STEPS = ("exist", "query: name", "choose name")
 COMMON_ANSWERS = ("color", "material", "shape")
 Question = Mapping[str, Any]
-# By figure: a number from 0 to 1 for every scored question, None where the figure does not speak of it.
+# By metric: a number from 0 to 1 for every scored question, None where the metric is not about it.
 Shares = dict[str, Sequence[float | None]]
 
 
@@ -72,21 +70,21 @@ def gqa_report(
     rows = [questions[identifier] for identifier in scored]
     right = [float(predictions[identifier] == row["answer"]) for identifier, row in zip(scored, rows, strict=True)]
     shares: Shares = {"accuracy": right}
-    places = _accuracy_places(rows)
-    columns = [(place, "accuracy", members) for place, members in places.items()]
+    parts = _accuracy_parts(rows)
+    columns = [(path, "accuracy", members) for path, members in parts.items()]
     skipped = {"grounding": "attention maps and scene graphs are not read"}
     for name in ("binary", "open"):
-        if (name,) not in places:
-            skipped[name] = "no scored question tells by its type that it belongs here"
+        if (name,) not in parts:
+            skipped[name] = "no scored question has a type that belongs here"
     for name in ("structural", "semantic", "steps", "words"):
-        if not any(place[0] == name for place in places):
+        if not any(path[0] == name for path in parts):
             skipped[name] = "the questions file has no such field"
     _add_choices(shares, skipped, scored, questions, predictions, choices)
     _add_consistency(shares, skipped, scored, right, questions, predictions)
     for name in ("validity", "plausibility", "consistency"):
         if name in shares:
             columns.append(((name,), name, [row for row, share in enumerate(shares[name]) if share is not None]))
-    metrics = nest((place, _mean(_of(shares[name], members))) for place, name, members in columns)
+    metrics = nest((path, _mean(_of(shares[name], members))) for path, name, members in columns)
     # One of the groups is named "", so only null means no group.
     grouped = [(row, identifier) for row, identifier in zip(rows, scored, strict=True) if _group(row) is not None]
     if grouped:
@@ -100,15 +98,14 @@ def gqa_report(
     return Report(
         task="gqa",
         n=len(scored),
-        total=len(balanced(questions)),
         metrics=metrics,
         skipped=skipped,
         ids=scored,
         items={name: [None if share is None else 100 * share for share in column] for name, column in shares.items()},
         clusters=[_image(row, identifier) for row, identifier in zip(rows, scored, strict=True)],
-        figures=lambda: {
-            place: mean_of([100 * share for share in _of(shares[name], members)], members)
-            for place, name, members in columns
+        summed=lambda: {
+            path: mean_of([100 * share for share in _of(shares[name], members)], members)
+            for path, name, members in columns
         },
     )
 
@@ -131,9 +128,9 @@ def _mean(shares: Sequence[float]) -> float:
     return sum(shares) / len(shares) * 100
 
 
-def _accuracy_places(rows: Sequence[Question]) -> dict[Place, list[int]]:
+def _accuracy_parts(rows: Sequence[Question]) -> dict[MetricPath, list[int]]:
     """Which of the scored questions each accuracy is the mean of."""
-    places: dict[Place, list[int]] = {("accuracy",): list(range(len(rows)))}
+    parts: dict[MetricPath, list[int]] = {("accuracy",): list(range(len(rows)))}
     found: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for index, row in enumerate(rows):
         types = row.get("types") or {}
@@ -148,11 +145,11 @@ def _accuracy_places(rows: Sequence[Question]) -> dict[Place, list[int]]:
             found["words"][str(len(row["question"].split()))].append(index)
     for name in ("binary", "open"):
         if name in found:
-            places[(name,)] = found[name][""]
+            parts[(name,)] = found[name][""]
     for name in ("structural", "semantic", "steps", "words"):
         order = sorted(found[name], key=lambda label: (len(label), label) if label.isdigit() else (0, label))
-        places |= {(name, label): found[name][label] for label in order}
-    return places
+        parts |= {(name, label): found[name][label] for label in order}
+    return parts
 
 
 def _add_choices(
@@ -212,24 +209,3 @@ def _add_consistency(
 
 def _entailed(question: Question, identifier: str) -> list[str]:
     return [other for other in question.get("entailed") or () if other != identifier]
-
-
-def balanced(questions: Mapping[str, Question]) -> list[str]:
-    """The ids of the balanced questions, those that every figure is over. Files without the flag are all balanced."""
-    return [identifier for identifier, question in questions.items() if question.get("isBalanced") is not False]
-
-
-def read_predictions(source: Source) -> dict[str, str]:
-    """A GQA predictions file, or the same as a list, as {question id: answer}. Raises UserError for any other shape."""
-    return keyed_texts(source, "questionId", "prediction", text_id, SHAPE)
-
-
-def score_gqa(predictions: Source, *, questions: str, choices: str | None = None, partial: bool = False) -> Report:
-    """Score GQA predictions against a questions file, or a folder of its chunks, with answers."""
-    known = read_questions(questions)
-    order = balanced(known)
-    if not order:
-        raise UserError(f"{questions}: none of its questions is balanced; GQA scores the balanced ones")
-    given = read_predictions(predictions)
-    scored = match_ids(given, order, source=predictions, against=name_of(questions), partial=partial, known_too=known)
-    return gqa_report(known, given, scored, None if choices is None else read_choices(choices, scored))

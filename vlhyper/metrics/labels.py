@@ -1,7 +1,7 @@
 """Tasks whose answers are labels or grades: SNLI-VE, GLUE's eight, CB, BoolQ, IMDB, PAWS.
 
 What a model wrote is read as a label letter by letter, spaces at its ends aside. A text that is no label is wrong,
-whatever the truth is: where a figure needs some label (F1, Matthews) it counts as the opposite one, and where it needs
+whatever the truth is: where a metric needs some label (F1, Matthews) it counts as the opposite one, and where it needs
 a grade (STS-B) as -1, as T5's evaluation does.
 """
 
@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlhyper.errors import UserError, nearest
-from vlhyper.metrics.reading import shown
-from vlhyper.metrics.report import Figure, Metrics, Place, Report, mean_of
+from vlhyper.metrics.report import MetricPath, Metrics, Report, SummedMetric, mean_of
+from vlhyper.published import LABELS
+from vlhyper.wording import shown
 
 NO_GRADE = -1.0
 LOWEST, HIGHEST = 0.0, 5.0
@@ -23,30 +24,15 @@ NO_SPREAD = 1e-12
 
 @dataclass(frozen=True)
 class LabelTask:
-    """One task: its labels in the order of their numbers in published files (none for grades), and its figures."""
+    """One task: its labels in the order of their numbers in published files (none for grades), and its metrics."""
 
     labels: tuple[str, ...]
-    figures: tuple[str, ...] = ("accuracy",)
-    label_column: str = "label"
+    metrics: tuple[str, ...] = ("accuracy",)
 
 
-ENTAILMENT = ("entailment", "neutral", "contradiction")
-EQUIVALENT = ("not_equivalent", "equivalent")
-LABEL_TASKS = {
-    "cola": LabelTask(("unacceptable", "acceptable"), ("matthews",)),
-    "sst2": LabelTask(("negative", "positive")),
-    "mrpc": LabelTask(EQUIVALENT, ("accuracy", "f1"), "Quality"),
-    "qqp": LabelTask(("not_duplicate", "duplicate"), ("accuracy", "f1"), "is_duplicate"),
-    "stsb": LabelTask((), ("pearson", "spearman"), "score"),
-    "mnli": LabelTask(ENTAILMENT, label_column="gold_label"),
-    "qnli": LabelTask(("entailment", "not_entailment")),
-    "rte": LabelTask(("entailment", "not_entailment")),
-    "cb": LabelTask(("entailment", "contradiction", "neutral")),
-    "boolq": LabelTask(("False", "True")),
-    "imdb": LabelTask(("negative", "positive")),
-    "paws": LabelTask(EQUIVALENT),
-    "snli-ve": LabelTask(ENTAILMENT, label_column="gold_label"),
-}
+OTHER_METRICS = {"cola": ("matthews",), "mrpc": ("accuracy", "f1"), "qqp": ("accuracy", "f1")}
+LABEL_TASKS = {name: LabelTask(labels, OTHER_METRICS.get(name, ("accuracy",))) for name, labels in LABELS.items()}
+LABEL_TASKS["stsb"] = LabelTask((), ("pearson", "spearman"))
 
 
 def task_named(name: str) -> LabelTask:
@@ -57,7 +43,7 @@ def task_named(name: str) -> LabelTask:
 
 
 def read_grade(text: str) -> float:
-    """A generated STS-B grade, 0 to 5, or -1 where the text is none."""
+    """A generated STS-B grade, 0 to 5, or -1 where the text is not one."""
     try:
         grade = float(text)
     except ValueError:
@@ -89,7 +75,7 @@ def as_numbers(predictions: Sequence[str], gold: Sequence[str], labels: tuple[st
     _check_step(predictions, gold)
     strange = set(gold).difference(labels)
     if strange:
-        raise UserError(f"{shown(min(strange, key=str))} is none of the labels {labels[0]!r} and {labels[1]!r}")
+        raise UserError(f"{shown(min(strange, key=str))} is not one of the labels {labels[0]!r} and {labels[1]!r}")
     truth = [labels.index(right) for right in gold]
     given = [
         labels.index(text.strip()) if text.strip() in labels else 1 - right
@@ -145,24 +131,24 @@ def label_report(name: str, ids: Sequence[Any], predictions: Sequence[str], gold
         return _grade_report(name, ids, predictions, gold)
     right = [100.0 * hit for hit in _right(predictions, gold)]
     binary: dict[str, Callable[..., float]] = {"f1": f1, "matthews": matthews}
-    metrics: Metrics = {"accuracy": label_accuracy(predictions, gold)} if "accuracy" in task.figures else {}
-    metrics |= {key: binary[key](predictions, gold, task.labels) for key in task.figures if key in binary}
-    places: dict[Place, list[int]] = {
+    metrics: Metrics = {"accuracy": label_accuracy(predictions, gold)} if "accuracy" in task.metrics else {}
+    metrics |= {key: binary[key](predictions, gold, task.labels) for key in task.metrics if key in binary}
+    rows_of: dict[MetricPath, list[int]] = {
         ("per_label", label): [row for row, truth in enumerate(gold) if truth == label] for label in task.labels
     }
     metrics["per_label"] = {
-        place[1]: sum(right[row] for row in members) / len(members) for place, members in places.items() if members
+        path[1]: sum(right[row] for row in members) / len(members) for path, members in rows_of.items() if members
     }
     no_label = sum(text.strip() not in task.labels for text in predictions)
 
-    def figures() -> dict[Place, Figure]:
+    def summed() -> dict[MetricPath, SummedMetric]:
         found = {
-            place: mean_of([right[row] for row in members], members) for place, members in places.items() if members
+            path: mean_of([right[row] for row in members], members) for path, members in rows_of.items() if members
         }
         if "accuracy" in metrics:
             found[("accuracy",)] = mean_of(right)
         return found | {
-            (key,): _confusion(key, predictions, gold, task.labels) for key in task.figures if key in binary
+            (key,): _confusion(key, predictions, gold, task.labels) for key in task.metrics if key in binary
         }
 
     return Report(
@@ -170,19 +156,19 @@ def label_report(name: str, ids: Sequence[Any], predictions: Sequence[str], gold
         n=len(gold),
         metrics=metrics,
         skipped={
-            f"per_label/{label}": "no scored item has this label" for (_, label), rows in places.items() if not rows
+            f"per_label/{label}": "no scored item has this label" for (_, label), rows in rows_of.items() if not rows
         },
         settings={"no_label": no_label},
         ids=ids,
         items={"accuracy": right},
-        figures=figures,
+        summed=summed,
     )
 
 
-def _confusion(key: str, predictions: Sequence[str], gold: Sequence[str], labels: tuple[str, ...]) -> Figure:
+def _confusion(key: str, predictions: Sequence[str], gold: Sequence[str], labels: tuple[str, ...]) -> SummedMetric:
     given, truth = as_numbers(predictions, gold, (labels[0], labels[1]))
     cells = [[float(2 * right + guess == cell) for cell in range(4)] for guess, right in zip(given, truth, strict=True)]
-    return Figure(None, cells, {"f1": _f1_of, "matthews": _matthews_of}[key])
+    return SummedMetric(None, cells, {"f1": _f1_of, "matthews": _matthews_of}[key])
 
 
 def _f1_of(cells: Any) -> Any:
@@ -197,7 +183,7 @@ def _matthews_of(cells: Any) -> Any:
     """Matthews correlation from the same counts; 0 where a row or a column is empty, as scikit-learn has it."""
     import numpy as np
 
-    negative, false_positive, false_negative, positive = (cells[..., place] for place in range(4))
+    negative, false_positive, false_negative, positive = (cells[..., index] for index in range(4))
     product = (positive + false_positive) * (positive + false_negative)
     product = product * (negative + false_positive) * (negative + false_negative)
     return (
@@ -218,19 +204,21 @@ def _grade_report(name: str, ids: Sequence[Any], predictions: Sequence[str], gol
         items={
             "squared_error": [(read_grade(text) - right) ** 2 for text, right in zip(predictions, gold, strict=True)]
         },
-        figures=lambda: {} if math.isnan(values["pearson"]) else {("pearson",): _products(predictions, gold)},
+        summed=lambda: {} if math.isnan(values["pearson"]) else {("pearson",): _products(predictions, gold)},
     )
 
 
-def _products(predictions: Sequence[str], gold: Sequence[float]) -> Figure:
+def _products(predictions: Sequence[str], gold: Sequence[float]) -> SummedMetric:
     grades = [read_grade(text) for text in predictions]
-    return Figure(None, [(1.0, x, y, x * x, y * y, x * y) for x, y in zip(grades, gold, strict=True)], _pearson_of)
+    return SummedMetric(
+        None, [(1.0, x, y, x * x, y * y, x * y) for x, y in zip(grades, gold, strict=True)], _pearson_of
+    )
 
 
 def _pearson_of(sums: Any) -> Any:
     import numpy as np
 
-    n, x, y, xx, yy, xy = (sums[..., place] for place in range(6))
+    n, x, y, xx, yy, xy = (sums[..., index] for index in range(6))
     spreads = (n * xx - x * x, n * yy - y * y)
     # Of equal grades rounding leaves a spread that is not quite 0.
     constant = (spreads[0] <= NO_SPREAD * n * xx) | (spreads[1] <= NO_SPREAD * n * yy)

@@ -1,7 +1,7 @@
 """How VQA answers are made comparable: the rules of the official evaluator and of the ports of it in use.
 
 Source: GT-Vision-Lab/VQA, PythonEvaluationTools/vqaEvaluation/vqaEval.py (March 2021, Python 2.7). Its oddities are
-part of the published scores and are kept: at most 32 periods go (the flag `re.UNICODE` stands where `count` is meant),
+part of the published scores and are kept: at most 32 periods go (the flag `re.UNICODE` is where `count` is meant),
 contractions are looked up in lower case so that keys with capitals never match, and one comma between digits anywhere
 makes all punctuation vanish instead of becoming spaces.
 """

@@ -1,4 +1,4 @@
-"""What a scorer gives back: named figures, the score of every item, and what a bootstrap needs to resample them."""
+"""What a scorer gives back: named metrics, the score of every item, and what a bootstrap needs to resample them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from typing import Any
 from vlhyper.files import write_text, writing
 
 Metrics = dict[str, Any]
-Place = tuple[str, ...]
+# The names that lead to one metric: ("answer_type", "yes/no").
+MetricPath = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One figure as a function of sums over items, so that it can be computed anew for any resample of them.
+class SummedMetric:
+    """One metric as a function of sums over items, so that it can be computed again for any resample of them.
 
-    rows: the items it speaks of, as indices into the report's ids (None: all of them).
+    rows: the items it is about, as indices into the report's ids (None: all of them).
     sums: a list of numbers for each of these items, shape (rows, k).
-    finish: array of summed numbers, shape (..., k), to the figure, shape (...), × 100.
+    finish: array of summed numbers, shape (..., k), to the metric, shape (...), × 100.
     """
 
     rows: Sequence[int] | None
@@ -28,9 +29,9 @@ class Figure:
     finish: Callable[[Any], Any]
 
 
-def mean_of(scores: Sequence[float], rows: Sequence[int] | None = None) -> Figure:
-    """The plain mean of item scores (× 100 already) as a Figure."""
-    return Figure(rows, [(score, 1.0) for score in scores], _ratio)
+def mean_of(scores: Sequence[float], rows: Sequence[int] | None = None) -> SummedMetric:
+    """The plain mean of item scores (× 100 already) as a SummedMetric."""
+    return SummedMetric(rows, [(score, 1.0) for score in scores], _ratio)
 
 
 def _ratio(sums: Any) -> Any:
@@ -42,8 +43,9 @@ class Report:
     """The scores of one system on one task.
 
     Every score is × 100 and unrounded. `metrics` may be nested one level (`{"answer_type": {"yes/no": 81.2}}`);
-    `skipped` says why a figure is missing; `items` holds one score an id and name, None where a figure does not speak
-    of the item; `clusters` names what items share (their image), the unit of the bootstrap.
+    `skipped` says why a metric is missing; `items` holds one score an id and name, None where a metric is not about the
+    item; `clusters` names what items share (their image), the unit of the bootstrap; `summed` gives what the bootstrap
+    computes again.
     """
 
     task: str
@@ -56,7 +58,7 @@ class Report:
     ids: Sequence[Any] = field(default=(), repr=False)
     items: Mapping[str, Sequence[float | None]] = field(default_factory=dict, repr=False)
     clusters: Sequence[Any] | None = field(default=None, repr=False)
-    figures: Callable[[], dict[Place, Figure]] = field(default=dict, repr=False)
+    summed: Callable[[], dict[MetricPath, SummedMetric]] = field(default=dict, repr=False)
     extra: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -69,8 +71,8 @@ class Report:
         }
         return head | self.settings | {"metrics": self.metrics, "skipped": self.skipped} | self.extra
 
-    def flat(self) -> Iterator[tuple[Place, float]]:
-        """Every figure with the path of names that leads to it."""
+    def flat(self) -> Iterator[tuple[MetricPath, float]]:
+        """Every metric with the path of names that leads to it."""
         yield from flatten(self.metrics)
 
     def item_lines(self) -> Iterator[str]:
@@ -86,7 +88,7 @@ class Report:
             write_text(path, "".join(f"{line}\n" for line in self.item_lines()))
 
 
-def flatten(metrics: Mapping[str, Any], before: Place = ()) -> Iterator[tuple[Place, Any]]:
+def flatten(metrics: Mapping[str, Any], before: MetricPath = ()) -> Iterator[tuple[MetricPath, Any]]:
     for name, value in metrics.items():
         if isinstance(value, Mapping):
             yield from flatten(value, (*before, name))
@@ -94,10 +96,10 @@ def flatten(metrics: Mapping[str, Any], before: Place = ()) -> Iterator[tuple[Pl
             yield (*before, name), value
 
 
-def nest(figures: Iterable[tuple[Place, Any]]) -> Metrics:
+def nest(values: Iterable[tuple[MetricPath, Any]]) -> Metrics:
     """The inverse of `flatten`."""
     nested: Metrics = {}
-    for (*heads, last), value in figures:
+    for (*heads, last), value in values:
         inner = nested
         for head in heads:
             inner = inner.setdefault(head, {})

@@ -7,14 +7,13 @@ out each of the ten in turn: 0, 30, 60, 90 or 100 for 0, 1, 2, 3 or more people.
 
 from __future__ import annotations
 
-import os
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import lru_cache, reduce
 from operator import add
+from typing import Any
 
 from vlhyper.errors import UserError, nearest
-from vlhyper.metrics.decoding import decoded_predictions
 from vlhyper.metrics.normalise import (
     normalise_answer,
     normalise_lmms_eval,
@@ -23,13 +22,10 @@ from vlhyper.metrics.normalise import (
     strip_python3,
     tidy,
 )
-from vlhyper.metrics.reading import Source, keyed_texts, match_ids, name_of, whole_number
-from vlhyper.metrics.report import Figure, Metrics, Place, Report, mean_of, nest
-from vlhyper.metrics.vqa_files import VqaTruth, in_vocabulary, read_truth
+from vlhyper.metrics.report import MetricPath, Metrics, Report, mean_of, nest
 
 # With more people than this each of them, left out, still leaves three: the whole point, with no rounding.
 ENOUGH = 3
-SHAPE = '[{"question_id": 458752000, "answer": "skateboard"}]'
 
 
 # A prediction and people's answers, to what each of them is taken for.
@@ -45,9 +41,9 @@ def _official(prediction: str, answers: Sequence[str]) -> tuple[str, Sequence[st
         return tidy(prediction), [tidy(answers[0])] * len(answers)
     people = list(map(normalise_answer, answers))
     if _agree(people):
-        as_they_stand = list(map(tidy, answers))
-        if _agree(as_they_stand):
-            return tidy(prediction), as_they_stand
+        as_they_are = list(map(tidy, answers))
+        if _agree(as_they_are):
+            return tidy(prediction), as_they_are
     return normalise_answer(prediction), people
 
 
@@ -118,122 +114,73 @@ def _percent(accuracy: float) -> float:
 
 
 def _mean(accuracies: Sequence[float]) -> float:
-    """100 × mean, summed plainly from left to right: Python 3.12's `sum` mends the error the official figures have."""
+    """100 × mean, summed plainly from left to right: Python 3.12's `sum` mends the error the official scores have."""
     return 100 * reduce(add, accuracies, 0.0) / len(accuracies)
 
 
 def vqa_report(
-    truth: VqaTruth, predictions: dict[int, str], scored: Sequence[int], *, task: str = "vqa", variant: str = "official"
+    ids: Sequence[Any],
+    predictions: Sequence[str],
+    answers: Sequence[Sequence[str]],
+    *,
+    images: Sequence[Any] | None = None,
+    columns: Mapping[str, Sequence[Any]] | None = None,
+    task: str = "vqa",
+    variant: str = "official",
 ) -> Report:
-    """Score the questions `scored` (ids of `truth`) with one variant: overall, by type, by domain."""
+    """Score one prediction a question with one variant: overall, by type, by domain. All sequences run in step.
+
+    columns: what is known of the questions: `answer_type`, `question_type` (texts), `in_domain` (whether the best
+    answer of people is a frequent one), each None where it is not known.
+    """
     match = variant_named(variant, task)
-    row_of = {identifier: row for row, identifier in enumerate(truth.ids)}
-    rows = [row_of[identifier] for identifier in scored]
-    accuracies = [_accuracy(predictions[truth.ids[row]], truth.answers[row], match) for row in rows]
-    places = _places(truth, rows)
-    metrics = nest((place, _mean([accuracies[index] for index in members])) for place, members in places.items())
+    accuracies = [_accuracy(given, people, match) for given, people in zip(predictions, answers, strict=True)]
+    parts = _parts(len(accuracies), columns or {})
+    metrics = nest((path, _mean([accuracies[index] for index in members])) for path, members in parts.items())
     percents = [_percent(accuracy) for accuracy in accuracies]
     return Report(
         task=task,
         variant=variant,
-        n=len(rows),
-        total=len(truth.ids),
+        n=len(ids),
         metrics=metrics,
-        skipped=_skipped(metrics, truth.flags),
-        ids=scored,
+        skipped=_skipped(metrics, (columns or {}).get("in_domain", ())),
+        ids=ids,
         items={"overall": percents},
-        clusters=[truth.images[row] for row in rows],
-        figures=lambda: _figures(percents, places),
+        clusters=images,
+        summed=lambda: {path: mean_of([percents[row] for row in members], members) for path, members in parts.items()},
     )
 
 
-def _places(truth: VqaTruth, rows: Sequence[int]) -> dict[Place, list[int]]:
-    """Which scored items each figure is the mean of, as indices into `rows`; question types, which are dozens, last."""
-    places: dict[Place, list[int]] = {("overall",): list(range(len(rows)))}
-    if truth.in_domain is not None:
+def _parts(count: int, columns: Mapping[str, Sequence[Any]]) -> dict[MetricPath, list[int]]:
+    """The items each metric is the mean of, as indices; question types, which are dozens, last."""
+    parts: dict[MetricPath, list[int]] = {("overall",): list(range(count))}
+    flags = columns.get("in_domain", ())
+    if flags and None not in flags:
         for belongs, name in ((True, "in_domain"), (False, "out_domain")):
-            members = [index for index, row in enumerate(rows) if truth.in_domain[row] is belongs]
-            places |= {(name,): members} if members else {}
-    for name, types in (("answer_type", truth.answer_types), ("question_type", truth.question_types)):
+            members = [index for index, flag in enumerate(flags) if flag is belongs]
+            parts |= {(name,): members} if members else {}
+    for name in ("answer_type", "question_type"):
         found: defaultdict[str | None, list[int]] = defaultdict(list)
-        for index, row in enumerate(rows):
-            found[types[row]].append(index)
-        places |= {(name, label): members for label, members in found.items() if label is not None}
-    return places
+        for index, label in enumerate(columns.get(name, ())):
+            found[label].append(index)
+        parts |= {(name, label): members for label, members in found.items() if label is not None}
+    return parts
 
 
-def _figures(percents: Sequence[float], places: dict[Place, list[int]]) -> dict[Place, Figure]:
-    return {place: mean_of([percents[row] for row in members], members) for place, members in places.items()}
-
-
-def _skipped(metrics: Metrics, flags: int) -> dict[str, str]:
+def _skipped(metrics: Metrics, flags: Sequence[bool | None]) -> dict[str, str]:
     why = "the annotations name no such type"
     skipped = {name: why for name in ("answer_type", "question_type") if name not in metrics}
     if "in_domain" not in metrics and "out_domain" not in metrics:
-        having = f"only {flags} of the annotations have" if flags else "the annotations have no"
+        known = len(flags) - flags.count(None)
+        having = f"only {known} of the annotations have" if known else "the annotations have no"
         why = f"{having} 'is_topk_optimal'; an answer vocabulary tells it too (--vocabulary)"
     else:
         why = "no scored question belongs to it"
     return skipped | {name: why for name in ("in_domain", "out_domain") if name not in metrics}
 
 
-def read_predictions(source: Source) -> dict[int, str]:
-    """A VQA results file, or the same as a list, as {question id: answer}. Raises UserError for any other shape."""
-    usual = decoded_predictions(source) if isinstance(source, str | os.PathLike) else None
-    if usual is not None:
-        found = {record.question_id: record.answer for record in usual}
-        if len(found) == len(usual):
-            return found
-    return keyed_texts(source, "question_id", "answer", whole_number, SHAPE)
-
-
-def score_vqa(
-    predictions: Source,
-    *,
-    annotations: str,
-    questions: str | None = None,
-    variant: str = "official",
-    vocabulary: str | None = None,
-    partial: bool = False,
-) -> Report:
-    """Score VQA predictions against an official annotations file or VL-T5's Karpathy file (both by path)."""
-    variant_named(variant)
-    truth = read_truth(annotations, questions)
-    return _score(predictions, truth, name_of(annotations), variant, vocabulary, partial, "vqa")
-
-
-def score_okvqa(
-    predictions: Source,
-    *,
-    annotations: str,
-    questions: str | None = None,
-    variant: str = "official",
-    answers: str = "stemmed",
-    half: str | None = None,
-    vocabulary: str | None = None,
-    partial: bool = False,
-) -> Report:
-    """Score OK-VQA predictions. answers: stemmed (as published, what the official evaluator reads) or raw.
-
-    half: None for all questions, first or second for a half of them, chosen by a hash of their ids (`vlhyper.splits`).
-    """
-    variant_named(variant)
-    keys = {"stemmed": "answer", "raw": "raw_answer"}
-    if answers not in keys:
-        raise UserError(f"unknown kind of OK-VQA answers {answers!r}{nearest(answers, keys)}")
-    truth = read_truth(annotations, questions, answer_key=keys[answers]).half(half)
-    report = _score(predictions, truth, name_of(annotations), variant, vocabulary, partial, "okvqa")
-    report.settings = {"answers": answers, "half": half or "whole"}
-    return report
-
-
-def _score(
-    predictions: Source, truth: VqaTruth, against: str, variant: str, vocabulary: str | None, partial: bool, task: str
-) -> Report:
-    given = read_predictions(predictions)
-    scored = match_ids(
-        given, truth.ids, source=predictions, against=against, partial=partial, known_too=truth.other_half
-    )
-    if vocabulary is not None:
-        truth = in_vocabulary(truth, vocabulary)
-    return vqa_report(truth, given, scored, task=task, variant=variant)
+def in_domain(answers: Sequence[str], frequent: Container[str]) -> bool:
+    """Whether the answer that most people gave (any of them at a tie) is among the normalised `frequent` answers."""
+    counts = Counter(map(normalise_answer, answers))
+    most = max(counts.values())
+    return any(count == most and answer in frequent for answer, count in counts.items())

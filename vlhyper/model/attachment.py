@@ -6,7 +6,7 @@ whatever is added to a module's output is a forward hook (docs/method.md, "T5 wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -16,7 +16,17 @@ from transformers.masking_utils import AttentionMaskInterface, eager_mask
 from vlhyper.model.adapters import ADDED
 from vlhyper.model.attention import beside, prefix_attention
 from vlhyper.model.forms import Form
-from vlhyper.model.sites import ATTENTION, Site
+from vlhyper.model.sites import ATTENTION, STACKS, Site
+
+# The module of each block in a layer of its stack. Forms at an attention change it from within; forms at any other
+# module are applied to its output.
+MODULES: dict[str, Callable[[Any], nn.Module]] = {
+    "encoder_self": lambda layer: layer.layer[0].SelfAttention,
+    "encoder_ff": lambda layer: layer.layer[1].DenseReluDense,
+    "decoder_self": lambda layer: layer.layer[0].SelfAttention,
+    "decoder_cross": lambda layer: layer.layer[1].EncDecAttention,
+    "decoder_ff": lambda layer: layer.layer[2].DenseReluDense,
+}
 
 
 class Attachment:
@@ -28,7 +38,7 @@ class Attachment:
     def __init__(self, t5: T5ForConditionalGeneration) -> None:
         """Prepare every site of `t5`. A site without forms computes exactly what T5 computes there."""
         self._t5 = t5
-        self._modules = dict(_modules(t5))
+        self._modules = _modules(t5)
         self._forms: dict[nn.Module, Sequence[Form]] = {}
         self._tokens: Sequence[Any] = ()
         # (S, S) bool, where the encoder's relative position bias applies; None: everywhere.
@@ -65,18 +75,13 @@ class Attachment:
         return output
 
 
-def _modules(t5: T5ForConditionalGeneration) -> list[tuple[Site, Any]]:
-    found: list[tuple[Site, Any]] = []
-    encoder: Any = t5.encoder.block
-    decoder: Any = t5.decoder.block
-    for layer, block in enumerate(encoder):
-        found.append((Site("encoder_self", layer), block.layer[0].SelfAttention))
-        found.append((Site("encoder_ff", layer), block.layer[-1].DenseReluDense))
-    for layer, block in enumerate(decoder):
-        found.append((Site("decoder_self", layer), block.layer[0].SelfAttention))
-        found.append((Site("decoder_cross", layer), block.layer[1].EncDecAttention))
-        found.append((Site("decoder_ff", layer), block.layer[-1].DenseReluDense))
-    return found
+def _modules(t5: T5ForConditionalGeneration) -> dict[Site, Any]:
+    stacks: dict[str, Any] = {"encoder": t5.encoder.block, "decoder": t5.decoder.block}
+    return {
+        Site(block, number): module_of(layer)
+        for block, module_of in MODULES.items()
+        for number, layer in enumerate(stacks[STACKS[block]])
+    }
 
 
 def _attention(

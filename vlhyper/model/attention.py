@@ -115,17 +115,23 @@ def beside(text: Tensor, mask: Tensor, tokens: Sequence[Tokens]) -> tuple[Tensor
     """
     front = [form for form in tokens if form.front]
     back = [form for form in tokens if not form.front]
-    embeds = torch.cat([*(form.embeds for form in front), text, *(form.embeds for form in back)], dim=1)
-    longer = torch.cat([*(_mask(form, mask) for form in front), mask, *(_mask(form, mask) for form in back)], dim=1)
+    pieces = [*(_embeds(form, text) for form in front), text, *(_embeds(form, text) for form in back)]
+    masks = [*(_mask(form, mask) for form in front), mask, *(_mask(form, mask) for form in back)]
+    embeds, longer = torch.cat(pieces, dim=1), torch.cat(masks, dim=1)
     if all(form.biased for form in tokens):
         return embeds, longer, None
-    spans = [(form.embeds.shape[1], form.biased) for form in front]
-    spans += [(text.shape[1], True), *((form.embeds.shape[1], form.biased) for form in back)]
-    biased = torch.cat([torch.full((length,), flag, device=text.device) for length, flag in spans])
+    flags = [*(form.biased for form in front), True, *(form.biased for form in back)]
+    spans = zip(pieces, flags, strict=True)
+    biased = torch.cat([torch.full((piece.shape[1],), flag, device=text.device) for piece, flag in spans])
     return embeds, longer, biased[:, None] & biased
+
+
+def _embeds(form: Tokens, text: Tensor) -> Tensor:
+    """(R, N, D) -> (B, N, D), of the text's type."""
+    return form.embeds.to(text.dtype).expand(len(text), -1, -1)
 
 
 def _mask(form: Tokens, mask: Tensor) -> Tensor:
     """(B, N) of the mask's type."""
-    size = form.embeds.shape[:2]
+    size = len(mask), form.embeds.shape[1]
     return mask.new_ones(size) if form.present is None else form.present[:, None].to(mask.dtype).expand(size)

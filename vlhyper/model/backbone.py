@@ -14,8 +14,8 @@ from transformers import T5Config, T5ForConditionalGeneration
 from transformers.utils import logging
 
 from vlhyper.errors import UserError
-from vlhyper.model.published import faults
 from vlhyper.model.sizes import size_of
+from vlhyper.model.weight_files import faults
 
 
 def build_backbone(backbone: str | Mapping[str, Any]) -> T5ForConditionalGeneration:

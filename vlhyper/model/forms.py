@@ -51,8 +51,8 @@ class LatentBottleneck(NamedTuple):
 class Tokens(NamedTuple):
     """Tokens beside those of the text in the encoder's input; decoder cross-attention sees them too."""
 
-    embeds: Tensor  # (B, N, D)
-    present: Tensor | None = None  # (B,) bool, rows that have these tokens; None for all
+    embeds: Tensor  # (R, N, D)
+    present: Tensor | None = None  # (R,) bool, rows that have these tokens; None for all
     front: bool = False  # before the text, or behind it
     biased: bool = True  # False: no relative position bias from or to these tokens
 

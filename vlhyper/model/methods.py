@@ -9,6 +9,8 @@ from typing import Any, Literal
 from vlhyper.errors import UserError, nearest
 from vlhyper.model.sites import ATTENTION, FEED_FORWARD, INPUT
 
+IMAGES = ("none", "condition", "tokens")
+
 
 @dataclass(frozen=True)
 class Part:
@@ -37,6 +39,10 @@ class Method:
     parts: tuple[Part, ...]
     trains: tuple[str, ...] = ()
     images: Literal["none", "condition", "tokens"] = "none"
+
+    def __post_init__(self) -> None:
+        if self.images not in IMAGES:
+            raise UserError(f"method {self.title!r}: images is {self.images!r}{nearest(self.images, IMAGES)}")
 
 
 NORMS = ("*layer_norm.weight",)

@@ -144,7 +144,7 @@ class VLHyperPELT(nn.Module):
         return self.attachment.encoder_inputs(input_ids, mask)
 
     def checkpoint_gradients(self) -> None:
-        """Keep only the inputs of T5's blocks in training and run each block again in backward: leaner, slower."""
+        """Keep only the inputs of T5's blocks in training and run each block again in backward: less memory, slower."""
         # The reentrant kind gives no gradient to weights that a block reads from elsewhere than its arguments.
         # (transformers 5.23 gave the method a new name and warns of the old one.)
         old, new = "gradient_checkpointing_enable", "activation_checkpointing_enable"
@@ -189,7 +189,7 @@ class VLHyperPELT(nn.Module):
             value.data.copy_(state[name])
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write `adapter_model.safetensors` and `adapter_config.json`: only what was trained, and on what it sits."""
+        """Write `adapter_model.safetensors` and `adapter_config.json`: what was trained, and what it was trained on."""
         folder = Path(folder)
         with replacing(folder / WEIGHTS) as part:
             save_file(self.state(), part)
@@ -209,7 +209,7 @@ class VLHyperPELT(nn.Module):
         spec, inputs, backbone_sha256 = _read_config(folder / CONFIG)
         if backbone:
             spec = spec.model_copy(update={"backbone": backbone})
-        # Before the backbone, which takes long: a torn file is found at once.
+        # Read before the backbone is loaded, which takes long, so that a damaged file is found at once.
         state = _read_weights(folder / WEIGHTS)
         model = cls.build(spec, inputs)
         if backbone_sha256 not in (None, model.backbone_sha256):

@@ -23,7 +23,7 @@ class Site(NamedTuple):
 ATTENTION = ("encoder_self", "decoder_self", "decoder_cross")
 FEED_FORWARD = ("encoder_ff", "decoder_ff")
 INPUT = ("input",)
-# The stack of each block, at every layer of which it is; the encoder's input is one site.
+# The stack of each block: there is a site at each of its layers. The encoder's input is a single site.
 STACKS: dict[str, str] = {
     "input": "",
     "encoder_self": "encoder",
@@ -35,11 +35,16 @@ STACKS: dict[str, str] = {
 
 
 def sites(size: T5Size, blocks: Iterable[str]) -> list[Site]:
-    """Every site of the named blocks in a T5 of this size, block by block. Raises UserError for an unknown block."""
+    """Every site of the named blocks in a T5 of this size, block by block.
+
+    Raises UserError for an unknown block and for a duplicate one.
+    """
     layers = {"": 1, "encoder": size.encoder_layers, "decoder": size.decoder_layers}
-    found = []
+    found: list[Site] = []
     for block in blocks:
         if block not in STACKS:
             raise UserError(f"unknown block {block!r}{nearest(block, STACKS)}")
+        if any(site.block == block for site in found):
+            raise UserError(f"duplicate block {block!r}: two parts put the same form there; remove it from one of them")
         found += [Site(block, layer) for layer in range(layers[STACKS[block]])]
     return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from math import prod
 from pathlib import Path
@@ -91,7 +92,8 @@ def matching(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
     given = list(names)
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in given):
-            raise UserError(f"pattern {pattern!r} matches no parameter of the backbone, such as {given[-1]}")
+            close = get_close_matches(pattern, given, n=1, cutoff=0)[0]
+            raise UserError(f"pattern {pattern!r} matches no parameter of the backbone; the nearest name is {close!r}")
     return [name for name in given if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 

@@ -13,6 +13,7 @@ from vlhyper.model.forms import FORMS
 from vlhyper.model.makers import MAKERS, Maker
 from vlhyper.model.methods import Method, Part, method
 from vlhyper.model.sizes import Inputs, Shape, T5Size, matching, size_of
+from vlhyper.settings import validated
 
 __all__ = ["Counts", "Inputs", "ModelSpec", "count", "makers_of"]
 
@@ -62,7 +63,7 @@ def _checked(kind: type[Maker], options: Mapping[str, Any]) -> Any:
 
 
 def _maker(part: Part) -> type[Maker]:
-    """The class of a part's maker. Raises UserError for a maker or form that does not exist or does not fit."""
+    """The class of a part's maker. Raises UserError where maker, form, block or settings do not exist or do not fit."""
     if part.maker not in MAKERS:
         raise UserError(f"unknown maker {part.maker!r}{nearest(part.maker, MAKERS)}")
     if part.form not in FORMS:
@@ -73,6 +74,7 @@ def _maker(part: Part) -> type[Maker]:
     for block in part.blocks:
         if block not in FORMS[part.form]:
             raise UserError(f"block {block!r} takes no {part.form!r}{nearest(block, FORMS[part.form])}")
+    validated(kind.Settings, dict(part.settings), f"a part of maker {part.maker!r}")
     return kind
 
 
@@ -85,6 +87,8 @@ def makers_of(spec: ModelSpec, inputs: Inputs) -> dict[str, Maker]:
     found = {}
     for name, parts in named.items():
         kind = _maker(parts[0])
+        if odd := {part.maker for part in parts} - {parts[0].maker}:
+            raise UserError(f"parts named {name!r} have two makers, {parts[0].maker!r} and {min(odd)!r}; rename one")
         found[name] = kind(spec.options(kind), tuple(parts), size, inputs)
     return found
 
@@ -115,7 +119,8 @@ def count(spec: ModelSpec, inputs: Inputs) -> Counts:
     own = sum(parts.values())
     backbone = _trained_of(size, row)
     if backbone:
-        parts[_group(backbone)] = sum(map(prod, backbone.values()))
+        group = _group(backbone)
+        parts[group] = parts.get(group, 0) + sum(map(prod, backbone.values()))
     trained, total = sum(parts.values()), own + size.parameters()
     share = 100 * trained / total
     return Counts(

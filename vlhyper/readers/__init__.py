@@ -1,17 +1,40 @@
-"""From the files users already have to rows: one manifest a data set, one short file a layout. No torch in here."""
+"""From the files users already have to rows and gold: one manifest a data set, one short file a layout. No torch."""
 
-from vlhyper.readers.check import check_manifest
-from vlhyper.readers.images import Matches, match_images, require_all, resolve_image
-from vlhyper.readers.manifest import Manifest, load_manifest
-from vlhyper.readers.rows import load_rows
+from __future__ import annotations
 
-__all__ = [
-    "Manifest",
-    "Matches",
-    "check_manifest",
-    "load_manifest",
-    "load_rows",
-    "match_images",
-    "require_all",
-    "resolve_image",
-]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vlhyper.readers.check import check_manifest as check_manifest
+    from vlhyper.readers.images import Matches as Matches
+    from vlhyper.readers.images import match_images as match_images
+    from vlhyper.readers.images import require_all as require_all
+    from vlhyper.readers.images import resolve_image as resolve_image
+    from vlhyper.readers.manifest import Manifest as Manifest
+    from vlhyper.readers.manifest import load_manifest as load_manifest
+    from vlhyper.readers.rows import load_rows as load_rows
+
+# Each is imported when it is first asked for: scoring uses the readers of the layouts, and no manifests or Arrow files.
+_HOMES = {
+    "Manifest": "manifest",
+    "Matches": "images",
+    "check_manifest": "check",
+    "load_manifest": "manifest",
+    "load_rows": "rows",
+    "match_images": "images",
+    "require_all": "images",
+    "resolve_image": "images",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vlhyper.readers' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"vlhyper.readers.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,15 +1,20 @@
-"""What several people answered, as targets with soft scores."""
+"""What several people answered: the texts, their soft scores, and ten answers that have given soft scores."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from vlhyper.published import PEOPLE, PEOPLE_FOR_FULL_SCORE, SOFT_SCORES
 from vlhyper.readers.fields import FieldError, items, shown, text
 
-# Of ten people: the share of leave-one-out subsets that count an answer as right, in the field's rounding.
-SOFT_SCORES = {1: 0.3, 2: 0.6, 3: 0.9}
+_PEOPLE_OF = {score: people for people, score in SOFT_SCORES.items()}
+
+
+def answer_texts(record: Any, key: str = "answers", part: str = "answer") -> list[str]:
+    """The texts of `record[key]`: a list of texts, or of objects that hold the text under `part`."""
+    return [entry if isinstance(entry, str) else text(entry, part) for entry in items(record, key)]
 
 
 def soft_scores(answers: Iterable[str]) -> tuple[list[str], list[float]]:
@@ -19,8 +24,19 @@ def soft_scores(answers: Iterable[str]) -> tuple[list[str], list[float]]:
 
 
 def human_answers(record: Any, key: str = "answers", part: str = "answer") -> tuple[list[str], list[float]]:
-    """Soft scores of `record[key]`: a list of texts, or of objects that hold the text under `part`."""
-    return soft_scores([entry if isinstance(entry, str) else text(entry, part) for entry in items(record, key)])
+    """Different answers of `record[key]` with their soft scores."""
+    return soft_scores(answer_texts(record, key, part))
+
+
+def people(targets: Sequence[str], weights: Sequence[float]) -> list[str]:
+    """Ten answers with these soft scores, the commonest first: VQA accuracy gives on them what it gave on the real ten.
+
+    An answer of four people or more is right however many they were; blank answers, which rows leave out, fill up.
+    """
+    counts = [_PEOPLE_OF.get(weight, PEOPLE_FOR_FULL_SCORE) for weight in weights]
+    rest = [""] * (PEOPLE - sum(counts))
+    answers = [answer for answer, count in zip(targets, counts, strict=True) for _ in range(count)]
+    return answers + ([targets[0]] * len(rest) if counts[0] == PEOPLE_FOR_FULL_SCORE else rest)
 
 
 def scored_labels(labels: Any) -> tuple[list[str], list[float]]:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from typing_extensions import NotRequired, TypedDict
 
-from vlhyper.errors import UserError, first_few
-from vlhyper.readers.fields import Row, ident, items, make_row, text
+from vlhyper.errors import UserError
+from vlhyper.readers.fields import Row, ident, items, make_row, number_id, text, value, whole_text
+from vlhyper.readers.gold import Gold, without_duplicates
 from vlhyper.readers.source import Source
+from vlhyper.readers.splits import karpathy_names
 from vlhyper.readers.streams import json_items, read_rows
-from vlhyper.splits import karpathy_names
+from vlhyper.wording import some
+
+Found = TypeVar("Found")
 
 
 class Image(TypedDict):
     id: Any
     file_name: Any
+
+
+class ImageId(TypedDict):
+    id: Any
 
 
 class Caption(TypedDict):
@@ -49,19 +56,67 @@ class KarpathyId(TypedDict):
 def read_captions(source: Source) -> Iterator[Row]:
     """Official files. An image without a caption has no targets, which is what image_info_test*.json consists of."""
     for path in source.paths("annotations"):
-        wordings = _wordings(path)
-        yield from read_rows(path, json_items(path, "images", Image), partial(_captioned, wordings))
-        if wordings:
-            raise UserError(f"{path}: captions of images that are not listed (image_id {first_few(wordings)}); mend it")
+        yield from _per_image(path, Image, _row)
 
 
-def _wordings(path: Path) -> dict[str, list[str]]:
-    """Captions by image id, in file order."""
+def read_caption_gold(source: Source) -> Gold:
+    """The captions of each image as people wrote them. Raises UserError that names the record."""
+    if source.options.get("subset") is not None:
+        raise UserError(f"{_named(source)}: COCO's captions files are one split each; leave out --split")
+    found = [pair for path in source.paths("annotations") for pair in _per_image(path, ImageId, _pair)]
+    return _gold(found, source)
+
+
+def coco_image_ids(path: Path) -> list[int | str]:
+    """The ids of a COCO file that lists images, such as image_info_test2014.json."""
+    found = list(read_rows(path, json_items(path, "images", ImageId), lambda one: [number_id(value(one, "id"), "id")]))
+    without_duplicates(found, str(path), "image id")
+    return found
+
+
+def _per_image(path: Path, form: Any, shape: Callable[[Any, list[str]], Found]) -> Iterator[Found]:
+    """What `shape` makes of each image and its captions."""
+    captions = _captions(path)
+
+    def of_image(image: Any) -> Iterable[Found]:
+        yield shape(image, captions.pop(ident(image, "id"), []))
+
+    yield from read_rows(path, json_items(path, "images", form), of_image)
+    if captions:
+        raise UserError(f"{path}: captions of images that are not listed (image_id {some(captions)}); mend it")
+
+
+def _row(image: Any, captions: list[str]) -> Row:
+    stem = PurePosixPath(text(image, "file_name")).stem
+    return make_row(ident(image, "id"), stem, _stripped(captions))
+
+
+def _pair(image: Any, captions: list[str]) -> tuple[Any, list[str]]:
+    return number_id(value(image, "id"), "id"), captions
+
+
+def _stripped(captions: list[str]) -> list[str]:
+    return [caption.strip() for caption in captions]
+
+
+def _gold(found: list[tuple[Any, list[str]]], source: Source) -> Gold:
+    without_duplicates([id for id, _ in found], _named(source), "image id")
+    captioned = [(id, captions) for id, captions in found if captions]
+    if not captioned:
+        raise UserError(f"{_named(source)}: has no caption of this split")
+    return Gold([id for id, _ in captioned], [captions for _, captions in captioned])
+
+
+def _named(source: Source) -> str:
+    return ", ".join(map(str, source.paths("annotations")))
+
+
+def _captions(path: Path) -> dict[str, list[str]]:
+    """Captions by image id, in file order, as they are written."""
     found: dict[str, list[str]] = defaultdict(list)
 
     def collect(annotation: Any) -> Iterable[Row]:
-        if caption := text(annotation, "caption").strip():
-            found[ident(annotation, "image_id")].append(caption)
+        found[ident(annotation, "image_id")].append(whole_text(annotation, "caption"))
         return ()
 
     for _ in read_rows(path, _annotations(path), collect):
@@ -74,28 +129,44 @@ def _annotations(path: Path) -> Iterator[Any]:
     return iter(()) if path.name.startswith("image_info") else json_items(path, "annotations", Caption)
 
 
-def _captioned(wordings: dict[str, list[str]], image: Any) -> Iterator[Row]:
-    id = ident(image, "id")
-    yield make_row(id, PurePosixPath(text(image, "file_name")).stem, wordings.pop(id, []))
-
-
 def read_karpathy(source: Source) -> Iterator[Row]:
     """Karpathy's file, of which option `subset` takes train (restval belongs to it), val or test."""
-    wanted = karpathy_names(source.options["subset"])
 
-    def shape(image: Any) -> Iterator[Row]:
+    def shape(image: Any) -> Row:
+        stem = PurePosixPath(text(image, "filename")).stem
+        return make_row(ident(image, _id_key(image)), stem, _stripped(_sentences(image)))
+
+    yield from _of_subset(source, shape)
+
+
+def read_karpathy_gold(source: Source) -> Gold:
+    """The captions of each image of option `subset` (test unless set), as people wrote them."""
+    return _gold(list(_of_subset(source, _captioned)), source)
+
+
+def _of_subset(source: Source, shape: Callable[[Any], Found]) -> Iterator[Found]:
+    wanted = karpathy_names(source.options.get("subset") or "test")
+
+    def of_image(image: Any) -> Iterable[Found]:
         if text(image, "split") in wanted:
-            captions = [text(sentence, "raw").strip() for sentence in items(image, "sentences")]
-            stem = PurePosixPath(text(image, "filename")).stem
-            yield make_row(_number(image), stem, captions)
+            yield shape(image)
 
     for path in source.paths("annotations"):
-        yield from read_rows(path, json_items(path, "images", KarpathyImage), shape)
+        yield from read_rows(path, json_items(path, "images", KarpathyImage), of_image)
 
 
-def _number(image: Any) -> str:
-    """The COCO id. Karpathy's files of Flickr8k and Flickr30k have none; there the running number stands for it."""
-    return ident(image, "cocoid" if "cocoid" in image else "imgid")
+def _sentences(image: Any) -> list[str]:
+    return [whole_text(sentence, "raw") for sentence in items(image, "sentences")]
+
+
+def _captioned(image: Any) -> tuple[Any, list[str]]:
+    key = _id_key(image)
+    return number_id(value(image, key), key), _sentences(image)
+
+
+def _id_key(image: Any) -> str:
+    """The COCO id. Karpathy's files of Flickr8k and Flickr30k have none; there the running number is used."""
+    return "cocoid" if "cocoid" in image else "imgid"
 
 
 def karpathy_image_ids(paths: Iterable[Path], subset: str) -> set[str]:

@@ -1,9 +1,11 @@
-"""Take values out of one record of an annotation file, or say in a few words why that cannot be done."""
+"""Take values out of one record of a file, or say in a few words why that is not possible."""
 
 from __future__ import annotations
 
 from itertools import repeat
 from typing import Any
+
+from vlhyper.wording import shown, some
 
 Row = dict[str, Any]
 
@@ -19,22 +21,56 @@ def value(record: Any, key: str) -> Any:
     try:
         return record[key]
     except KeyError:
-        raise FieldError(f"has no {key!r}; its keys are {', '.join(map(repr, list(record)[:8])) or 'none'}") from None
+        raise FieldError(f"has no {key!r}; its keys are {some(map(repr, record), 8) or 'none'}") from None
 
 
 def text(record: Any, key: str) -> str:
+    """`record[key]`, which must be text."""
     found = value(record, key)
     if not isinstance(found, str):
         raise FieldError(f"{key!r} must be text, is {shown(found)}")
     return found
 
 
+def whole_text(record: Any, key: str) -> str:
+    """`record[key]`, which must be text that can be written as UTF-8."""
+    found = text(record, key)
+    if not found.isascii():
+        try:
+            found.encode()
+        except UnicodeEncodeError:
+            raise FieldError(f"{key!r} has half of a surrogate pair; write the file as UTF-8") from None
+    return found
+
+
 def ident(record: Any, key: str) -> str:
     """An id as text; files write the same id now as a number, now as a string."""
-    found = value(record, key)
+    return any_id(value(record, key), key)
+
+
+def any_id(found: Any, key: str) -> str:
+    """An id as text, whether it is a whole number or text."""
     if isinstance(found, bool) or not isinstance(found, int | str) or found == "":
         raise FieldError(f"{key!r} must be an id (a whole number or text), is {shown(found)}")
     return str(found)
+
+
+def number_id(found: Any, key: str) -> int | str:
+    """An id of data sets that number their items: a whole number, also where it is written as text.
+
+    Data sets of a user's own may have ids that are other texts.
+    """
+    if type(found) is int:
+        return found
+    written = any_id(found, key)
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 20 else written
+
+
+def text_id(found: Any, key: str) -> str:
+    """An id that is text; as a number it would lose its leading zeros."""
+    if not isinstance(found, str):
+        raise FieldError(f"{key!r} must be text, in quotes, is {shown(found)}")
+    return found
 
 
 def optional(record: Any, key: str) -> Any:
@@ -45,22 +81,17 @@ def optional(record: Any, key: str) -> Any:
 
 
 def items(record: Any, key: str) -> list[Any]:
+    """`record[key]`, which must be a list."""
     found = value(record, key)
     if not isinstance(found, list):
         raise FieldError(f"{key!r} must be a list, is {shown(found)}")
     return found
 
 
-def shown(found: Any) -> str:
-    """A value short enough for an error line."""
-    written = repr(found)
-    return written if len(written) <= 60 else f"{written[:57]}..."
-
-
 def make_row(id: str, image: str, targets: list[str], weights: list[float] | None = None, **texts: Any) -> Row:
     """One row as `load_rows` gives it. Without `weights` every target counts 1.
 
-    A blank target is none, whatever the format: nobody can learn or score it, so the answer counts as hidden.
+    A blank target is dropped, whatever the format: nobody can learn or score it, so the answer counts as hidden.
     """
     weighed = zip(targets, repeat(1.0) if weights is None else weights, strict=False)
     kept = [(target, weight) for target, weight in weighed if target.strip()]

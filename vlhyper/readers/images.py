@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"(?:.*_)?(\d+)")
 
 
 class ImageId(str):
-    """Fills `{id}` as it stands and `{id:012d}` by its number; that of COCO_val2014_000000391895 is 391895."""
+    """Fills `{id}` as it is and `{id:012d}` by its number; that of COCO_val2014_000000391895 is 391895."""
 
     __slots__ = ()
 

@@ -13,7 +13,7 @@ from vlhyper.errors import UserError, nearest
 from vlhyper.readers.formats import FORMATS, Format
 from vlhyper.readers.images import check_template
 from vlhyper.readers.source import Source, expand
-from vlhyper.readers.table import text_columns
+from vlhyper.readers.table import WRITTEN, text_columns
 from vlhyper.settings import Strict, read_yaml, validated
 
 DATA_FOLDER = "VLHYPER_DATA"
@@ -24,7 +24,7 @@ def _listed(value: Any) -> Any:
 
 
 def _written(value: Any) -> Any:
-    """YAML reads 0 and True as no text; as labels they are meant as written."""
+    """YAML does not read 0 and True as text; as labels they are meant as written."""
     return {str(key): str(label) for key, label in value.items()} if isinstance(value, Mapping) else value
 
 
@@ -49,7 +49,7 @@ class Hub(Strict):
 
 
 class Download(Strict):
-    """Where a file comes from. `inside` names it within an archive at `url`, for which the `archive_` figures hold."""
+    """Where a file comes from. `inside` names it within an archive at `url`, to which the `archive_` values apply."""
 
     url: str | None = None
     inside: str | None = None
@@ -166,8 +166,8 @@ class Manifest(Strict):
 
     def _where_from(self, path: str, split: Split) -> str:
         packed = [f"{self.root}/{path}{ending}" for ending in (".zip", ".gz")]
-        if lies := next((name for name in packed if Path(name).exists()), None):
-            return f"; unpack {lies}"
+        if found := next((name for name in packed if Path(name).exists()), None):
+            return f"; unpack {found}"
         known = self.sources.get(path)
         if known is None and split.hub is not None:
             return f"; the hub's {split.hub.id} has it"
@@ -195,12 +195,17 @@ class Manifest(Strict):
         """The text columns of this data set's rows."""
         return self.layout.texts + text_columns(self.fields or {})
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The text columns, and that of the labels as they were before the reader rounded them."""
+        return self.texts + ((WRITTEN,) if self.round_labels else ())
+
 
 def load_manifest(value: str | Path | Mapping[str, Any], base: Path | None = None, root: str | None = None) -> Manifest:
-    """The manifest in a YAML file, or the mapping a config holds in its place; its `root` becomes an absolute path.
+    """The manifest in a YAML file, or the mapping that a config has instead of a path; its `root` is made absolute.
 
-    A path of a manifest is relative to `base` (default: the working folder), `root` to the folder the manifest stands
-    in; `$VLHYPER_DATA` in it stands for the folder of all data sets, or the manifest's own where it is not set.
+    A path of a manifest is relative to `base` (default: the working folder), `root` to the folder of the
+    manifest; `$VLHYPER_DATA` in it means the folder of all data sets, or the manifest's own where it is not set.
     The argument `root` replaces the manifest's. Raises UserError that names the file and the key at fault.
     """
     base = base or Path()

@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 BLOCK = 1 << 21
 DEEPEST, TOO_DEEP = 900, "nested too deeply to be a file of this kind"
 QUOTE, COMMA, OPENING, CLOSING = 1, 2, 3, 4
 _MEANT = {'"': QUOTE, ",": COMMA, "[": OPENING, "{": OPENING, "]": CLOSING, "}": CLOSING}
 _KINDS = bytes(_MEANT.get(chr(code), 0) for code in range(256))
-_STEPS = np.array([0, 0, 0, 1, -1], np.int8)
+_STEPS = (0, 0, 0, 1, -1)
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _KEY = re.compile(rb'"([^"\\]*)"\s*:\s*$')
 # What of the text before a bracket is kept to see the key it belongs to.
@@ -48,7 +49,7 @@ class Members(NamedTuple):
 class _Marks(NamedTuple):
     """The quotes, commas and brackets of a block: where, which, and the depth behind each, -1 within texts."""
 
-    places: np.ndarray
+    positions: np.ndarray
     kinds: np.ndarray
     depths: np.ndarray
 
@@ -60,19 +61,22 @@ class _Scanner:
         self.depth, self.quoted = 0, 0
 
     def marks(self, block: bytes) -> _Marks:
+        # Scoring files of the usual form, which need no scanner, starts without it.
+        import numpy as np
+
         if b"\\" in block:
             block = _ESCAPE.sub(b"..", block)
         meant = np.frombuffer(block.translate(_KINDS), np.uint8)
-        places = np.flatnonzero(meant != 0)
-        kinds = meant[places]
+        positions = np.flatnonzero(meant != 0)
+        kinds = meant[positions]
         within = (self.quoted + np.cumsum(kinds == QUOTE, dtype=np.int32)) & 1 == 1
-        depths = self.depth + np.cumsum(np.where(within, 0, _STEPS[kinds]), dtype=np.int32)
-        if len(places):
+        depths = self.depth + np.cumsum(np.where(within, 0, np.array(_STEPS, np.int8)[kinds]), dtype=np.int32)
+        if len(positions):
             self.depth, self.quoted = int(depths[-1]), int(within[-1])
             if depths.max() > DEEPEST or depths.min() < 0:
                 raise BrokenFile("brackets close that were not opened" if depths.min() < 0 else TOO_DEEP)
         depths[within] = -1
-        return _Marks(places, kinds, depths)
+        return _Marks(positions, kinds, depths)
 
 
 def members(file: BinaryIO, key: str | None = None) -> Iterator[Members]:
@@ -88,8 +92,8 @@ def members(file: BinaryIO, key: str | None = None) -> Iterator[Members]:
 
 def split(piece: bytes) -> list[bytes]:
     """The single members of a text that `members` gave."""
-    places, kinds, depths = _Scanner().marks(piece)
-    cuts = [-1, *places[(kinds == COMMA) & (depths == 0)].tolist(), len(piece)]
+    positions, kinds, depths = _Scanner().marks(piece)
+    cuts = [-1, *positions[(kinds == COMMA) & (depths == 0)].tolist(), len(piece)]
     return [piece[start + 1 : end] for start, end in pairwise(cuts)]
 
 
@@ -102,7 +106,7 @@ def _block(file: BinaryIO) -> bytes:
 
 
 class _Cutter:
-    """Feeds on blocks, gives members. They lie at depth `level`; `rest` is what no mark has ended yet."""
+    """Takes blocks, gives members. They are at depth `level`; `rest` is what no mark has ended yet."""
 
     def __init__(self, key: bytes | None) -> None:
         self.key, self.level = key, 1 if key is None else 2
@@ -113,19 +117,21 @@ class _Cutter:
 
     def feed(self, block: bytes) -> Iterator[Members]:
         marks = self.scanner.marks(block)
-        text, places = self.rest + block, marks.places + len(self.rest)
-        start, commas = 0, places[(marks.kinds == COMMA) & (marks.depths == self.level)]
-        for place in places[_borders(marks, self.level)].tolist():
-            if text[place] in b"[{":
-                self._open(text[max(0, place - _KEY_ROOM) : place], text[place])
+        text, positions = self.rest + block, marks.positions + len(self.rest)
+        start, commas = 0, positions[(marks.kinds == COMMA) & (marks.depths == self.level)]
+        for position in positions[_borders(marks, self.level)].tolist():
+            if text[position] in b"[{":
+                self._open(text[max(0, position - _KEY_ROOM) : position], text[position])
             elif self.bracket:
-                yield from self._members(text[start:place], commas[(commas >= start) & (commas < place)], last=True)
-                self._close(text[place])
-            start = place + 1
+                yield from self._members(
+                    text[start:position], commas[(commas >= start) & (commas < position)], last=True
+                )
+                self._close(text[position])
+            start = position + 1
         if self.bracket and len(commas) and commas[-1] >= start:
             yield from self._members(text[start : commas[-1]], commas[commas >= start][:-1], last=False)
             start = int(commas[-1]) + 1
-        self._end(block, marks.places[(marks.kinds == CLOSING) & (marks.depths == 0)])
+        self._end(block, marks.positions[(marks.kinds == CLOSING) & (marks.depths == 0)])
         self.rest = text[start:] if self.bracket else text[-_KEY_ROOM:]
 
     def _open(self, before: bytes, bracket: int) -> None:
@@ -151,7 +157,7 @@ class _Cutter:
     def _end(self, block: bytes, ends: np.ndarray) -> None:
         behind = block if self.ended else block[ends[0] + 1 :] if len(ends) else b""
         if behind.strip():
-            raise BrokenFile("something stands behind the end")
+            raise BrokenFile("there is something after the end")
         self.ended = self.ended or len(ends) > 0
 
     def finish(self) -> None:
@@ -163,6 +169,8 @@ class _Cutter:
 
 def _borders(marks: _Marks, level: int) -> np.ndarray:
     """Where brackets open or close a list or object whose members lie at `level`."""
+    import numpy as np
+
     opened = (marks.kinds == OPENING) & (marks.depths == level)
     closed = (marks.kinds == CLOSING) & (marks.depths == level - 1)
     return np.flatnonzero(opened | closed)

@@ -1,24 +1,26 @@
-"""Records of tabular files: tab-separated text, JSON lines, JSON lists, parquet files, text folders, hub data sets."""
+"""Records of tables: tab- or comma-separated text, JSON lines and lists, parquet files, text folders, hub data sets."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vlhyper.errors import UserError
+from vlhyper.errors import UserError, first_few
 from vlhyper.readers.fields import FieldError
-from vlhyper.readers.streams import json_items, json_lines, text_lines
+from vlhyper.readers.streams import folder_files, json_items, json_lines, text_lines
 
-# From the columns there are to those to read; raises FieldError where one is lacking.
+# From the columns there are to those to read; raises FieldError where one is missing.
 Wanted = Callable[[Sequence[str]], list[str]]
 
 
 def file_records(path: Path, options: Mapping[str, Any], wanted: Wanted) -> Iterator[Any]:
     """The records of one file or folder, by its ending; of parquet files only the `wanted` columns.
 
-    Options of the manifest: `header` and `short_lines` for tsv (what to do with a line of fewer or more cells than the
-    header), `labels`, whose keys name the subfolders of a folder.
+    Options: `header` and `short_lines` for tsv and csv (what to do with a line of fewer or more cells than the header),
+    `labels`, whose keys name the subfolders of a folder. Where `header` is None, a first line that has none of the
+    wanted columns is a row.
     """
     if path.is_dir():
         return _folder_records(path, options.get("labels") or {})
@@ -29,17 +31,22 @@ def file_records(path: Path, options: Mapping[str, Any], wanted: Wanted) -> Iter
     if ending == ".jsonl":
         return json_lines(path)
     if ending == ".json":
-        return json_items(path)
+        return json_items(path, strict=True)
     # MRPC's own files, msr_paraphrase_*.txt, are tab-separated too.
-    if ending in (".tsv", ".txt"):
-        return _tsv_records(path, options.get("header", True), options.get("short_lines", "refuse"))
-    raise UserError(f"{path}: a table must be .tsv, .txt, .jsonl, .json, .parquet or a folder of texts")
+    if ending in (".tsv", ".txt", ".csv"):
+        lines = _csv_lines(path) if ending == ".csv" else _tsv_lines(path)
+        return _cell_records(path, lines, options, wanted)
+    raise UserError(f"{path}: a table must be .tsv, .txt, .csv, .jsonl, .json, .parquet or a folder of texts")
 
 
 def _folder_records(path: Path, labels: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """A text a file, a subfolder a label, as in aclImdb; `id` is the path below the folder without its ending."""
-    for label in labels:
-        for file in sorted((path / label).glob("*.txt")):
+    folders = [label for label in labels if (path / label).is_dir()]
+    if not folders:
+        wanted = f" (such as {first_few(labels)})" if labels else ""
+        raise UserError(f"{path}: this is a folder without a subfolder for each label{wanted}; give a file")
+    for label in folders:
+        for file in folder_files(path / label, "*.txt"):
             yield {
                 "id": f"{label}/{file.stem}",
                 "text": "\n".join(line for _, line in text_lines(file)),
@@ -47,23 +54,47 @@ def _folder_records(path: Path, labels: Mapping[str, str]) -> Iterator[dict[str,
             }
 
 
-def _tsv_records(path: Path, header: bool, short_lines: str) -> Iterator[dict[str | int, str]]:
-    """Columns by name, or by number from 0 without a header. GLUE quotes nothing: a quotation mark is a character."""
+def _tsv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Lines and their numbers. GLUE quotes nothing: a quotation mark is a character."""
+    return ((number, line.split("\t")) for number, line in text_lines(path))
+
+
+def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    rows = csv.reader(line + "\n" for _, line in text_lines(path))
+    try:
+        for cells in rows:
+            yield rows.line_num, cells
+    except csv.Error as error:
+        raise UserError(f"{path}: line {rows.line_num}: {error}; save the table as a plain csv file") from None
+
+
+def _cell_records(
+    path: Path, lines: Iterator[tuple[int, list[str]]], options: Mapping[str, Any], wanted: Wanted
+) -> Iterator[dict[str | int, str]]:
+    """Columns by name, or by number from 0 without a header."""
+    header, short_lines = options.get("header", True), options.get("short_lines", "refuse")
     names: list[str | int] = []
-    for number, line in text_lines(path):
-        cells = line.split("\t")
-        if header and number == 1:
+    for number, cells in lines:
+        if number == 1 and (_has_any(cells, wanted) if header is None else header):
             names = list(cells)
             continue
         names = names or list(range(len(cells)))
         if len(cells) != len(names):
-            if short_lines == "skip" or line == "":
+            if short_lines == "skip" or cells in ([""], []):
                 continue
             raise UserError(
                 f"{path}: line {number} has {len(cells)} columns, {len(names)} are expected; mend the line, "
                 "or let the manifest say 'short_lines: skip'"
             )
         yield dict(zip(names, cells, strict=True))
+
+
+def _has_any(cells: list[str], wanted: Wanted) -> bool:
+    """Whether a line has a name of a wanted column."""
+    try:
+        return bool(wanted(cells))
+    except FieldError:
+        return False
 
 
 def _parquet_records(path: Path, wanted: Wanted) -> Iterator[Any]:

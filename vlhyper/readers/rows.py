@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,15 +16,17 @@ from vlhyper.console import progress
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import cache_folder, replacing
 from vlhyper.readers.fields import Row
+from vlhyper.readers.gold import duplicates
 from vlhyper.readers.manifest import Manifest
 from vlhyper.readers.source import Source, expand
-from vlhyper.splits import part_of
+from vlhyper.readers.splits import part_of
+from vlhyper.readers.streams import no_collection
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
-# Raise it with every change of what a reader yields, so that rows made by an older one are made anew.
+# Raise it with every change of what a reader yields, so that rows made by an older one are made again.
 READER_VERSION = 3
 BATCH = 8192
 
@@ -35,11 +35,13 @@ def load_rows(manifest: Manifest, split: str, cache_dir: str | Path | None = Non
     """The rows of a split, mapped from the Arrow file the first call makes.
 
     Columns: `id`, `image` (as the annotation names it; empty for text tasks), the text columns of the format,
-    `targets` (list of text) and `weights` (list of float of the same length; VQA's soft scores, else 1).
-    Rows without public answers have no targets. A caption row is an image with all its wordings.
-    The Arrow file lies in `cache_dir` (default: the user's cache folder), keyed by the files' identity and the
+    `written` where the manifest rounds labels (the label before that), `targets` (list of text) and `weights` (list of
+    float of the same length; VQA's soft scores, else 1). Rows without public answers have no targets. A caption row is
+    an image with all its wordings.
+    The Arrow file is in `cache_dir` (default: the user's cache folder), keyed by the files' identity and the
     reader's version.
-    Raises UserError for a missing or malformed file, an empty split, doubled ids and another count than the manifest's.
+    Raises UserError for a missing or malformed file, an empty split, duplicate ids, and another count than the
+    manifest's.
     """
     from datasets import Dataset
 
@@ -52,13 +54,13 @@ def load_rows(manifest: Manifest, split: str, cache_dir: str | Path | None = Non
         # The count is that of the part, while all rows are read.
         expected = settings.count if settings.part is None else None
         with progress(f"reading {where}", expected, "rows") as bar:
-            _write(path, manifest.layout.read(source), manifest.texts, f"{where} ({_files(manifest, split)})", bar)
+            _write(path, manifest.layout.read(source), manifest.columns, f"{where} ({_files(manifest, split)})", bar)
     rows = Dataset.from_file(str(path))
     if settings.part is not None:
         rows = rows.select(part_of(rows["id"][:], settings.part, settings.seed, settings.held_out))
     if settings.count not in (None, len(rows)):
         said = f"{where}: {len(rows):,} rows, but the manifest says {settings.count:,}"
-        raise UserError(f"{said}; is a file incomplete, or of another release? for a part of it leave out `count`")
+        raise UserError(f"{said}; is a file incomplete, or of another release? to use a part of it, leave out `count`")
     return rows
 
 
@@ -67,6 +69,8 @@ def _arrow_file(folder: Path, manifest: Manifest, source: Source) -> Path:
     paths = {role: list(map(str, given)) for role, given in source.files.items()}
     state = [READER_VERSION, [_identity(path) for path in [*source.all_paths, *_hub_files(source)]]]
     what = [manifest.format, source.options, source.hides, paths]
+    if manifest.columns != manifest.texts:
+        what.append(manifest.columns)
     return folder / f"{manifest.name}-{_digest(what)}-{_digest(state)}.arrow"
 
 
@@ -95,13 +99,13 @@ def _files(manifest: Manifest, split: str) -> str:
 
 
 def _write(
-    path: Path, rows: Iterator[Row], texts: tuple[str, ...], where: str, report: Callable[[int], object]
+    path: Path, rows: Iterator[Row], columns: tuple[str, ...], where: str, report: Callable[[int], object]
 ) -> None:
     """Stream rows into an Arrow file. What is held at a time is one batch and eight bytes an id."""
     import pyarrow as pa
 
     schema = pa.schema(
-        [(name, pa.string()) for name in ("id", "image", *texts)]
+        [(name, pa.string()) for name in ("id", "image", *columns)]
         + [("targets", pa.list_(pa.string())), ("weights", pa.list_(pa.float64()))]
     )
     hashes = array("q")
@@ -109,29 +113,18 @@ def _write(
         with (
             pa.OSFile(str(part), "wb") as file,
             pa.ipc.new_stream(file, schema) as out,
-            _few_collections(),
+            no_collection(),
         ):
             while batch := list(islice(rows, BATCH)):
                 hashes.extend(hash(row["id"]) for row in batch)
                 out.write_batch(_encoded(batch, schema, where))
                 report(len(batch))
         if not hashes:
-            raise UserError(f"{where}: the files hold no row for this split; are they those of the split?")
+            raise UserError(f"{where}: the files have no row of this split; do they belong to it?")
         _refuse_doubles(part, hashes, where)
-    # Rows of an earlier state of the same files serve nobody any more; a process that has them mapped keeps them.
+    # Rows of an earlier state of the same files are of no more use; a process that has them mapped keeps them.
     for stale in set(path.parent.glob(f"{path.stem.rpartition('-')[0]}-*.arrow")) - {path}:
         stale.unlink(missing_ok=True)
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Let the garbage collector run rarely: records hold no cycles, and looking for some takes a third of the time."""
-    before = gc.get_threshold()
-    gc.set_threshold(10**6, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _encoded(batch: list[Row], schema: pa.Schema, where: str) -> pa.RecordBatch:
@@ -156,7 +149,7 @@ def _broken(row: Row) -> bool:
 
 
 def _refuse_doubles(path: Path, hashes: array[int], where: str) -> None:
-    """Raises UserError that names ids standing more than once. 14 million ids as text fill a GB, hashes do not."""
+    """Raises UserError that names duplicate ids. 14 million ids as text fill a GB, hashes do not."""
     ordered = np.frombuffer(hashes, dtype=np.int64)
     ordered.sort()
     suspects = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
@@ -170,9 +163,7 @@ def _refuse_doubles(path: Path, hashes: array[int], where: str) -> None:
         elif hash(id) in suspects:
             seen.add(id)
     if doubles:
-        raise UserError(
-            f"{where}: {len(doubles)} ids stand more than once ({first_few(doubles)}); is a file named twice?"
-        )
+        raise UserError(duplicates(list(doubles), where))
 
 
 def _ids(path: Path) -> Iterable[str]:

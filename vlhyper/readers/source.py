@@ -29,7 +29,7 @@ class Source:
 
 
 def expand(path: Path) -> list[Path]:
-    """The path itself where it exists; of a pattern like `validation-*.parquet` the files it stands for, by name."""
+    """The path itself where it exists; of a pattern like `validation-*.parquet` the files that fit it, by name."""
     if any(sign in path.name for sign in "*?["):
         return sorted(path.parent.glob(path.name))
     return [path] if path.exists() else []

@@ -5,31 +5,55 @@ Every stream yields records in file order and turns what is wrong with the file 
 
 from __future__ import annotations
 
+import gc
 import gzip
+import io
 import json
+import os
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import msgspec
 
 from vlhyper.errors import UserError, first_few
-from vlhyper.files import existing_file
-from vlhyper.readers.fields import FieldError, Row
+from vlhyper.files import existing_file, parse_json
+from vlhyper.readers.fields import FieldError
 from vlhyper.readers.members import TOO_DEEP, BrokenFile, Members, NoSuchList, members, split
+from vlhyper.wording import named
 
 BOM = b"\xef\xbb\xbf"
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
+# How xz and zstd files begin.
+OTHER_PACKINGS = (b"\xfd7zX", b"\x28\xb5\x2f\xfd")
 ID_KEYS = ("question_id", "qa_id", "pairID", "cocoid", "id", "index", "image_id")
 # What decoding raises for bytes that are no JSON, no UTF-8, or nested past Python's limit.
 NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_KEY = re.compile(rb'"([^"\\]{1,60})"\s*:')
 Decode = Callable[[bytes], Any]
+Found = TypeVar("Found")
 
 
-def read_rows(path: Path | str, records: Iterable[Any], shape: Callable[[Any], Iterable[Row]]) -> Iterator[Row]:
-    """The rows `shape` finds in each record. Raises UserError that names the file and the record at fault."""
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Pause the garbage collector: records hold no cycles, and looking for some takes a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def read_rows(path: Path | str, records: Iterable[Any], shape: Callable[[Any], Iterable[Found]]) -> Iterator[Found]:
+    """What `shape` finds in each record. Raises UserError that names the file and the record at fault.
+
+    Records count from 1.
+    """
     for number, record in enumerate(records, start=1):
         try:
             yield from shape(record)
@@ -41,26 +65,27 @@ def read_rows(path: Path | str, records: Iterable[Any], shape: Callable[[Any], I
 def record_name(record: Any, number: int) -> str:
     """`record 12 (question_id 458752000)`: how a person finds it again; members of an object are named by their key."""
     if isinstance(record, tuple):
-        return f"record {number} ({record[0]})"
+        return f"record {number} ({named(record[0])})"
     keys = record if isinstance(record, dict) else ()
-    named = next((f" ({key} {record[key]})" for key in ID_KEYS if key in keys), "")
-    return f"record {number}{named}"
+    id = next((f" ({key} {named(record[key])})" for key in ID_KEYS if key in keys), "")
+    return f"record {number}{id}"
 
 
-def json_items(path: Path, key: str | None = None, form: Any = Any) -> Iterator[Any]:
+def json_items(path: Path, key: str | None = None, form: Any = Any, strict: bool = False) -> Iterator[Any]:
     """The members of the list at the top of a JSON file, or of the list under its top-level `key`.
 
-    `form` may be a TypedDict: of a record that has its fields, the others are not decoded.
+    `form` may be a TypedDict: of a record that has its fields, the others are not decoded. `strict` decodes all of
+    each record and refuses one in which a key is there twice.
     """
     opening, meant = ("[", "a list") if key is None else ("{", f"an object with the list {key!r}")
-    decode = msgspec.json.Decoder(list[form]).decode
+    decode = _whole if strict else msgspec.json.Decoder(list[form]).decode
     with _opened_json(path, opening, meant) as file:
         yield from _records(path, members(file, key), b"[%b]", decode)
 
 
-def json_members(path: Path, form: Any = Any) -> Iterator[tuple[str, Any]]:
-    """Key and value of each member of the object at the top of a JSON file; `form` as for `json_items`."""
-    decode = msgspec.json.Decoder(dict[str, form]).decode
+def json_members(path: Path, form: Any = Any, strict: bool = False) -> Iterator[tuple[str, Any]]:
+    """Key and value of each member of the object at the top of a JSON file; arguments as for `json_items`."""
+    decode = _whole if strict else msgspec.json.Decoder(dict[str, form]).decode
     with _opened_json(path, "{", "an object with one member a record") as file:
         yield from _records(path, members(file), b"{%b}", decode)
 
@@ -76,23 +101,48 @@ def _records(path: Path, pieces: Iterator[Members], frame: bytes, decode: Decode
     except NoSuchList as error:
         keys = first_few(error.keys, 6) or "none"
         raise UserError(f"{path}: has no list {error.key!r}; its keys are {keys}; is it another file?") from None
+    except _Refused as error:
+        raise UserError(f"{path}: record {count + 1}: {error}") from None
     except BrokenFile as error:
         raise UserError(f"{path}: broken off or not JSON after record {count}: {error}; fetch it again") from None
+
+
+class _Refused(BrokenFile):
+    """A record that is JSON and cannot be taken as it is."""
+
+
+def _whole(text: bytes) -> Any:
+    """All of a JSON text, as Python reads it. Raises _Refused for a key that is there twice in one object."""
+    try:
+        return parse_json(text.decode())
+    except json.JSONDecodeError as error:
+        raise BrokenFile(error.msg) from None
+    except UnicodeDecodeError:
+        raise _Refused("not UTF-8; save the file as UTF-8") from None
+    except ValueError as error:
+        raise _Refused(_refusal(error)) from None
+
+
+def _refusal(error: ValueError) -> str:
+    """What `parse_json` found wrong with JSON that is well formed."""
+    if type(error) is ValueError:
+        return "a number has thousands of digits; mend it"
+    return f"duplicate key {named(error)!r} in one object; keep one of them"
 
 
 def _decoded(piece: Members, frame: bytes, decode: Decode) -> Iterable[Any]:
     try:
         found = decode(frame % piece.text)
-    except NO_JSON:
+    except (*NO_JSON, BrokenFile):
         found = []
-    # A key that stands twice leaves fewer. Whatever is unusual goes one by one, so that the record can be named.
+    # Duplicate keys leave fewer. Whatever is unusual goes one by one, so that the record can be named.
     return _listed(found) if len(found) == piece.number else _one_by_one(piece.text, frame, decode)
 
 
 def _one_by_one(text: bytes, frame: bytes, decode: Decode) -> Iterator[Any]:
     for member in split(text):
         if not member.strip():
-            raise BrokenFile("nothing stands before or behind a comma")
+            raise BrokenFile("nothing before or after a comma")
         try:
             yield from _listed(_lenient(frame % member, decode))
         except RecursionError:
@@ -113,21 +163,102 @@ def _listed(found: Any) -> Iterable[Any]:
     return list(found.items()) if isinstance(found, dict) else found
 
 
+def json_value(path: Path) -> Any:
+    """The whole value of a JSON file. Raises UserError that names the file."""
+    content = content_of(path)
+    try:
+        with no_collection():
+            return parse_json(content.decode())
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except json.JSONDecodeError as error:
+        position = f"line {error.lineno} column {error.colno}"
+        raise UserError(f"{path}: not JSON: {error.msg} at {position}; mend it or write it again") from None
+    except ValueError as error:
+        raise UserError(f"{path}: {_refusal(error)}") from None
+    except RecursionError:
+        raise UserError(f"{path}: {TOO_DEEP}; give another one") from None
+
+
+def starts_with(path: Path, bracket: str) -> bool:
+    """Whether the first character of a file that is no blank is this one."""
+    return first_character(path) == bracket
+
+
+def first_character(path: Path) -> str:
+    """The first character of a file that is no blank; empty where there is none, or the file is a pipe."""
+    if not path.is_file():
+        return ""
+    with _opened(path) as file:
+        # Block by block, for nothing limits the blanks a file may begin with.
+        start = next((block for block in iter(lambda: file.read(4096), b"") if block.strip()), b"")
+    return start.lstrip()[:1].decode("latin-1")
+
+
+def head_keys(path: Path) -> set[str]:
+    """The keys of JSON objects near the beginning of a file."""
+    with _opened(path) as file:
+        return {key.decode("utf-8", "replace") for key in _KEY.findall(file.read(1 << 16))}
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a file behind its byte-order mark, unpacked where it is packed by gzip."""
+    with _opened(path) as file:
+        return file.read()
+
+
+def input_file(path: str | os.PathLike[str]) -> Path:
+    """A file, or the pipe behind a shell's `<(...)`. Raises UserError for what cannot be read.
+
+    Devices and named pipes are refused: one may give bytes without end, the other none for ever.
+    """
+    try:
+        found = existing_file(path)
+        if not found.is_file() and (not found.is_fifo() or found.resolve().exists()):
+            raise UserError(f"{found}: this is a device or a pipe; give a plain file")
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return found
+
+
+def unreadable(path: str | os.PathLike[str], error: OSError) -> UserError:
+    """What is said of a file or folder that the system does not let us read."""
+    return UserError(f"{path}: cannot be read ({error.strerror}); give one that you may read")
+
+
+def folder_files(folder: Path, pattern: str) -> list[Path]:
+    """The files of a folder that fit a pattern, by name; none that begin with a dot.
+
+    Other systems leave files of their own beside those they copy: ._train.json.
+    """
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise UserError(f"{folder}: this folder cannot be read; give one that you may read")
+    return sorted(file for file in folder.glob(pattern) if not file.name.startswith("."))
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """The file behind its byte-order mark, unpacked where it is packed by gzip."""
-    with existing_file(path).open("rb") as packed:
+    try:
+        plain = input_file(path).open("rb")
+    except OSError as error:
+        raise unreadable(path, error) from None
+    with plain:
+        # A pipe cannot be wound back.
+        packed = cast(BinaryIO, plain if plain.seekable() else io.BytesIO(plain.read()))
         start = packed.read(len(ZIP))
         packed.seek(0)
         if start == ZIP:
             raise UserError(f"{path}: is a zip archive; unpack it and name the file that was in it")
+        if start.startswith(OTHER_PACKINGS):
+            raise UserError(f"{path}: this is a compressed file; unpack it first")
         file = cast(BinaryIO, gzip.GzipFile(fileobj=packed)) if start.startswith(GZIP) else packed
         try:
             if file.read(len(BOM)) != BOM:
                 file.seek(0)
             yield file
         except (EOFError, gzip.BadGzipFile, zlib.error):
-            raise UserError(f"{path}: what gzip packed is broken off or damaged; fetch it again") from None
+            raise UserError(f"{path}: damaged or cut off within its gzip data; fetch it again") from None
 
 
 @contextmanager
@@ -139,22 +270,24 @@ def _opened_json(path: Path, opening: str, meant: str) -> Iterator[BinaryIO]:
         start = next((block for block in iter(lambda: file.read(4096), b"") if block.strip()), b"")
         first = start.lstrip()[:1].decode("latin-1")
         if first != opening:
-            found = {"": "is empty", "[": "holds a list", "{": "holds an object"}.get(first, "is no JSON file")
-            raise UserError(f"{path}: {found}; this format wants {meant}")
+            found = {"": "is empty", "[": "is a list", "{": "is an object"}.get(first, "is not a JSON file")
+            raise UserError(f"{path}: {found}; this format is {meant}")
         file.seek(begin)
         yield file
 
 
 def json_lines(path: Path) -> Iterator[Any]:
-    """One JSON value a line; empty lines are passed over."""
+    """One JSON value a line; empty lines are skipped. A key that is there twice is refused."""
     for number, line in text_lines(path):
         if line.strip():
             try:
-                yield json.loads(line)
-            except (ValueError, RecursionError) as error:
-                # Of a number with too many digits Python goes on to say how a programmer lifts the limit.
-                said = str(error).split(";")[0]
-                raise UserError(f"{path}: line {number} is not JSON: {said}; mend it or fetch the file again") from None
+                yield parse_json(line)
+            except (json.JSONDecodeError, RecursionError) as error:
+                raise UserError(
+                    f"{path}: line {number} is not JSON: {error}; mend it or fetch the file again"
+                ) from None
+            except ValueError as error:
+                raise UserError(f"{path}: line {number}: {_refusal(error)}") from None
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:

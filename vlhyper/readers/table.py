@@ -3,7 +3,7 @@
 The manifest's `fields` say which column is what, so that GLUE's tasks and the hub's layouts are manifests, not code:
 `id`, `image`, one of `label` (one target), `answers` (several people's) or `captions` (equal wordings), and the texts.
 A field names one column, or several of which the first present counts, or {column, pattern} to take a part of the text.
-A column must be there; that of the targets may be lacking in the files of `test` splits (see `Source.hides`).
+A column must be there; that of the targets may be missing in the files of `test` splits (see `Source.hides`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from vlhyper.errors import first_few
+from vlhyper.published import HIDDEN_LABELS
 from vlhyper.readers.answers import human_answers
 from vlhyper.readers.fields import FieldError, Row, ident, items, make_row, shown, text
 from vlhyper.readers.records import file_records, hub_records
@@ -20,8 +21,8 @@ from vlhyper.readers.source import Source, expand
 from vlhyper.readers.streams import read_rows
 
 TARGETS = ("label", "answers", "captions")
-# What hub data sets write where a test split hides its label.
-HIDDEN = ("-1", "-1.0", "None", "")
+# The column of the labels as they were before they were rounded.
+WRITTEN = "written"
 
 
 def text_columns(fields: Mapping[str, Any]) -> tuple[str, ...]:
@@ -39,7 +40,7 @@ def read_table(source: Source) -> Iterator[Row]:
 
 
 class _Shape:
-    """record → row, by the manifest's `fields` and `labels`; without an `id` field its number (from 0) is its id."""
+    """record → row, by the manifest's `fields` and `labels`; without an `id` its number (from 0) is its id."""
 
     def __init__(self, options: Mapping[str, Any], hides: bool) -> None:
         self.fields: Mapping[str, Any] = options["fields"]
@@ -54,11 +55,17 @@ class _Shape:
 
     def __call__(self, record: Any) -> list[Row]:
         found = {name: self._pick(record, name) for name in self.fields}
-        id = ident(found, "id") if "id" in found else str(self.count)
+        id = ident(found, "id") if self._has_id(found) else str(self.count)
         image = ident(found, "image") if "image" in found else ""
         self.count += 1
         texts: dict[str, Any] = {name: text(found, name) for name in text_columns(self.fields)}
+        if self.step is not None:
+            texts[WRITTEN] = str(found.get("label")).strip()
         return [make_row(id, image, *self._targets(found), **texts)]
+
+    def _has_id(self, found: Mapping[str, Any]) -> bool:
+        """Whether a record has an id of its own; only a field that may be missing can be without a value."""
+        return "id" in found and (found["id"] is not None or None not in _alternatives(self.fields["id"])[0])
 
     def _pick(self, record: Any, name: str) -> Any:
         """The value of a field; None for a target the file does not have, as in test splits."""
@@ -68,10 +75,10 @@ class _Shape:
         return None if column is None else _part(record[column], _alternatives(self.fields[name])[1], name)
 
     def _column(self, names: Collection[str | int], name: str) -> str | int | None:
-        """The column of a field among those there are; None for targets that may be hidden."""
+        """The column of a field among those there are; None for a field that may be missing."""
         columns, _ = _alternatives(self.fields[name])
-        column = next((column for column in columns if column in names), None)
-        if column is None and not (self.hides and name in TARGETS):
+        column = next((column for column in columns if column is not None and column in names), None)
+        if column is None and None not in columns and not (self.hides and name in TARGETS):
             wanted = " or ".join(repr(column) for column in columns)
             raise FieldError(f"has no column {wanted} for {name!r}; its columns are {first_few(map(repr, names), 12)}")
         return column
@@ -84,7 +91,7 @@ class _Shape:
         return self._label(str(found.get("label")).strip()), None
 
     def _label(self, written: str) -> list[str]:
-        if written in HIDDEN:
+        if written in HIDDEN_LABELS:
             return []
         if self.step is not None:
             return [rounded(written, self.step)]
@@ -93,8 +100,8 @@ class _Shape:
         return [self.labels.get(written, written)]
 
 
-def _alternatives(field: Any) -> tuple[list[str | int], str | None]:
-    """Column names in the order they are tried, and the pattern whose first group is taken."""
+def _alternatives(field: Any) -> tuple[list[str | int | None], str | None]:
+    """Column names in the order they are tried (None: there may be none), and the pattern whose group is taken."""
     if isinstance(field, Mapping):
         return [field["column"]], field["pattern"]
     return (list(field), None) if isinstance(field, list | tuple) else ([field], None)
@@ -114,4 +121,4 @@ def rounded(written: str, step: float) -> str:
     try:
         return f"{round(float(written) / step) * step:.1f}"
     except (ValueError, OverflowError):
-        raise FieldError(f"has the label {written!r}, which is no number") from None
+        raise FieldError(f"has the label {written!r}, which is not a number") from None

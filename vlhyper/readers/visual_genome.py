@@ -44,8 +44,8 @@ def _row(image: Any, qa: Any) -> Row:
     id, answer = ident(qa, "qa_id"), short_answer(text(qa, "answer"))
     # Some releases name the image beside the list of its questions alone, as `image_id` or as `id`.
     holder = qa if "image_id" in qa else image
-    place = ident(holder, "id" if holder is image and "image_id" not in image else "image_id")
-    return make_row(id, place, [answer], question=text(qa, "question"))
+    image_id = ident(holder, "id" if holder is image and "image_id" not in image else "image_id")
+    return make_row(id, image_id, [answer], question=text(qa, "question"))
 
 
 def short_answer(answer: str) -> str:

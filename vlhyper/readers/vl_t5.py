@@ -12,6 +12,8 @@ from typing_extensions import NotRequired, TypedDict
 
 from vlhyper.readers.answers import scored_labels
 from vlhyper.readers.fields import Row, ident, make_row, text
+from vlhyper.readers.gold import Gold
+from vlhyper.readers.people import people_gold
 from vlhyper.readers.source import Source
 from vlhyper.readers.streams import json_items, read_rows
 
@@ -29,6 +31,11 @@ def read_vl_t5(source: Source) -> Iterator[Row]:
     """Rows with the file's own scores; `submit` and test files have no `label`, so their rows have no targets."""
     for path in source.paths("questions"):
         yield from read_rows(path, json_items(path, form=Question), _shape)
+
+
+def read_vl_t5_people(source: Source) -> Gold:
+    """What people answered, where the records have `answers` (karpathy_*). Raises UserError that names the record."""
+    return people_gold(source.paths("questions"), None, source.options.get("answers") or "stemmed")
 
 
 def _shape(record: Any) -> list[Row]:

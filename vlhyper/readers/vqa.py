@@ -10,14 +10,17 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from vlhyper.errors import UserError, first_few
+from vlhyper.errors import UserError
+from vlhyper.published import ANSWER_KEYS
 from vlhyper.readers.answers import human_answers
 from vlhyper.readers.coco import karpathy_image_ids
-from vlhyper.readers.fields import Row, ident, make_row, text
+from vlhyper.readers.decoding import Identified, Questions, decoded
+from vlhyper.readers.fields import Row, ident, make_row, number_id, text, value
+from vlhyper.readers.gold import Gold, duplicates, without_duplicates
+from vlhyper.readers.people import people_gold
 from vlhyper.readers.source import Source
-from vlhyper.readers.streams import json_items, read_rows
-
-ANSWER_KEYS = {"stemmed": "answer", "raw": "raw_answer"}
+from vlhyper.readers.streams import json_items, read_rows, starts_with
+from vlhyper.wording import some
 
 
 class Question(TypedDict):
@@ -39,6 +42,36 @@ def read_vqa(source: Source) -> Iterator[Row]:
     return (row for row in rows if row["image"] in wanted)
 
 
+def read_vqa_gold(source: Source) -> Gold:
+    """What people answered, from the annotations; option `answers` as for the rows.
+
+    Where there is a questions file too, every annotated question must be in it. Raises UserError that names the record.
+    """
+    paths = source.paths("annotations")
+    gold = people_gold(paths, "annotations", source.options.get("answers") or "stemmed")
+    if questions := source.paths("questions"):
+        asked = {id for path in questions for id in question_ids(path)}
+        if strange := [id for id in gold.ids if id not in asked]:
+            raise UserError(
+                f"{_named(paths)}: {len(strange)} questions are not in {_named(questions)} ({some(strange)}); "
+                "give the two files of one split"
+            )
+    return gold
+
+
+def question_ids(path: Path) -> list[int | str]:
+    """The ids of an official questions file (or of VL-T5's list), in its order. Raises UserError for duplicates."""
+    usual = decoded(path, Questions | list[Identified])
+    found: list[int | str]
+    if usual is None:
+        records = json_items(path, None if starts_with(path, "[") else "questions")
+        found = list(read_rows(path, records, lambda one: [number_id(value(one, "question_id"), "question_id")]))
+    else:
+        found = [record.question_id for record in (usual if isinstance(usual, list) else usual.questions)]
+    without_duplicates(found, str(path), "question_id")
+    return found
+
+
 def _questions(source: Source) -> Iterator[Row]:
     def shape(record: Any) -> list[Row]:
         id, image = ident(record, "question_id"), ident(record, "image_id")
@@ -50,7 +83,7 @@ def _questions(source: Source) -> Iterator[Row]:
 
 def _annotations(source: Source) -> Iterator[Row]:
     part = ANSWER_KEYS[source.options.get("answers", "stemmed")]
-    # Ten answers a question are most of the file, and most of what stands in an answer is not read.
+    # Ten answers a question are most of the file, and most of an answer is not read.
     person = TypedDict("person", {part: Any})  # type: ignore[misc]
     form = TypedDict("form", {"question_id": Any, "answers": list[person]})  # noqa: UP013
 
@@ -86,13 +119,11 @@ def _rest(left: dict[str, Row], again: Iterator[Row], paths: tuple[Path, ...], w
     times = Counter(row["id"] for row in again if row["id"] in left)
     if doubles := [id for id in left if times[id] > 1]:
         return _twice(paths, doubles)
-    return (
-        f"{_named(paths)}: {len(left)} {what} (question_id {first_few(left)}); are the {other} those of the same split?"
-    )
+    return f"{_named(paths)}: {len(left)} {what} (question_id {some(left)}); are the {other} those of the same split?"
 
 
 def _twice(paths: tuple[Path, ...], ids: list[str]) -> str:
-    return f"{_named(paths)}: question_id {first_few(ids)} stands twice; is a file named twice? else keep one of them"
+    return duplicates(ids, _named(paths), "question_id")
 
 
 def _named(paths: tuple[Path, ...]) -> str:

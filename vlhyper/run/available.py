@@ -10,9 +10,9 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
 from vlhyper.errors import UserError
-from vlhyper.model.published import CONFIG, faults, local_file, weight_files
 from vlhyper.model.sizes import size_of
 from vlhyper.model.spec import ModelSpec
+from vlhyper.model.weight_files import CONFIG, faults, local_file, weight_files
 from vlhyper.run.tokenizer import load_tokenizer
 
 

@@ -12,11 +12,11 @@ from vlhyper.model.spec import count
 from vlhyper.readers import check_manifest, load_rows
 from vlhyper.run.available import missing_models
 from vlhyper.run.config import RunConfig, stated_inputs
+from vlhyper.run.held_out import hold_out_of
 from vlhyper.run.lengths import cut_off, labels_too_long
 from vlhyper.run.rows import TaskRows, find_features, load_split, model_inputs
 from vlhyper.run.tasks import Run, RunTask, resolve_task
 from vlhyper.run.tokenizer import load_tokenizer
-from vlhyper.run.validation import hold_out_of
 from vlhyper.tasks import Examples
 
 Say = Callable[[str], None]

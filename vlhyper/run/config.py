@@ -146,6 +146,17 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     return validated(RunConfig, values, str(path))
 
 
+def load_run(folder: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """The config of a trained run, with `key.sub=value` put in. Raises UserError where the folder is not one."""
+    if not (folder / "config.yaml").is_file():
+        raise UserError(
+            f"{folder}: not a run folder (config.yaml is missing); train one with: vlhyper train CONFIG --out {folder}"
+        )
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise UserError(f"{folder}: has no trained weights yet; finish it with the `vlhyper train` that started it")
+    return load_config(folder / "config.yaml", overrides)
+
+
 def save_config(config: RunConfig, path: Path) -> None:
     """Write the resolved config, defaults and all."""
     write_text(path, yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
@@ -17,14 +17,14 @@ from vlhyper.files import read_json, write_json
 from vlhyper.metrics import Report
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.run.batches import Collator, to_device
-from vlhyper.run.config import RunConfig, load_config
+from vlhyper.run.held_out import Answers, answerable
 from vlhyper.run.rows import TaskRows, find_features, load_split
-from vlhyper.run.tasks import Run, resolve
+from vlhyper.run.tasks import Run
 from vlhyper.run.tokenizer import load_tokenizer
-from vlhyper.scoring.truth import find_truth
-from vlhyper.tasks import Decoding, target_counts, unknown_task
-
-Answers = dict[str, str]
+from vlhyper.scoring.predictions import write_predictions
+from vlhyper.scoring.scorers import find_scorer
+from vlhyper.scoring.truth import find_truth, prediction_file
+from vlhyper.tasks import Decoding, unknown_task
 
 
 def answer(model: VLHyperPELT, rows: TaskRows, collator: Collator, decoding: Decoding, batch: int) -> Answers:
@@ -54,24 +54,14 @@ def answer(model: VLHyperPELT, rows: TaskRows, collator: Collator, decoding: Dec
     return {id: parts[id] for id in rows.rows["id"] if id in parts}
 
 
-def answerable(rows: TaskRows) -> list[int]:
-    """The indices of the rows that can be scored; of all rows where none can."""
-    scorable = np.flatnonzero(target_counts(rows.rows)).tolist()
-    return scorable or list(range(len(rows)))
-
-
 def _row(columns: Mapping[str, list[Any]], index: int) -> dict[str, Any]:
     return {name: values[index] for name, values in columns.items()}
 
 
 def evaluate_run(
-    folder: Path,
-    split: str = "test",
-    only: str | None = None,
-    caption_metrics: str | None = None,
-    overrides: Sequence[str] = (),
+    run: Run, folder: Path, split: str = "test", only: str | None = None, caption_metrics: str | None = None
 ) -> dict[str, Report]:
-    """Answer and score a split with the model of a run folder.
+    """Answer and score a split with the model of a run folder, and with the settings of `run` (see `load_run`).
 
     Writes `predictions/TASK.SPLIT.json` and adds to `scores.json`. A task whose data has no such split, or that has no
     scorer, is skipped unless it is asked for by name.
@@ -79,11 +69,9 @@ def evaluate_run(
     Args:
         only: the one task to evaluate.
         caption_metrics: some of bleu, meteor, rouge, cider, spice; all where left out.
-        overrides: `key.sub=value`, in place of the values in the run's config (files that were moved, other data).
 
     Raises UserError for a folder that holds no trained model, an unknown task, or a split that no task has.
     """
-    run = resolve(load_run(folder, overrides))
     splits = _splits_named(run, split, only, folder)
     features = find_features(run)
     loaded = load_split(run, splits, features)
@@ -102,22 +90,54 @@ def evaluate_run(
     for name, answers in answered.items() if state.is_main_process else ():
         path = folder / "predictions" / f"{name}.{split}.json"
         rows = loaded[name]
-        write_json(path, rows.task.kind.submit(answers))
+        write_predictions(path, prediction_file(rows.task.kind), answers)
         truth = find_truth(rows.task.kind, rows.task.manifest, rows.split, rows.rows)
         if truth is None:
             say(f"{name}: answers are in {path}; there are no reference answers to score them with")
             continue
-        reports[name] = truth.score(answers, path, caption_metrics)
+        report = reports[name] = truth.score(answers, metrics=caption_metrics)
+        report.total = (report.total or report.n) + rows.left_out
+        where = "" if rows.split == split else f" (split {rows.split} of {rows.task.manifest.name})"
+        say(f"{name}: {report.n} of {report.total} items of {split}{where} are scored; answers are in {path}")
+        if command := score_command(rows, path, report):
+            say(f"{name}: the same scores from the files: {command}")
         # One by one, so that an error in one task's files does not lose the scores of the others.
         add_scores(folder / "scores.json", split, {name: reports[name]})
     return reports
+
+
+def score_command(rows: TaskRows, predictions: Path, report: Report) -> str:
+    """What scores a file of predictions again without the run; empty where a split is no file that `score` reads."""
+    manifest, scorer = rows.task.manifest, find_scorer(rows.task.kind.scorer)
+    source = manifest.source(rows.split)
+    files = source.paths(manifest.layout.truth_role)
+    # Of tables only the manifest knows which column is what; of parts and of several files only the run.
+    if manifest.format not in scorer.layouts or manifest.format == "table" or len(files) != 1:
+        return ""
+    options = {scorer.truth: str(files[0]), "predictions": str(predictions)}
+    if "split" in scorer.options and source.options.get("subset"):
+        options["split"] = source.options["subset"]
+    if "answers" in scorer.options:
+        options["answers"] = source.options["answers"]
+    command = ["vlhyper", "score", rows.task.kind.scorer]
+    command += [part for name, value in options.items() for part in (f"--{name}", value)]
+    part = report.n < (report.total or 0) or manifest.split(rows.split).part or source.paths("karpathy")
+    return shlex.join([*command, "--partial"] if part and not scorer.scores_part else command)
+
+
+def mean_of(run: Run, reports: Mapping[str, Report]) -> float | None:
+    """The mean of the metrics that stand for the tasks, as validation computes it; None where one is lacking."""
+    wanted = [(report.metrics, metric) for name, report in reports.items() for metric in run.tasks[name].kind.metrics]
+    if not wanted or any(metric not in metrics for metrics, metric in wanted):
+        return None
+    return sum(metrics[metric] for metrics, metric in wanted) / len(wanted)
 
 
 def _splits_named(run: Run, split: str, only: str | None, folder: Path) -> dict[str, str]:
     """The manifest's name of a split for each task to evaluate. Raises UserError where there is none."""
     if only is not None and only not in run.tasks:
         raise UserError(f"{folder}: {unknown_task(only, run.tasks)}")
-    scored = [task for task in run.tasks.values() if task.kind.scorer]
+    scored = [task for task in run.tasks.values() if task.kind.metrics]
     wanted = [run.tasks[only]] if only else [task for task in scored if task.has(split)]
     for task in scored if only is None else ():
         if not task.has(split):
@@ -132,14 +152,3 @@ def add_scores(path: Path, split: str, reports: Mapping[str, Report]) -> None:
     scores = read_json(path) if path.exists() else {}
     scores.setdefault(split, {}).update({name: report.to_json() for name, report in reports.items()})
     write_json(path, scores, indent=2)
-
-
-def load_run(folder: Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """The config of a run folder. Raises UserError where the folder is not one."""
-    if not (folder / "config.yaml").is_file():
-        raise UserError(
-            f"{folder}: not a run folder (config.yaml is missing); train one with: vlhyper train CONFIG --out {folder}"
-        )
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise UserError(f"{folder}: has no trained weights yet; finish it with the `vlhyper train` that started it")
-    return load_config(folder / "config.yaml", overrides)

@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 class TaskRows:
     """The rows of one task in one split (the manifest's name of it).
 
-    keys: image id of the annotations -> feature key; empty where the model is given no images.
+    keys: image id of the annotations -> feature key; empty where the model is given no images. left_out: rows of the
+    split that are not among them because their images have no features.
     """
 
     task: RunTask
     split: str
     rows: Dataset
     keys: Mapping[str, str]
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -78,7 +80,7 @@ def _with_features(found: TaskRows) -> TaskRows:
         raise UserError(f"{found.where}: no image has features; is the feature file made for another data set?")
     left_out = len(found) - len(kept)
     say(f"{found.where}: {left_out} of {len(found)} rows are left out because their images have no features")
-    return replace(found, rows=found.rows.select(kept))
+    return replace(found, rows=found.rows.select(kept), left_out=left_out)
 
 
 def _distinct(rows: Dataset, column: str) -> list[str]:

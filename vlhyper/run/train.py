@@ -26,26 +26,26 @@ from vlhyper.run.checkpoints import (
     save_checkpoint,
     save_progress,
 )
-from vlhyper.run.config import RunConfig, TrainingConfig
+from vlhyper.run.config import TrainingConfig
 from vlhyper.run.folder import claim, disk_errors, finished, require_room
+from vlhyper.run.held_out import hold_out
 from vlhyper.run.lengths import labels_too_long
 from vlhyper.run.lock import locked
 from vlhyper.run.log import Log
 from vlhyper.run.rows import find_features, load_split, model_inputs, stated
 from vlhyper.run.schedule import Schedule
-from vlhyper.run.tasks import Run, resolve
+from vlhyper.run.tasks import Run
 from vlhyper.run.tokenizer import load_tokenizer
-from vlhyper.run.validation import hold_out, validate
+from vlhyper.run.validation import validate
 from vlhyper.tasks import Examples
 
 
-def train(config: RunConfig, folder: Path) -> None:
+def train(run: Run, folder: Path) -> None:
     """Train until `training.steps`; the run folder keeps the weights of the best mean validation score.
 
     Raises UserError for input that cannot be used, before the first step, and JobError where the loss is not finite.
     """
-    run = resolve(config)
-    accelerator = start_processes(config.training, folder, unused=run.mixed)
+    accelerator = start_processes(run.config.training, folder, unused=run.mixed)
     with locked(folder) if accelerator.is_main_process else nullcontext(), disk_errors(folder):
         _train(run, folder, accelerator)
 

@@ -1,33 +1,98 @@
-"""Scoring prediction files of the tasks in `labels.py`."""
+"""Tasks whose answers are labels or grades: SNLI-VE, GLUE's eight, CB, BoolQ, IMDB, PAWS."""
 
 from __future__ import annotations
 
-from vlhyper.metrics.label_files import NO_MAJORITY, SNLI_SHAPE, read_label_predictions, read_labels, read_snli_ve
-from vlhyper.metrics.labels import label_report
-from vlhyper.metrics.reading import Source, keyed_texts, match_ids, name_of, text_id
+import math
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from vlhyper.metrics.labels import HIGHEST, LABEL_TASKS, LOWEST, label_report
 from vlhyper.metrics.report import Report
+from vlhyper.published import LABELS
+from vlhyper.readers.fields import FieldError, text_id
+from vlhyper.readers.gold import Gold, best_target
+from vlhyper.readers.snli_ve import read_snli_ve_gold
+from vlhyper.readers.table import WRITTEN
+from vlhyper.scoring.predictions import PredictionFile
+from vlhyper.scoring.scorer import Scorer
+from vlhyper.wording import shown
+
+GLUE = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte")
+OTHERS = ("cb", "boolq", "imdb", "paws")
+# Where the published files have ids and labels, the first that is there; without an id the number of the row counts.
+ID_COLUMNS = ("index", "idx", "id", "guid", None)
+LABEL_COLUMNS = {"mrpc": "Quality", "qqp": "is_duplicate", "stsb": "score", "mnli": "gold_label"}
+# CoLA's train and dev files have no header line.
+COLUMNS_BY_NUMBER = {"cola": 1}
+# Words that some files have for a label, beside its number and itself.
+SPELLINGS = {"neg": "negative", "pos": "positive", "true": "True", "false": "False"}
 
 
-def score_snli_ve(predictions: Source, *, annotations: str, partial: bool = False) -> Report:
-    """Score SNLI-VE predictions against its jsonl file: accuracy, also by label. Pairs labelled "-" do not count."""
-    labels = read_snli_ve(annotations)
-    gold = {key: label for key, label in labels.items() if label != NO_MAJORITY}
-    given = keyed_texts(predictions, "pairID", "prediction", text_id, SNLI_SHAPE)
-    scored = match_ids(
-        given, list(gold), source=predictions, against=name_of(annotations), partial=partial, known_too=labels
+def _report(name: str, gold: Gold, answers: Mapping[Any, str], _: Mapping[str, Any]) -> Report:
+    report = label_report(name, gold.ids, [answers[id] for id in gold.ids], gold.right)
+    report.clusters = gold.clusters
+    return report
+
+
+def _right_of(name: str, row: Mapping[str, Any]) -> Any:
+    """The label of a row, or its grade before the reader rounded it. Raises FieldError for one that does not count."""
+    known = LABEL_TASKS[name].labels
+    if not known:
+        return _grade(row.get(WRITTEN) or best_target(row))
+    label = best_target(row)
+    if label not in known:
+        raise FieldError(f"has the label {label!r}; {name} is scored on {', '.join(known)}")
+    return label
+
+
+def _grade(written: str) -> float:
+    try:
+        grade = float(written)
+    except ValueError:
+        grade = math.nan
+    if not LOWEST <= grade <= HIGHEST:
+        raise FieldError(f"has the label {shown(written)}; it must be a grade from 0 to 5")
+    return grade
+
+
+def _label_names(name: str) -> dict[str, str]:
+    """Each label's spellings in files: itself, its number, a truth value where there are two, and usual short words."""
+    labels = LABELS[name]
+    found = {word: label for word, label in SPELLINGS.items() if label in labels}
+    found |= {str(number): label for number, label in enumerate(labels)}
+    if len(labels) == 2:
+        found |= {"False": labels[0], "True": labels[1]}
+    return found | {label: label for label in labels}
+
+
+def _table(name: str) -> dict[str, Any]:
+    columns = [LABEL_COLUMNS.get(name), "label", "gold_label", COLUMNS_BY_NUMBER.get(name)]
+    label = list(dict.fromkeys(column for column in columns if column is not None))
+    return {
+        "fields": {"id": list(ID_COLUMNS), "label": label},
+        "labels": _label_names(name) if name in LABELS else None,
+        "header": None,
+        # QQP's published files have a few broken lines, which everybody passes over.
+        "short_lines": "skip" if name == "qqp" else "refuse",
+    }
+
+
+def _text_task(name: str) -> Scorer:
+    return Scorer(
+        name=name,
+        report=partial(_report, name),
+        layouts={"table": None},
+        right_of=partial(_right_of, name),
+        table=_table(name),
+        predictions=PredictionFile(in_order=True),
     )
-    report = label_report("snli-ve", scored, [given[key] for key in scored], [gold[key] for key in scored])
-    report.total = len(gold)
-    # A pair is named after its picture: 4705552913.jpg#2r1n.
-    report.clusters = [key.split("#")[0] for key in scored]
-    return report
 
 
-def score_labels(task: str, predictions: Source, *, annotations: str, partial: bool = False) -> Report:
-    """Score predictions of a GLUE task, CB, BoolQ, IMDB or PAWS against its file of labels."""
-    gold = read_labels(task, annotations)
-    given = read_label_predictions(predictions, list(gold))
-    scored = match_ids(given, list(gold), source=predictions, against=name_of(annotations), partial=partial)
-    report = label_report(task, scored, [given[key] for key in scored], [gold[key] for key in scored])
-    report.total = len(gold)
-    return report
+TEXT_SCORERS = {f"glue:{name}": _text_task(name) for name in GLUE} | {name: _text_task(name) for name in OTHERS}
+SNLI_VE = Scorer(
+    name="snli-ve",
+    report=partial(_report, "snli-ve"),
+    layouts={"snli-ve": read_snli_ve_gold},
+    predictions=PredictionFile("pairID", "prediction", text_id, ("4705552913.jpg#2r1n", "neutral")),
+)

@@ -9,7 +9,7 @@ from vlhyper.tasks.glue import TEXT_TASKS
 from vlhyper.tasks.gqa import GQA
 from vlhyper.tasks.okvqa import OKVQA
 from vlhyper.tasks.snli_ve import SNLI_VE
-from vlhyper.tasks.task import Decoding, Task, numbered, target
+from vlhyper.tasks.task import Decoding, Task, target
 from vlhyper.tasks.vg_qa import VG_QA
 from vlhyper.tasks.vqa import VQA
 
@@ -24,7 +24,7 @@ def find_task(name: str) -> Task:
 
 
 def unknown_task(name: str, valid: Iterable[str]) -> str:
-    """What is said of a name that is none of the `valid` tasks."""
+    """What is said of a name that is not one of the `valid` tasks."""
     hint = nearest(name, valid)
     return f"unknown task {name!r}{hint}" + (f" Tasks are {', '.join(valid)}" if hint.endswith("?") else "")
 
@@ -36,7 +36,6 @@ __all__ = [
     "Examples",
     "Task",
     "find_task",
-    "numbered",
     "target",
     "target_counts",
     "unknown_task",

@@ -45,11 +45,11 @@ class Examples:
 
     def example(self, index: int, epoch: int) -> Example:
         """Example `index` (0 ≤ index < len) as it is in an epoch."""
-        place = int(np.searchsorted(self._ends, index, side="right"))
-        row = self.rows[place]
+        position = int(np.searchsorted(self._ends, index, side="right"))
+        row = self.rows[position]
         if self.task.one_example_per_target:
             # Counted from the row's last target back, which needs the running sums alone.
-            wording = row["targets"][index - int(self._ends[place])]
+            wording = row["targets"][index - int(self._ends[position])]
         else:
             wording = target(row, epoch, self.seed)
         return Example(row["id"], row["image"], self.task.prompt_of(row), wording)
@@ -61,7 +61,7 @@ def require_columns(task: Task, columns: Sequence[str] | Mapping[str, Any]) -> N
     if lacking:
         raise UserError(
             f"task {task.name} reads {', '.join(task.columns)}, but its data has no {' and no '.join(lacking)} "
-            f"(columns: {', '.join(columns)}); is the manifest that of another task?"
+            f"(columns: {', '.join(columns)}); does the manifest belong to another task?"
         )
 
 

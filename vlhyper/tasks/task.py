@@ -1,16 +1,15 @@
-"""What a task is: how a row becomes a prompt and a target, how answers are generated, handed in and scored."""
+"""What a task is: how a row becomes a prompt and a target, how answers are generated, and what scores them."""
 
 from __future__ import annotations
 
 import hashlib
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 Row = Mapping[str, Any]
-Submission = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -25,18 +24,17 @@ class Decoding:
 class Task:
     """One row of the paper's Table 4.
 
-    `prompt` names the text columns in braces. `scorer` is the name `vlhyper score` knows, and `figures` are the keys of
-    its metrics that enter the validation mean. `submit` shapes answers by id into what the test server reads.
-    `max_source_tokens` is the length to which its prompts are cut where a run says nothing.
-    `labels` are the answers that can count as right where the task is a choice. With `one_example_per_target` a row
-    counts in training once for every target: a caption is an example, not the image.
+    `prompt` names the text columns in braces. `scorer` is a row of vlhyper.scoring.SCORERS, which also says how files
+    of predictions look; `metrics` are the keys of its metrics that enter the validation mean, none where the task is
+    not scored. `max_source_tokens` is the length to which prompts are cut where a run says nothing. `labels` are the
+    answers that can count as right where the task is a choice. With `one_example_per_target` a row counts in training
+    once for every target: a caption is an example, not the image.
     """
 
     name: str
     prompt: str
     scorer: str
-    figures: tuple[str, ...]
-    submit: Callable[[Mapping[str, str]], Submission]
+    metrics: tuple[str, ...]
     decoding: Decoding = Decoding()
     max_source_tokens: int = 64
     labels: tuple[str, ...] = ()
@@ -52,15 +50,10 @@ class Task:
         return self.prompt.format_map(row)
 
 
-def numbered(id: str) -> int | str:
-    """An id as VQA's and COCO's files have it, a number; ids of a user's own that are none stay text."""
-    return int(id) if id.isascii() and id.isdigit() else id
-
-
 def target(row: Row, epoch: int, seed: int) -> str:
     """One of the row's targets, drawn in proportion to its weight.
 
-    Anew each epoch, and the same for the same row, epoch and seed whatever worker asks and in whatever order.
+    Drawn again each epoch, and the same for the same row, epoch and seed whatever worker asks and in whatever order.
     Raises ValueError for a row without targets.
     """
     bounds = list(accumulate(row["weights"]))

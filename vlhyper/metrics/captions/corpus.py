@@ -1,7 +1,7 @@
 """BLEU and METEOR of a corpus as functions of sums over its captions, for resampling only.
 
-The figures themselves come from pycocoevalcap. Both are no means of their captions' scores, so an interval needs them
-computed anew from what the scorers sum up; a test holds the formulas equal to the programs' figures.
+The scores themselves come from pycocoevalcap. Neither is the mean of its captions' scores, so an interval needs them
+computed again from what the scorers sum up; a test holds the formulas equal to the programs' scores.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def meteor_sums(statistics: Sequence[Sequence[float]]) -> list[list[float]]:
     """What METEOR sums over captions: the 23 numbers of each, but no chunk for a caption that matches wholly."""
     summed = []
     for numbers in statistics:
-        length, reference, chunks, matched, matched_reference = (numbers[place] for place in (0, 1, 20, 21, 22))
+        length, reference, chunks, matched, matched_reference = (numbers[index] for index in (0, 1, 20, 21, 22))
         whole = chunks == 1 and (matched, matched_reference) == (length, reference)
         summed.append([*numbers[:20], 0.0 if whole else chunks, matched, matched_reference])
     return summed

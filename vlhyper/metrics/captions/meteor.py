@@ -2,7 +2,7 @@
 
 Source: Denkowski and Lavie (2014); coco-caption, meteor.py. The program turns each caption into a line of statistics,
 and lines of statistics into scores, so the captions are dealt out to several processes and one of them scores all
-lines: the figure is that of one process. What each would read for seconds, the paraphrase table, is cut down before.
+lines: the score is that of one process. What each would read for seconds, the paraphrase table, is cut down before.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ MOST_PARTS = 4
 
 @dataclass(frozen=True)
 class NgramResult:
-    """Figures of a corpus and, for each, of its captions, 0 to 1 (CIDEr: 0 to 10).
+    """Scores of a corpus and, for each, of its captions, 0 to 1 (CIDEr: 0 to 10).
 
     statistics: what BLEU sums over captions: lengths of caption and closest reference, n-grams tried, n-grams matched.
     """

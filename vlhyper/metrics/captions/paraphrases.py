@@ -2,12 +2,12 @@
 
 It runs as a program: `python -m vlhyper.metrics.captions.paraphrases`.
 
-METEOR reads its table of 5.3 million pairs anew in every process, for six seconds of CPU. A pair counts only where one
+METEOR reads its table of 5.3 million pairs again in every process, for six seconds of CPU. A pair counts only where one
 of its phrases occurs in a caption and the other in a reference, so the pairs of which a phrase occurs in no text are
 left out; 3 % stay for 150,000 captions of COCO, and every alignment is what it was.
 
 METEOR cuts texts into words by rules of its own. To leave out nothing that it could find, phrases and texts are
-compared as runs of the letters a to z, two runs at a time; a dot that stands alone joins two runs, as in "p.m.", where
+compared as runs of the letters a to z, two runs at a time; a dot by itself joins two runs, as in "p.m.", where
 those rules join them.
 """
 
@@ -24,7 +24,7 @@ from pathlib import Path
 
 LONE_DOT = re.compile(rb"(?<!\.)\.(?!\.)")
 LETTERS = bytes(byte if byte in b"abcdefghijklmnopqrstuvwxyz" else 32 for byte in range(256))
-# What METEOR's rules put in another's place, letters with it: entities, and its own mark for several dots.
+# What METEOR's rules replace with something that has letters: entities, and its own mark for several dots.
 REPLACED = re.compile(rb"&(quot|apos|lt|gt|amp);|dotmulti")
 # A block's lines stay in the processor's cache.
 BLOCK = 32_768

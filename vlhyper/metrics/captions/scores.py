@@ -1,6 +1,6 @@
 """COCO captions: BLEU, METEOR, ROUGE-L, CIDEr and SPICE, all references of an image, PTB-tokenised.
 
-The figures are those of pycocoevalcap's COCOEvalCap. Its scorers and programs are run, side by side; one that cannot
+The scores are those of pycocoevalcap's COCOEvalCap. Its scorers and programs are run, side by side; one that cannot
 run is skipped with the reason, and the others count.
 """
 
@@ -18,16 +18,15 @@ from typing import Any
 from vlhyper.console import Bar
 from vlhyper.console import progress as progress_bar
 from vlhyper.errors import JobError, UserError, nearest
-from vlhyper.metrics.caption_files import read_predictions, read_references
 from vlhyper.metrics.captions import meteor, ngram, spice
 from vlhyper.metrics.captions.corpus import bleu_of, meteor_of, meteor_sums
 from vlhyper.metrics.captions.ptb import ptb_tokenize
 from vlhyper.metrics.java.processes import Programs, cores
-from vlhyper.metrics.reading import Source, name_of, some, text_of
-from vlhyper.metrics.report import Figure, Report, mean_of
+from vlhyper.metrics.report import Report, SummedMetric, mean_of
+from vlhyper.wording import shown
 
 # What each scorer gives, in the order of COCOEvalCap.
-SCORERS = {
+METRICS = {
     "bleu": ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"),
     "meteor": ("METEOR",),
     "rouge": ("ROUGE-L",),
@@ -40,60 +39,20 @@ References = Sequence[Sequence[str]]
 def scorers_named(wish: str | Sequence[str] | None) -> list[str]:
     """The scorers of a list like "bleu,cider" (None: all), in their usual order. Raises UserError for unknown ones."""
     if wish is None:
-        return list(SCORERS)
+        return list(METRICS)
     names = [name.strip().lower() for name in (wish.split(",") if isinstance(wish, str) else wish)]
     if not names:
-        raise UserError(f"no caption metric is named; name some of {', '.join(SCORERS)}")
+        raise UserError(f"no caption metric is named; name some of {', '.join(METRICS)}")
     for name in names:
-        if name not in SCORERS:
-            raise UserError(f"unknown caption metric {name!r}{nearest(name, SCORERS)}")
-    return [name for name in SCORERS if name in names]
-
-
-def score_caption(
-    predictions: Source,
-    *,
-    annotations: str,
-    split: str | None = None,
-    metrics: str | Sequence[str] | None = None,
-    complete: bool = False,
-    partial: bool = False,
-    progress: bool = False,
-) -> Report:
-    """Score a COCO results file (or list) against COCO's captions or Karpathy's dataset_coco.json (by path).
-
-    The images that have a prediction are scored, as COCOEvalCap does; complete: a missing one is an error.
-    metrics: some of bleu, meteor, rouge, cider, spice. progress: show a bar.
-    """
-    scorers = scorers_named(metrics)
-    references = read_references(annotations, split)
-    given = read_predictions(predictions)
-    unknown = [image for image in given if image not in references]
-    if unknown:
-        raise UserError(
-            f"{name_of(predictions)}: {len(unknown)} images are not in {annotations} ({some(unknown)}); "
-            "give the captions file of this split"
-        )
-    missing = [image for image in references if image not in given]
-    if missing and complete:
-        raise UserError(
-            f"{name_of(predictions)}: {len(missing)} of {len(references)} images have no caption "
-            f"({some(missing)}); caption them, or leave --complete out"
-        )
-    if not given:
-        raise UserError(f"{name_of(predictions)}: no caption to score")
-    ids = [image for image in references if image in given]
-    report = caption_report(
-        ids, [given[image] for image in ids], [references[image] for image in ids], scorers, progress
-    )
-    report.total = len(references)
-    return report
+        if name not in METRICS:
+            raise UserError(f"unknown caption metric {name!r}{nearest(name, METRICS)}")
+    return [name for name in METRICS if name in names]
 
 
 def caption_scores(
     captions: Sequence[str], references: References, metrics: str | Sequence[str] | None = None
 ) -> Report:
-    """Score captions against their references, both in step and as people write them; every figure × 100.
+    """Score captions against their references, both in step and as people write them; every metric × 100.
 
     >>> caption_scores(["a dog runs"], [["The dog runs.", "A dog is running."]], "bleu").metrics["BLEU-1"]
     99.99999996666667
@@ -104,8 +63,17 @@ def caption_scores(
         raise ValueError("captions is a list of texts, references a list of lists of texts: one list for each caption")
     for row, (caption, texts) in enumerate(zip(captions, references, strict=True)):
         for text in (caption, *texts):
-            text_of(text, "caption or reference", f"row {row}")
+            _check_text(text, row)
     return caption_report(range(len(captions)), captions, references, scorers_named(metrics))
+
+
+def _check_text(text: Any, row: int) -> None:
+    if not isinstance(text, str):
+        raise UserError(f"row {row}: a caption or reference is {shown(text)}; it must be text")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"row {row}: a caption or reference has half of a surrogate pair; write it whole") from None
 
 
 def caption_report(
@@ -137,7 +105,7 @@ def caption_report(
 
 
 def _no_bar(done: int = 1, note: str = "") -> None:
-    """Stands for a bar where none is shown."""
+    """Used in place of a bar where none is shown."""
 
 
 @dataclass(frozen=True)
@@ -163,15 +131,15 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Scores:
-    """What a scorer gives: figures of the corpus and of its captions, 0 to 1, and how to resample one of a name."""
+    """What a scorer gives: metrics of the corpus and of its captions, 0 to 1, and how to resample one of a name."""
 
     corpus: dict[str, float]
     captions: dict[str, list[float]]
-    resampled: Callable[[str], Figure]
+    resampled: Callable[[str], SummedMetric]
 
 
 def _outcome(name: str, task: _Task) -> _Scores | str:
-    """One scorer's figures, or why it did not run."""
+    """One scorer's metrics, or why it did not run."""
     try:
         return RUNS.get(name, functools.partial(_run_ngram, name))(task)
     except JobError as error:
@@ -182,11 +150,11 @@ def _outcome(name: str, task: _Task) -> _Scores | str:
 
 def _gather(ids: Sequence[Any], outcomes: dict[str, _Scores | str]) -> Report:
     report = Report(task="caption", n=len(ids), metrics={}, ids=ids)
-    makers: dict[str, Callable[[str], Figure]] = {}
+    makers: dict[str, Callable[[str], SummedMetric]] = {}
     items: dict[str, Sequence[float | None]] = {}
     for name, outcome in outcomes.items():
         if isinstance(outcome, str):
-            report.skipped |= dict.fromkeys(SCORERS[name], outcome)
+            report.skipped |= dict.fromkeys(METRICS[name], outcome)
             continue
         for key, value in outcome.corpus.items():
             items[key] = [None if math.isnan(score) else 100 * score for score in outcome.captions[key]]
@@ -196,7 +164,7 @@ def _gather(ids: Sequence[Any], outcomes: dict[str, _Scores | str]) -> Report:
                 report.metrics[key] = 100 * value
                 makers[key] = outcome.resampled
     report.items = items
-    report.figures = lambda: {(key,): figure_of(key) for key, figure_of in makers.items()}
+    report.summed = lambda: {(key,): make(key) for key, make in makers.items()}
     return report
 
 
@@ -210,12 +178,12 @@ def _run_ngram(name: str, task: _Task) -> _Scores:
         return _Scores(
             found.scores,
             found.items,
-            lambda key: Figure(None, found.statistics, functools.partial(bleu_of, order=int(key[-1]))),
+            lambda key: SummedMetric(None, found.statistics, functools.partial(bleu_of, order=int(key[-1]))),
         )
     return _Scores(found.scores, found.items, lambda key: _mean_of(found.items[key]))
 
 
-def _mean_of(scores: Sequence[float]) -> Figure:
+def _mean_of(scores: Sequence[float]) -> SummedMetric:
     return mean_of([100 * score for score in scores])
 
 
@@ -224,15 +192,16 @@ def _run_meteor(task: _Task) -> _Scores:
     return _Scores(
         {"METEOR": found.score},
         {"METEOR": found.scores},
-        lambda _: Figure(None, meteor_sums(found.statistics()), meteor_of),
+        lambda _: SummedMetric(None, meteor_sums(found.statistics()), meteor_of),
     )
 
 
 def _run_spice(task: _Task) -> _Scores:
     found = spice.spice(task.captions, task.references, task.programs)
     task.bar(len(task.captions), note="spice done")
-    # COCOEvalCap averages SPICE, and no other figure, in the order of the ids.
-    ordered = [found.scores[row] for row in sorted(range(len(task.ids)), key=lambda row: task.ids[row])]
+    # COCOEvalCap averages SPICE, and no other metric, in the order of the ids.
+    order = sorted(range(len(task.ids)), key=lambda row: (isinstance(task.ids[row], str), task.ids[row]))
+    ordered = [found.scores[row] for row in order]
     return _Scores({"SPICE": spice.mean(ordered)}, {"SPICE": found.scores}, lambda _: _mean_of(found.scores))
 
 

@@ -69,31 +69,31 @@ def fetch_jars(jars: tuple[Jar, ...], folder: Path, repository: str | None = Non
 def _fetch(jar: Jar, folder: Path, context: MavenContext) -> Path:
     component = context.project(jar.group, jar.name).at_version(jar.version)
     artifact = component.artifact(classifier=jar.classifier)
-    place = folder / artifact.filename
-    if place.is_file() and sha256(place) == jar.digest:
-        say(f"{place.name} is there")
-        return place
-    if not _copy_of(jar, artifact.cached_path, place):
+    target = folder / artifact.filename
+    if target.is_file() and sha256(target) == jar.digest:
+        say(f"{target.name} is there")
+        return target
+    if not _copy_of(jar, artifact.cached_path, target):
         address = next(iter(context.remote_repos.values())).rstrip("/")
-        _download(f"{address}/{component.path_prefix.as_posix()}/{artifact.filename}", place, jar.digest)
-    return place
+        _download(f"{address}/{component.path_prefix.as_posix()}/{artifact.filename}", target, jar.digest)
+    return target
 
 
-def _copy_of(jar: Jar, cached: Path | None, place: Path) -> bool:
-    """Take the file from the user's own Maven repository where it lies there whole."""
+def _copy_of(jar: Jar, cached: Path | None, target: Path) -> bool:
+    """Take the file from the user's own Maven repository where it is there whole."""
     if cached is None or not cached.is_file() or sha256(cached) != jar.digest:
         return False
-    with replacing(place) as part:
+    with replacing(target) as part:
         shutil.copyfile(cached, part)
-    say(f"{place.name} is taken from {cached}")
+    say(f"{target.name} is taken from {cached}")
     return True
 
 
-def _download(address: str, place: Path, digest: str) -> None:
+def _download(address: str, target: Path, digest: str) -> None:
     """Download to a `.part` file, go on from where it broke off, and rename it when its digest is right."""
     import requests
 
-    part = place.with_name(f"{place.name}.part")
+    part = target.with_name(f"{target.name}.part")
     for attempt in range(1, TRIES + 1):
         try:
             _transfer(address, part)
@@ -101,17 +101,17 @@ def _download(address: str, place: Path, digest: str) -> None:
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             if attempt == TRIES:
                 raise JobError(f"{address}: {_reason(error)}; run the command again, it goes on from there") from None
-            say(f"{place.name}: the connection broke off ({_reason(error)}); going on")
+            say(f"{target.name}: the connection broke off ({_reason(error)}); going on")
     if sha256(part) != digest:
         part.unlink()
         raise JobError(
             f"{address}: the file has another checksum than it should; it was removed, run the command again"
         )
-    part.replace(place)
+    part.replace(target)
 
 
 def _transfer(address: str, part: Path) -> None:
-    """Append what is still missing to `part`. Raises JobError for an answer that is none."""
+    """Append what is still missing to `part`. Raises JobError for an answer that is not one."""
     import requests
 
     have = part.stat().st_size if part.exists() else 0

@@ -60,8 +60,8 @@ def _installed() -> Path | None:
     return found or (Path(on_path) if on_path else None)
 
 
-def _java_at(place: Path) -> Path | None:
-    names = (place, place / "bin" / "java", place / "bin" / "java.exe")
+def _java_at(path: Path) -> Path | None:
+    names = (path, path / "bin" / "java", path / "bin" / "java.exe")
     return next((name for name in names if name.is_file()), None)
 
 
@@ -182,11 +182,11 @@ def cores() -> int:
 
 
 def package_folder(module: str) -> Path:
-    """Where a part of pycocoevalcap lies, without importing it. Raises Unavailable where it is not installed."""
+    """Where a part of pycocoevalcap is, without importing it. Raises Unavailable where it is not installed."""
     from importlib.util import find_spec
 
     spec = find_spec("pycocoevalcap")
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        if (Path(place) / module).is_dir():
-            return Path(place) / module
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        if (Path(folder) / module).is_dir():
+            return Path(folder) / module
     raise Unavailable("pycocoevalcap is not installed; pip install pycocoevalcap")

@@ -17,7 +17,7 @@ H·P joint width of the heads · L layers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 BLOCK_ROWS = {"encoder_self": 0, "decoder_self": 1, "decoder_cross": 2, "encoder_ff": 3, "decoder_ff": 4}
 SIDES = ("task", "visual")
 # Adapter weights of a step up to this many numbers (256 MiB) are made for all sites together and kept until backward,
-# which is faster; more of them are made at each site and once more in backward, which is leaner.
+# which is faster; more of them are made at each site and once more in backward, which takes less memory.
 KEPT = 2**26
 
 
@@ -48,16 +48,23 @@ class Options(Strict):
     prefix_length: int = Field(49, gt=0, description="N of a method without images; with images N is their cell count")
 
 
+class Settings(Strict):
+    """Settings of a part."""
+
+    sides: tuple[Literal["task", "visual"], ...] = Field(min_length=1, description="what makes the part's form")
+
+
 class Hyper(Maker):
-    """Its parts have the setting `sides`: which of "task" and "visual" make the form, the task's coming first."""
+    """The sides of a part each make a form at its sites; the task's comes first."""
 
     Options = Options
+    Settings = Settings
     forms = ("prefix", "bottleneck")
 
     def __init__(self, options: Any, parts: Any, size: Any, inputs: Any) -> None:
         super().__init__(options, parts, size, inputs)
         self.blocks = used_rows(block for part in parts for block in part.blocks)
-        self.sides = [side for side in SIDES if any(side in part.settings["sides"] for part in parts)]
+        self.sides = [side for side in SIDES if any(side in self.settings(part).sides for part in parts)]
         if "visual" in self.sides and not (inputs.tokens and inputs.width):
             raise UserError("this method makes weights from images; say how many cells and channels they have")
         self.sites = {(side, form): self._sites(side, form) for side in self.sides for form in self.forms}
@@ -65,12 +72,13 @@ class Hyper(Maker):
         self.width = options.embedding_width or size.d_model
 
     def _sites(self, side: str, form: str) -> list[Site]:
-        parts = [part for part in self.parts if part.form == form and side in part.settings["sides"]]
+        parts = [part for part in self.parts if part.form == form and side in self.settings(part).sides]
         return sites(self.size, [block for part in parts for block in part.blocks])
 
     def weights(self) -> dict[str, Weight]:
         embedding = (self.length, self.width)
-        # Deviation 1: with tables ten times smaller a trial lost the sense of place, which only their rows carry.
+        # Deviation 1: in a trial with tables ten times smaller the model no longer told the image's cells apart, which
+        # differ only by the rows of these tables.
         found = {
             "layer": Weight((self.size.layers, *embedding), Normal(), "layer embeddings"),
             "block": Weight((len(self.blocks), *embedding), Normal(), "block embeddings"),

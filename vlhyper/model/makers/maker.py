@@ -61,15 +61,20 @@ class Conditions(NamedTuple):
 class Maker(ABC):
     """A maker for the parts of one method on one backbone.
 
-    `Options` are its settings in a model's config; names mean the same in every maker that has them. `forms` are the
-    names of the forms it can make.
+    `Options` are what a user sets in a model's config; a name means the same in every maker that has it. `Settings` are
+    what a row of the table of methods sets in a part. `forms` are the names of the forms it can make.
     """
 
     Options: ClassVar[type[Strict]] = Strict
+    Settings: ClassVar[type[Strict]] = Strict
     forms: ClassVar[tuple[str, ...]]
 
     def __init__(self, options: Any, parts: tuple[Part, ...], size: T5Size, inputs: Inputs) -> None:
         self.options, self.parts, self.size, self.inputs = options, parts, size, inputs
+
+    def settings(self, part: Part) -> Any:
+        """The settings of one of its parts, with their defaults."""
+        return self.Settings.model_validate(dict(part.settings))
 
     @abstractmethod
     def weights(self) -> dict[str, Weight]:

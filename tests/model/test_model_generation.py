@@ -5,7 +5,9 @@ from __future__ import annotations
 import cases
 import pytest
 import torch
-from plain_form import plain_generate
+
+from benchmarks.plain_form import plain_generate
+from vlhyper.model.methods import METHODS
 
 GREEDY = {"num_beams": 1}
 BEAMS = {"num_beams": 3, "num_return_sequences": 2, "length_penalty": 0.7}
@@ -20,7 +22,7 @@ def generate(model, batch, search, oracle=False):
 
 @pytest.mark.parametrize("task", [None, 1], ids=["mixed_tasks", "one_task"])
 @pytest.mark.parametrize("search", [GREEDY, BEAMS], ids=["greedy", "beams"])
-@pytest.mark.parametrize("method", ["vl_hyperpelt", "hyperpelt"])
+@pytest.mark.parametrize("method", METHODS)
 def test_sequences_and_scores_equal_the_plain_form(method, search, task):
     model, batch = cases.model(method), cases.batch(method, task=task)
     ours, oracle = generate(model, batch, search), generate(model, batch, search, oracle=True)
@@ -41,9 +43,9 @@ def test_beams_on_other_backbones_equal_the_plain_form(backbone):
 
 
 @pytest.mark.parametrize("search", [GREEDY, BEAMS], ids=["greedy", "beams"])
-def test_weights_are_made_once_a_call(search):
+def test_forms_are_made_once_a_call(search):
     model, made = cases.model(), []
-    model.maker.register_forward_hook(lambda *_: made.append(1))
+    model.makers["hyper"].register_forward_hook(lambda *_: made.append(1))
     generate(model, cases.batch(), search)
     assert len(made) == 1
 
@@ -56,11 +58,34 @@ def test_other_images_make_other_weights():
     assert (shown - swapped).abs() > 1e-3
 
 
-def test_a_row_is_answered_the_same_in_any_company():
-    model, batch = cases.model(), cases.batch()
+@pytest.mark.parametrize("method", METHODS)
+def test_the_cache_changes_no_answer(method):
+    model, batch = cases.model(method), cases.batch(method)
+    options = {"num_beams": 3, "num_return_sequences": 2, "length_penalty": 0.7}
+    cached, plain = (generate(model, batch, {**options, "use_cache": use}) for use in (True, False))
+    assert torch.equal(cached.sequences, plain.sequences)
+    assert torch.allclose(cached.sequences_scores, plain.sequences_scores, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_padding_of_sources_changes_no_answer(method):
+    model, batch = cases.model(method), cases.batch(method)
+    longer = dict(
+        batch,
+        input_ids=torch.cat([batch["input_ids"], torch.full((4, 3), 9)], 1),
+        attention_mask=torch.cat([batch["attention_mask"], torch.zeros(4, 3, dtype=torch.long)], 1),
+    )
+    expected, padded = generate(model, batch, BEAMS), generate(model, longer, BEAMS)
+    assert torch.equal(expected.sequences, padded.sequences)
+    assert torch.allclose(expected.sequences_scores, padded.sequences_scores, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_row_is_answered_the_same_in_any_company(method):
+    model, batch = cases.model(method), cases.batch(method)
     together = generate(model, batch, BEAMS)
     for row in range(4):
-        alone = generate(model, {name: value[row : row + 1] for name, value in batch.items()}, BEAMS)
+        alone = generate(model, cases.rows(batch, slice(row, row + 1)), BEAMS)
         mine = together.sequences[2 * row : 2 * row + 2, : alone.sequences.shape[1]]
         assert torch.equal(alone.sequences, mine)
         scores = together.sequences_scores[2 * row : 2 * row + 2]

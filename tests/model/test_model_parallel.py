@@ -9,10 +9,10 @@ import torch.distributed as dist
 from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
-from vlhyper.model import makers
+from vlhyper.model.makers import hyper
 
-# Both ways to make adapter weights: all at once, or at each place and again in backward.
-KEPT = (makers.KEPT, 0)
+# Both ways to make adapter weights: all at once, or at each site and again in backward.
+KEPT = (hyper.KEPT, 0)
 
 
 def shares():
@@ -29,7 +29,7 @@ def worker(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     for kept in KEPT:
-        makers.KEPT = kept
+        hyper.KEPT = kept
         model, mine = cases.model(), shares()[rank]
         parallel = DistributedDataParallel(model)
         tokens = (mine["labels"] != -100).sum().float()
@@ -52,7 +52,7 @@ def test_two_processes_give_the_gradients_of_the_joined_batch(gradients, kept, m
     first, second = shares()
     assert (first["labels"] != -100).sum() != (second["labels"] != -100).sum()
     joined = {n: value if n == "task" else torch.cat([value, second[n]]) for n, value in first.items()}
-    monkeypatch.setattr(makers, "KEPT", kept)
+    monkeypatch.setattr(hyper, "KEPT", kept)
     model = cases.model()
     expected = cases.gradients(model, model(**joined))
     measured = max(cases.difference(gradients(rank, kept), expected) for rank in (0, 1))

@@ -1,10 +1,12 @@
-"""The oracle: design.md sections 2 and 3 written down literally, beside a T5 written down literally.
+"""The plain form of every method: docs/method.md, sections 2 and 3, written down literally, and a T5 as well.
 
-None of vlhyper.model's code runs here. Only the numbers of a built model are taken, by the names of its parameters:
-every row of the batch gets weights of its own, prefixes are made as keys and values, [z ; l ; b] is put together.
+The tests' oracle, and the slow way that benchmarks compare with. None of vlhyper.model's code runs here. Only the
+numbers of a built model are taken, by the names of its parameters: every row of the batch gets weights of its own,
+prefixes are made as keys and values, [z ; l ; b] is put together. Rows without an image are computed as a batch of
+their own that has no image at all.
 
-Letters: B rows · S source tokens · T target tokens · H heads · P width of a head · N prefix length · D model width ·
-r adapter bottleneck.
+Letters: B rows · S source tokens · T target tokens · H heads · P width of a head · N prefix length or image tokens ·
+D model width · r adapter bottleneck.
 """
 
 from __future__ import annotations
@@ -19,28 +21,56 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 
-BLOCKS = ("encoder_self", "decoder_self", "decoder_cross", "encoder_ff", "decoder_ff")
+ATTENTION = ("encoder_self", "decoder_self", "decoder_cross")
+BLOCKS = (*ATTENTION, "encoder_ff", "decoder_ff")
 
 
 class PlainWeights:
-    """The weights of a batch at every (block, layer), the task's before the image's."""
+    """What a batch has at every (block, layer), the task's before the image's, and the tokens behind its text."""
 
-    def __init__(self, model: nn.Module, rows: int, task: Tensor, grid: Tensor | None) -> None:
+    def __init__(self, model: nn.Module, rows: int, task: Tensor, grid: Tensor | None = None) -> None:
+        """`grid` None: no row has an image."""
         self.keys: dict[tuple[str, int], list[Tensor]] = defaultdict(list)  # (B, N, H·P)
         self.values: dict[tuple[str, int], list[Tensor]] = defaultdict(list)  # (B, N, H·P)
         self.adapters: dict[tuple[str, int], list[tuple[Tensor, ...]]] = defaultdict(list)  # (B, r, D), (B, D, r), ()
+        self.tokens: Tensor | None = None  # (B, N, D)
         self.width = model.t5.config.d_model
         self.layers = {"encoder": len(model.t5.encoder.block), "decoder": len(model.t5.decoder.block)}
-        tensors = dict(model.maker.named_parameters()) | dict(model.maker.named_buffers())
+        for name, maker in model.makers.items():
+            tensors = dict(maker.named_parameters()) | dict(maker.named_buffers())
+            getattr(self, f"_{name}")(tensors, task.expand(rows), grid, model.t5.shared.weight)
+
+    def _free(self, tensors: dict[str, Tensor], task: Tensor, grid: Tensor | None, words: Tensor) -> None:
+        at = [(block, i) for block in ATTENTION for i in range(self.layers[block.split("_")[0]])]
+        for number, site in enumerate(at):
+            self.keys[site].append(tensors["key"][task, number])
+            self.values[site].append(tensors["value"][task, number])
+
+    def _image(self, tensors: dict[str, Tensor], task: Tensor, grid: Tensor | None, words: Tensor) -> None:
+        """VL-T5's visual embedding; boxes are 0, and the cell n has the word embedding n from the end."""
+        if grid is None:
+            return
+        boxes = torch.zeros(*grid.shape[:2], 5)
+        summed = torch.zeros(*grid.shape[:2], self.width)
+        for name, x in (("feature", grid), ("position", boxes)):
+            y = F.linear(x, tensors[f"{name}.weight"].T, tensors[f"{name}.bias"])
+            summed = summed + tensors[f"{name}.norm"] * y / (y.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt()
+        numbers = len(words) - 1 - torch.arange(grid.shape[1])
+        self.tokens = summed + tensors["order"][0] + words[numbers]
+
+    def _hyper(self, tensors: dict[str, Tensor], task: Tensor, grid: Tensor | None, words: Tensor) -> None:
         if "sources.task.weight" in tensors:
-            self._side(tensors, "task", tensors["sources.task.weight"][task.expand(rows)])
-        if "sources.visual.weight" in tensors:
+            self._side(tensors, "task", tensors["sources.task.weight"][task])
+        if "sources.visual.weight" in tensors and grid is not None:
             standard = (grid - tensors["sources.visual.mean"]) / tensors["sources.visual.deviation"]
             self._side(tensors, "visual", standard @ tensors["sources.visual.weight"])
 
     def _side(self, tensors: dict[str, Tensor], side: str, z: Tensor) -> None:
         own = {name.split(".")[-1]: t for name, t in tensors.items() if name.startswith(f"sides.{side}.")}
-        for j, block in enumerate(BLOCKS):
+        made = {name.split(".")[-1] for name in tensors}
+        # The table has a row for each block that any side makes something for.
+        rows = [block for block in BLOCKS if ("down" if block.endswith("ff") else "key") in made]
+        for j, block in enumerate(rows):
             for i in range(self.layers[block.split("_")[0]]):
                 joined = torch.cat([z, tensors["layer"][i].expand_as(z), tensors["block"][j].expand_as(z)], dim=-1)
                 hyper = (joined @ own["projector_in"]).relu() @ own["projector_out"]
@@ -77,17 +107,22 @@ class PlainT5:
         self.t5, self.config = t5, t5.config
         self.act = F.relu if self.config.dense_act_fn == "relu" else lambda x: F.gelu(x, approximate="tanh")
 
-    def encode(self, ids: Tensor, mask: Tensor, made: PlainWeights) -> Tensor:
-        """(B, S) token ids and 0/1 mask -> (B, S, D)."""
+    def encode(self, ids: Tensor, mask: Tensor, made: PlainWeights) -> tuple[Tensor, Tensor]:
+        """(B, S) token ids and 0/1 mask -> (B, S + N, D) and (B, S + N) mask; tokens take no position bias."""
         stack = self.t5.encoder
         x = self.t5.shared.weight[ids]
-        bias = self._position_bias(stack, ids.shape[1], two_way=True) + _closed(mask[:, None, None, :] == 0)
+        position_bias = self._position_bias(stack, ids.shape[1], two_way=True)
+        if made.tokens is not None:
+            more = made.tokens.shape[1]
+            x, position_bias = torch.cat([x, made.tokens], dim=1), F.pad(position_bias, (0, more, 0, more))
+            mask = torch.cat([mask, mask.new_ones(len(mask), more)], dim=1)
+        bias = position_bias + _closed(mask[:, None, None, :] == 0)
         for i, block in enumerate(stack.block):
             attention = block.layer[0]
             normed = self._norm(x, attention.layer_norm)
             x = x + self._attend(attention.SelfAttention, normed, normed, bias, made, ("encoder_self", i))
             x = x + self._feed_forward(block.layer[1], x, made, ("encoder_ff", i))
-        return self._norm(x, stack.final_layer_norm)
+        return self._norm(x, stack.final_layer_norm), mask
 
     def decode(self, ids: Tensor, states: Tensor, mask: Tensor, made: PlainWeights) -> Tensor:
         """(B, T) decoder input ids, (B, S, D) encoder states, (B, S) mask -> (B, T, vocabulary) logits."""
@@ -171,14 +206,28 @@ def plain_loss(
     labels: Tensor,
     task: Tensor,
     grid: Tensor | None = None,
+    pictured: Tensor | None = None,
 ) -> Tensor:
     """The mean cross-entropy of the target tokens; -100 marks padding."""
-    made, t5 = PlainWeights(model, len(input_ids), task, grid), PlainT5(model.t5)
-    start = torch.full_like(labels[:, :1], model.t5.config.decoder_start_token_id)
-    decoder_ids = torch.cat([start, labels[:, :-1]], dim=1).clamp(min=0)
-    logits = t5.decode(decoder_ids, t5.encode(input_ids, attention_mask, made), attention_mask, made)
-    losses = -logits.float().log_softmax(-1).gather(-1, labels.clamp(min=0)[..., None])[..., 0]
-    return losses[labels != -100].mean()
+    task = task.expand(len(input_ids))
+    losses = []
+    for chosen, image in _parts(len(input_ids), grid, pictured):
+        ids, mask, targets = input_ids[chosen], attention_mask[chosen], labels[chosen]
+        made, t5 = PlainWeights(model, len(ids), task[chosen], image), PlainT5(model.t5)
+        start = torch.full_like(targets[:, :1], model.t5.config.decoder_start_token_id)
+        decoder_ids = torch.cat([start, targets[:, :-1]], dim=1).clamp(min=0)
+        logits = t5.decode(decoder_ids, *t5.encode(ids, mask, made), made)
+        each = -logits.float().log_softmax(-1).gather(-1, targets.clamp(min=0)[..., None])[..., 0]
+        losses.append(each[targets != -100])
+    return torch.cat(losses).mean()
+
+
+def _parts(rows: int, grid: Tensor | None, pictured: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
+    """The rows with an image and their grid, the rows without; each is a batch of its own."""
+    if grid is None or pictured is None:
+        return [(torch.arange(rows), grid)]
+    with_image, without = pictured.nonzero()[:, 0], (~pictured).nonzero()[:, 0]
+    return [(chosen, image) for chosen, image in ((with_image, grid[with_image]), (without, None)) if len(chosen)]
 
 
 @torch.no_grad()
@@ -193,7 +242,7 @@ def plain_generate(
     """transformers' search over plain forwards: no cache, weights repeated for every beam."""
     rows, t5 = len(input_ids), PlainT5(model.t5)
     made = PlainWeights(model, rows, task, grid)
-    states = BaseModelOutput(last_hidden_state=t5.encode(input_ids, attention_mask, made))
+    states, mask = t5.encode(input_ids, attention_mask, made)
 
     def forward(
         input_ids: Tensor | None = None,
@@ -208,4 +257,5 @@ def plain_generate(
     # A shallow copy carries the parameters; only its forward is another.
     searcher = copy.copy(model.t5)
     searcher.forward = forward
-    return searcher.generate(encoder_outputs=states, attention_mask=attention_mask, use_cache=False, **options)
+    encoded = BaseModelOutput(last_hidden_state=states)
+    return searcher.generate(encoder_outputs=encoded, attention_mask=mask, use_cache=False, **options)

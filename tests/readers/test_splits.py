@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlhyper.errors import UserError
-from vlhyper.splits import karpathy_names, part_of
+from vlhyper.readers.splits import karpathy_names, part_of
 
 ids_lists = st.lists(st.text(max_size=8), min_size=2, max_size=60, unique=True)
 

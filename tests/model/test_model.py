@@ -1,14 +1,13 @@
-"""The latent form against its oracle, `plain_form.plain_loss`: loss and all gradients."""
+"""The loss and all its gradients against their oracle, `plain_form.plain_loss`."""
 
 from __future__ import annotations
 
 import cases
 import pytest
 import torch
-from plain_form import plain_loss
-from vlhyper.model.places import Places
 
-from vlhyper.model import makers
+from benchmarks.plain_form import plain_loss
+from vlhyper.model.makers import hyper
 from vlhyper.model.methods import METHODS
 
 # The issue's bound; test_the_measured_difference_is_float_noise says what is really there.
@@ -24,9 +23,9 @@ def difference(model, batch):
 
 @pytest.fixture(params=["kept", "recomputed"])
 def adapters(request, monkeypatch):
-    """Both ways to make adapter weights: all at once, or at each place and again in backward."""
+    """Both ways to make adapter weights: all at once, or at each site and again in backward."""
     if request.param == "recomputed":
-        monkeypatch.setattr(makers, "KEPT", 0)
+        monkeypatch.setattr(hyper, "KEPT", 0)
 
 
 @pytest.mark.parametrize("task", [None, 1], ids=["mixed_tasks", "one_task"])
@@ -41,22 +40,41 @@ def test_every_method_equals_the_plain_form(method, task):
     assert difference(cases.model(method), cases.batch(method, task=task)) <= TOLERANCE
 
 
+@pytest.mark.parametrize("backbone", cases.BACKBONES)
+@pytest.mark.parametrize("method", ["full_finetuning", "prefix_tuning", "clip_t5"])
+def test_other_makers_equal_the_plain_form_on_every_backbone(method, backbone):
+    assert difference(cases.model(method, backbone), cases.batch(method)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_batch_has_the_loss_of_its_rows_one_by_one(method):
+    model, batch = cases.model(method), cases.batch(method)
+    alone = [model(**cases.rows(batch, slice(row, row + 1)), denominator=1.0) for row in range(4)]
+    assert torch.allclose(model(**batch, denominator=1.0), torch.stack(alone).sum(), rtol=1e-6)
+
+
 def test_the_measured_difference_is_float_noise():
     # Measured at most 3.2e-6 over all backbones; a wrong term that is small would hide under the issue's 1e-4.
     assert difference(cases.model(), cases.batch()) <= 1e-5
 
 
-def test_gradient_checkpointing_changes_no_gradient(adapters):
-    model, batch = cases.model(), cases.batch()
-    expected = cases.gradients(model, model(**batch))
-    model.checkpoint_gradients()
-    # Checkpointing works only while training; without dropout that computes the same.
+def without_dropout(model):
+    """The model in training mode, so that it checkpoints, computing what it computes in eval mode."""
     model.train()
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
         if hasattr(module, "dropout") and isinstance(module.dropout, float):
             module.dropout = 0.0
+    return model
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gradient_checkpointing_changes_no_gradient(method, adapters):
+    model, batch = cases.model(method), cases.batch(method)
+    expected = cases.gradients(model, model(**batch))
+    model.checkpoint_gradients()
+    model = without_dropout(model)
     forwards = []
     model.t5.encoder.block[0].layer[0].SelfAttention.q.register_forward_hook(lambda *_: forwards.append(1))
     measured = cases.difference(cases.gradients(model, model(**batch)), expected)
@@ -93,14 +111,33 @@ def test_bfloat16_autocast_errs_no_more_than_the_plain_form_does(adapters):
     assert ours.amax(dim=1).mean() <= 1.3 * plain.amax(dim=1).mean()
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_under_bfloat16_autocast(method):
+    model, batch = cases.model(method), cases.batch(method, rows=8)
+    if cases.sees_images(method):
+        batch = cases.mixed(batch)
+    exact = model(**batch)
+    expected = cases.gradients(model, exact)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = model(**batch)
+    assert loss.dtype == torch.float32
+    found = cases.gradients(model, loss)
+    assert all(gradient.dtype == torch.float32 for gradient in found.values())
+    # bfloat16 keeps 8 bits. Measured at most 0.0006 of the loss, and 0.12 of all gradients as one vector.
+    assert torch.allclose(loss, exact, rtol=2e-3)
+    mine, theirs = (torch.cat([each[name].flatten() for name in expected]) for each in (found, expected))
+    assert (mine - theirs).norm() <= 0.2 * theirs.norm()
+
+
 def test_a_given_denominator_divides_the_summed_loss():
     model, batch = cases.model(), cases.batch()
     tokens = (batch["labels"] != -100).sum()
     assert torch.allclose(model(**batch, denominator=5.0) * 5, model(**batch) * tokens)
 
 
-def test_padding_of_sources_and_targets_changes_nothing():
-    model, batch = cases.model(), cases.batch()
+@pytest.mark.parametrize("method", METHODS)
+def test_padding_of_sources_and_targets_changes_nothing(method):
+    model, batch = cases.model(method), cases.batch(method)
     longer = dict(
         batch,
         input_ids=torch.cat([batch["input_ids"], torch.full((4, 3), 9)], 1),
@@ -132,35 +169,12 @@ def test_dropout_works_in_training_only():
     assert not torch.equal(model(**batch), model(**batch))
 
 
-def test_attention_weights_to_prefixes_are_dropped_too():
-    # With every ordinary way closed off by dropout of all weights, an attention place gives nothing.
-    model, batch = cases.model("vl_hyperpelt_prefix"), cases.batch()
-    attention = model.t5.encoder.block[0].layer[0].SelfAttention
-    outputs = []
-    attention.o.register_forward_hook(lambda _, inputs, __: outputs.append(inputs[0]))
-    attention.train()
-    attention.dropout = 1.0
-    model(**batch)
-    assert outputs[0].abs().max() == 0
-
-
-@pytest.mark.parametrize("backbone", cases.BACKBONES)
-def test_places_without_weights_compute_what_stock_t5_computes(backbone):
-    t5, batch = cases.model(backbone=backbone).t5, cases.without_task(cases.batch())
-    Places(t5)
-    ours = t5(**batch).logits
-    t5.set_attn_implementation("sdpa")
-    stock = t5(**batch).logits
-    assert (ours - stock).abs().max() <= 1e-5 * stock.abs().max()
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"task": torch.tensor([0, 1])}, "2 task numbers for 4 rows"),
         ({"grid": torch.zeros(2, cases.CELLS, cases.CHANNELS)}, r"\(2, 7, 10\).*\(4, 7, 10\)"),
         ({"grid": torch.zeros(4, 1, cases.CHANNELS)}, r"\(4, 1, 10\)"),
-        ({"grid": None}, "image features"),
     ],
 )
 def test_a_batch_that_does_not_fit_is_refused(change, message):

@@ -1,13 +1,13 @@
-"""The model at step 0 (design.md section 3, Start)."""
+"""The model at step 0 (docs/method.md section 3, start)."""
 
 from __future__ import annotations
 
 import cases
 import pytest
 import torch
-from plain_form import PlainWeights
 from torch import nn
 
+from benchmarks.plain_form import PlainWeights
 from vlhyper.model.model import VLHyperPELT
 
 WIDE = {"embedding_width": 64, "projector_width": 128, "hyper_width": 64, "bottleneck": 4}
@@ -25,14 +25,14 @@ def start():
 
 
 def ordinary(model, batch):
-    """Outputs of every k and of every v matrix of T5, run without any weights in its places."""
+    """Outputs of every k and of every v matrix of T5, run without any forms at its sites."""
     seen = {"k": [], "v": []}
     hooks = [
         module.register_forward_hook(lambda _, __, out, kind=name[-1]: seen[kind].append(out))
         for name, module in model.t5.named_modules()
         if isinstance(module, nn.Linear) and name[-2:] in (".k", ".v")
     ]
-    model.places.set({})
+    model.attachment.set({})
     model.t5(**cases.without_task(batch))
     for hook in hooks:
         hook.remove()
@@ -56,17 +56,17 @@ def test_adapters_start_as_a_no_op(start):
     model, batch = start
     with torch.no_grad():
         before = model(**batch)
-        for network in model.maker.sides.values():
+        for network in model.makers["hyper"].sides.children():
             network.scale.mul_(7)
         assert torch.equal(model(**batch), before)
-        for network in model.maker.sides.values():
+        for network in model.makers["hyper"].sides.children():
             network.scale.div_(7)
 
 
 def test_adapters_learn_from_the_first_step(start):
     model, batch = start
     gradients = cases.gradients(model, model(**batch))
-    assert all(gradients[f"maker.sides.{side}.up"].abs().max() > 0 for side in ("task", "visual"))
+    assert all(gradients[f"makers.hyper.sides.{side}.up"].abs().max() > 0 for side in ("task", "visual"))
 
 
 def test_only_the_maker_and_the_layer_norms_are_trained(start):

@@ -1,0 +1,78 @@
+"""Sizes and parameter names of a T5, against the T5 that transformers builds."""
+
+from __future__ import annotations
+
+import cases
+import pytest
+import torch
+
+from vlhyper.errors import UserError
+from vlhyper.model.backbone import build_backbone
+from vlhyper.model.sizes import KNOWN, matching, size_of
+
+
+def built_shapes(fields):
+    with torch.device("meta"):
+        t5 = build_backbone(fields)
+    return {name: tuple(weight.shape) for name, weight in t5.named_parameters()}
+
+
+@pytest.mark.parametrize("backbone", cases.BACKBONES)
+def test_shapes_equal_the_built_backbone(backbone):
+    fields = cases.spec(backbone=backbone).backbone
+    assert size_of(fields).shapes() == built_shapes(fields)
+
+
+@pytest.mark.parametrize("name", sorted({size: name for name, size in KNOWN.items()}.values()))
+def test_known_sizes_equal_the_built_backbone(name):
+    size = KNOWN[name]
+    shapes = built_shapes(
+        {
+            "vocab_size": size.vocab_size,
+            "d_model": size.d_model,
+            "d_kv": size.d_kv,
+            "d_ff": size.d_ff,
+            "num_heads": size.num_heads,
+            "num_layers": size.encoder_layers,
+            "num_decoder_layers": size.decoder_layers,
+            "feed_forward_proj": "gated-gelu" if size.gated else "relu",
+            "tie_word_embeddings": not size.untied_head,
+        }
+    )
+    assert size.shapes() == shapes
+    norms = matching(shapes, ["*layer_norm.weight"])
+    assert len(norms) == 2 * size.encoder_layers + 3 * size.decoder_layers + 2
+
+
+# t5-base as docs/method.md gives it; the others as transformers builds these sizes (test above).
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("t5-small", 60_506_624), ("t5-base", 222_903_552), ("t5-large", 737_668_096), ("t5-3b", 2_851_598_336)],
+)
+def test_sizes_of_published_backbones(name, parameters):
+    assert KNOWN[name].parameters() == KNOWN[f"google-t5/{name}"].parameters() == parameters
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        ("t5-bse", "did you mean 't5-base'"),
+        ({"d_modl": 16}, "no field 'd_modl'; did you mean 'd_model'"),
+    ],
+)
+def test_an_unknown_backbone_is_refused_with_the_nearest_name(backbone, message):
+    with pytest.raises(UserError, match=message):
+        size_of(backbone)
+
+
+def test_patterns_choose_names_in_the_order_of_the_backbone():
+    names = ["shared.weight", "encoder.q.weight", "encoder.layer_norm.weight", "decoder.layer_norm.weight"]
+    assert matching(names, ["*layer_norm.weight", "*.q.*"]) == names[1:]
+    assert matching(names, ["*"]) == names
+    assert matching(names, []) == []
+
+
+def test_a_pattern_that_matches_nothing_is_refused_with_the_nearest_name():
+    names = ["shared.weight", "encoder.layer_norm.weight"]
+    with pytest.raises(UserError, match=r"'\*layer_nrm.weight'.*nearest name is 'encoder.layer_norm.weight'"):
+        matching(names, ["*", "*layer_nrm.weight"])

@@ -1,0 +1,167 @@
+"""Files of predictions: how a task's are written and read, and how they are matched with the items to score."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlhyper.errors import UserError, first_few
+from vlhyper.files import write_json
+from vlhyper.readers.decoding import decoded_texts
+from vlhyper.readers.fields import FieldError, any_id, value, whole_text
+from vlhyper.readers.gold import duplicates
+from vlhyper.readers.streams import json_value, record_name
+from vlhyper.wording import kind, named, some
+
+# A path, or the records themselves.
+Source = str | os.PathLike[str] | Sequence[Any]
+
+
+@dataclass(frozen=True)
+class PredictionFile:
+    """A JSON list of records with an id and a text: what systems write, what is scored, and what servers take.
+
+    as_id: an id as it is compared, from the value in a file and its key; raises FieldError. example: id and text of a
+    right record, shown in errors. in_order: a list of texts alone is taken too, one for each item in its order.
+    """
+
+    id_key: str = "id"
+    text_key: str = "prediction"
+    as_id: Callable[[Any, str], Any] = any_id
+    example: tuple[Any, str] = ("17", "acceptable")
+    in_order: bool = False
+
+    @property
+    def shape(self) -> str:
+        """A right file, for errors."""
+        alone = ", or a list of texts in the order of the annotations" if self.in_order else ""
+        return json.dumps([self.record(*self.example)]) + alone
+
+    def record(self, id: Any, text: str) -> dict[str, Any]:
+        """One record as it is written."""
+        return {self.id_key: id, self.text_key: text}
+
+    def records(self, answers: Mapping[Any, str]) -> list[dict[str, Any]]:
+        """The records of answers by id (row ids too), in their order."""
+        return [self.record(self.as_id(id, self.id_key), text) for id, text in answers.items()]
+
+
+def name_of(source: object) -> str:
+    """How errors call the source: its path, or `predictions` for records given from Python."""
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else "predictions"
+
+
+def read_predictions(source: Source, form: PredictionFile, ids: Sequence[Any] = ()) -> dict[Any, str]:
+    """Predictions as {id: text}. Raises UserError that names the record, and for duplicate ids.
+
+    ids: those that a list of texts alone is for, where `form` takes one.
+    """
+    usual = decoded_texts(Path(source), form.id_key, form.text_key) if isinstance(source, str | os.PathLike) else None
+    if usual is not None:
+        try:
+            found = {form.as_id(id, form.id_key): text for id, text in usual}
+        except FieldError:
+            found = {}
+        if len(found) == len(usual):
+            return found
+    records = records_of(source, form.shape)
+    if form.in_order and records and all(isinstance(record, str) for record in records):
+        if len(records) != len(ids):
+            raise UserError(f"{name_of(source)}: {len(records)} texts for {len(ids)} rows; give one for each, or ids")
+        pairs = zip(ids, records, strict=True)
+        records = [form.record(id, text) for id, text in pairs]
+    return _keyed(name_of(source), records, form)
+
+
+def write_predictions(path: Path, form: PredictionFile, answers: Mapping[Any, str]) -> None:
+    """Write answers by id (row ids too) in their order."""
+    write_json(path, form.records(answers))
+
+
+def read_upload(path: Path, form: PredictionFile) -> dict[Any, str]:
+    """A file as a server takes it. Scoring takes an id in quotes for a number, servers do not: that is a UserError."""
+    given = read_predictions(path, form)
+    ids = [record[form.id_key] for record in records_of(path, form.shape)]
+    quoted = [id for id in ids if isinstance(id, str) and not isinstance(form.as_id(id, form.id_key), str)]
+    if quoted:
+        raise UserError(
+            f"{path}: {len(quoted)} ids are texts ({some(quoted)}); the server takes numbers: "
+            "give the file as --predictions to have it written right"
+        )
+    return given
+
+
+def records_of(source: Source, shape: str) -> list[Any]:
+    """The list of records in a file, or the list itself. `shape` shows a right file in the error."""
+    content = json_value(Path(source)) if isinstance(source, str | os.PathLike) else source
+    if not isinstance(content, list | tuple):
+        raise UserError(f"{name_of(source)}: is {kind(content)}; it must be a list of records: {shape}")
+    return list(content)
+
+
+def _keyed(name: str, records: Iterable[Any], form: PredictionFile) -> dict[Any, str]:
+    found: dict[Any, str] = {}
+    doubles: dict[Any, None] = {}
+    for number, record in enumerate(records, start=1):
+        try:
+            id = form.as_id(value(record, form.id_key), form.id_key)
+            text = whole_text(record, form.text_key)
+            # An id is written too.
+            whole_text({form.id_key: str(id)}, form.id_key)
+        except FieldError as error:
+            raise UserError(f"{name}: {record_name(record, number)}: {error}") from None
+        if id in found:
+            doubles[id] = None
+        found[id] = text
+    if doubles:
+        raise UserError(duplicates(list(doubles), name, form.id_key))
+    return found
+
+
+def match(
+    given: Container[Any] | Mapping[Any, str],
+    known: Sequence[Any],
+    *,
+    source: Source,
+    against: str,
+    partial: bool,
+    others: Container[Any] = (),
+    instead: str = ", or score what is there with --partial",
+) -> list[int]:
+    """The indices of the known ids that have a prediction.
+
+    Unknown ids are errors, and so are missing ones unless `partial`; `instead` is what else the error advises. `others`
+    may have a prediction too.
+    """
+    ids = set(known)
+    unknown = [id for id in given if id not in ids and id not in others]  # type: ignore[union-attr]
+    if unknown:
+        raise UserError(
+            f"{name_of(source)}: {len(unknown)} ids are not in {against} ({some(sorted(unknown, key=str))}); "
+            "give the predictions of this split, or the annotations of theirs"
+        )
+    scored = [index for index, id in enumerate(known) if id in given]
+    if len(scored) < len(known) and not partial:
+        missing = [id for id in known if id not in given]
+        raise UserError(
+            f"{name_of(source)}: {len(missing)} of {len(known)} have no prediction ({some(missing)}); "
+            f"predict them{instead}"
+        )
+    if not scored:
+        raise UserError(f"{name_of(source)}: no prediction to score")
+    return scored
+
+
+def same_items(ours: Sequence[Any], theirs: Sequence[Any], our_name: str, their_name: str) -> None:
+    """Raises UserError unless two systems were scored on the same items."""
+    differing = [f"{named(id)} only in {our_name}" for id in sorted(set(ours).difference(theirs), key=str)]
+    differing += [f"{named(id)} only in {their_name}" for id in sorted(set(theirs).difference(ours), key=str)]
+    if differing:
+        raise UserError(
+            f"{their_name}: {len(differing)} items are scored for one system only ({first_few(differing, 2)}); "
+            "two systems are compared on the same items: leave these out of the file"
+        )

@@ -1,0 +1,100 @@
+"""One door to every scorer: `score("vqa", predictions=..., annotations=...)`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from vlhyper.errors import UserError
+from vlhyper.metrics import bootstrap
+from vlhyper.metrics.report import Report
+from vlhyper.readers.streams import input_file, no_collection
+from vlhyper.scoring.predictions import Source, match, name_of, read_predictions, same_items
+from vlhyper.scoring.scorer import Scorer
+from vlhyper.scoring.scorers import find_scorer
+from vlhyper.scoring.truth import gold_of_files, report_of
+
+
+def score(
+    task: str,
+    *,
+    predictions: Source,
+    questions: str | os.PathLike[str] | None = None,
+    annotations: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    confidence: bool = False,
+    against: Source | None = None,
+    **options: Any,
+) -> Report:
+    """Score predictions (a path, or a list of records in the task's official format) against a task's own files.
+
+    confidence: add 95 % bootstrap intervals. against: a second system's predictions, to be compared on the same items.
+    options are the scorer's own (variant, answers, half, vocabulary, choices, metrics, complete, partial, progress);
+    None means not given. Raises UserError for an unknown task, for an option or file the task does not take, and
+    for whatever is wrong with a file.
+    """
+    scorer = find_scorer(task)
+    chosen = _chosen(task, scorer, {"questions": questions, "annotations": annotations, "split": split, **options})
+    with no_collection():
+        report = _score(scorer, predictions, chosen)
+    if confidence:
+        report.extra["confidence"] = bootstrap.confidence(report)
+    if against is not None:
+        other = _score(scorer, against, chosen)
+        same_items(report.ids, other.ids, name_of(predictions), name_of(against))
+        report.extra["against"] = {"predictions": name_of(against)} | bootstrap.compare(report, other)
+    return report
+
+
+def _score(scorer: Scorer, source: Source, options: Mapping[str, Any]) -> Report:
+    with _plain_file(scorer, options) as files:
+        gold = gold_of_files(scorer, files)
+    given = read_predictions(source, scorer.predictions, gold.ids)
+    complete = options.get("complete", False)
+    against = name_of(options[scorer.truth])
+    partial = (options.get("partial", False) or scorer.scores_part) and not complete
+    hint = {"instead": ", or leave out --complete"} if complete else {}
+    indices = match(given, gold.ids, source=source, against=against, partial=partial, others=gold.others, **hint)
+    return report_of(scorer, gold.at(indices), given, options, total=len(gold.ids))
+
+
+@contextmanager
+def _plain_file(scorer: Scorer, options: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The options with a copy of the truth in place of a shell's pipe, which can be read once only."""
+    path = options[scorer.truth]
+    if path.is_file() or path.is_dir():
+        yield options
+        return
+    with TemporaryDirectory() as folder:
+        content = input_file(path).read_bytes()
+        ending = {b"[": ".json", b"{": ".jsonl"}.get(content.lstrip()[:1], ".tsv")
+        copy = Path(folder, f"pipe{ending}")
+        copy.write_bytes(content)
+        try:
+            yield {**options, scorer.truth: copy}
+        except UserError as error:
+            raise UserError(str(error).replace(str(copy), str(path))) from None
+
+
+def _chosen(task: str, scorer: Scorer, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The files and options that were given, after the scorer was found to take and to need just these."""
+    accepted = scorer.accepted
+    chosen = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name not in accepted:
+            raise UserError(f"scoring {task} takes no {option(name)}; it takes {', '.join(map(option, accepted))}")
+        chosen[name] = accepted[name](value, name)
+    if scorer.truth not in chosen:
+        raise UserError(f"scoring {task} needs {option(scorer.truth)}")
+    return chosen
+
+
+def option(name: str) -> str:
+    """An option as it is typed."""
+    return f"--{name.replace('_', '-')}"

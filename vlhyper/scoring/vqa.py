@@ -1,0 +1,96 @@
+"""VQA accuracy of VQA v2 and OK-VQA: the official annotations, VL-T5's list, or rows with soft scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vlhyper.errors import UserError
+from vlhyper.metrics.normalise import normalise_answer
+from vlhyper.metrics.report import Report
+from vlhyper.metrics.vqa import VARIANTS, in_domain, vqa_report
+from vlhyper.published import ANSWER_KEYS
+from vlhyper.readers.answers import people
+from vlhyper.readers.fields import number_id
+from vlhyper.readers.gold import Gold
+from vlhyper.readers.source import Source
+from vlhyper.readers.splits import part_of
+from vlhyper.readers.streams import json_value
+from vlhyper.readers.vl_t5 import read_vl_t5_people
+from vlhyper.readers.vqa import question_ids, read_vqa_gold
+from vlhyper.scoring.predictions import PredictionFile
+from vlhyper.scoring.scorer import Scorer, Server, a_path, one_of
+from vlhyper.wording import kind
+
+HALVES = {"first": "first-half", "second": "second-half"}
+
+
+def _report(task: str, gold: Gold, answers: Mapping[Any, str], options: Mapping[str, Any]) -> Report:
+    columns = gold.columns
+    if (vocabulary := options.get("vocabulary")) is not None:
+        frequent = {normalise_answer(answer) for answer in _vocabulary(vocabulary)}
+        columns = {**columns, "in_domain": [in_domain(people, frequent) for people in gold.right]}
+    given = [answers[id] for id in gold.ids]
+    variant = options.get("variant", "official")
+    return vqa_report(gold.ids, given, gold.right, images=gold.clusters, columns=columns, task=task, variant=variant)
+
+
+def _vocabulary(path: Path) -> list[str]:
+    """The frequent answers: a list of texts, or an object whose keys they are (`trainval_ans2label.json`)."""
+    content = json_value(path)
+    numbers = content.values() if isinstance(content, dict) else ()
+    texts = isinstance(content, list | dict) and all(isinstance(answer, str) for answer in content)
+    if not texts or not content or not all(type(number) is int for number in numbers):
+        raise UserError(
+            f"{path}: is {kind(content)} of another form; an answer vocabulary is a list of texts or "
+            '{"answer": number}, such as trainval_ans2label.json'
+        )
+    return list(content)
+
+
+def _vqa_report(gold: Gold, answers: Mapping[Any, str], options: Mapping[str, Any]) -> Report:
+    return _report("vqa", gold, answers, options)
+
+
+def _okvqa_report(gold: Gold, answers: Mapping[Any, str], options: Mapping[str, Any]) -> Report:
+    return _report("okvqa", gold, answers, options)
+
+
+def _halved(gold: Gold, source: Source) -> Gold:
+    """The first or second half, by a hash of the ids, where option `half` asks for one; and what was read."""
+    half = source.options.get("half")
+    if half is not None:
+        gold = gold.at(part_of(list(map(str, gold.ids)), HALVES[half]))
+    return replace(gold, settings={"answers": source.options.get("answers") or "stemmed", "half": half or "whole"})
+
+
+def _people_of_row(row: Mapping[str, Any]) -> list[str]:
+    return people(row["targets"], row["weights"])
+
+
+VQA = Scorer(
+    name="vqa",
+    report=_vqa_report,
+    layouts={"vqa": read_vqa_gold, "vl-t5": read_vl_t5_people},
+    right_of=_people_of_row,
+    predictions=PredictionFile("question_id", "answer", number_id, (458752000, "skateboard")),
+    files=("questions",),
+    options={"variant": one_of(*VARIANTS, what="variant of VQA accuracy"), "vocabulary": a_path},
+    server=Server(question_ids),
+)
+OKVQA = replace(
+    VQA,
+    name="okvqa",
+    report=_okvqa_report,
+    layouts={
+        "vqa": lambda source: _halved(read_vqa_gold(source), source),
+        "vl-t5": lambda source: _halved(read_vl_t5_people(source), source),
+    },
+    options={
+        **VQA.options,
+        "answers": one_of(*ANSWER_KEYS, what="kind of OK-VQA answers"),
+        "half": one_of(*HALVES, what="half"),
+    },
+)
