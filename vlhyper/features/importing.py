@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from vlhyper import __version__
 from vlhyper.console import progress, say
 from vlhyper.errors import JobError, UserError
 from vlhyper.features.foreign import Layout, Record, Source, find_sources
@@ -128,6 +128,6 @@ def _provenance(source: Path, layout: Layout, encoder: str | None) -> Mapping[st
         "encoder": encoder or (in_name.group(1) if in_name else "unknown"),
         "weights_sha256": "unknown",
         "preprocessing": {"imported_from": layout.title},
-        "created_with": {"vlhyper": __version__, "h5py": h5py.__version__},
+        "created_with": {"vlhyper": version("vlhyper"), "h5py": h5py.__version__},
         "precision": "unknown",
     }
