@@ -34,6 +34,9 @@ def extract(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Decoding processes; default one per core, minus one.")
     ] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option(min=0, help="Skip images of more pixels; default 179 million, 0 for no limit.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 if an image could not be read.")] = False,
     trust_weights: Annotated[
         bool, typer.Option("--trust-weights", help="Run a TorchScript archive that was not published by OpenAI.")
@@ -56,6 +59,7 @@ def extract(
     if out.is_dir():
         raise UserError(f"--out {out}: is a folder; name the feature file to write, such as {out / 'features.h5'}")
     from feature_extraction.encoder import load_encoder
+    from feature_extraction.images import MOST_PIXELS
     from feature_extraction.listing import find_images
     from feature_extraction.machine import default_batch_size, default_workers
     from feature_extraction.ranks import extract_share
@@ -64,7 +68,8 @@ def extract(
     loaded = load_encoder(encoder, weights, precision, trust_weights)
     images_a_step = batch_size or default_batch_size(loaded.device)
     decoders = default_workers() if workers is None else workers
-    skipped = extract_share(loaded, found, out, store, images_a_step, decoders)
+    most_pixels = MOST_PIXELS if max_pixels is None else max_pixels
+    skipped = extract_share(loaded, found, out, store, images_a_step, decoders, most_pixels)
     if skipped and strict:
         raise typer.Exit(1)
 

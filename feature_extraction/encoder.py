@@ -11,6 +11,7 @@ from torch import nn
 
 from feature_extraction.config import Preprocessing, read_config
 from feature_extraction.machine import pick_device
+from feature_extraction.naming import for_tower
 from feature_extraction.towers import Grid, build_tower, cut, fold_batch_norms
 from feature_extraction.weights import QUICK, Weights, find_weights
 from vlhyper.errors import UserError, first_few
@@ -67,7 +68,8 @@ def load_encoder(encoder: str, weights: str, precision: str = "fp32", trust: boo
 
 def _load(tower: nn.Module, whole: set[str], weights: Weights, name: str) -> None:
     """Load `weights` into the cut `tower`; the weights may also contain other names of the `whole` tower."""
-    expected, given = tower.state_dict(), weights.tensors
+    expected = tower.state_dict()
+    given = for_tower(weights.tensors, expected)
     faults = {
         # A counter of training steps: evaluation never reads it, and many files omit it.
         "missing": [key for key in expected if key not in given and not key.endswith("num_batches_tracked")],

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from feature_extraction.encoder import Encoder
+from feature_extraction.images import MOST_PIXELS
 from feature_extraction.pixels import decoded_batches
 from vlhyper.console import Bar, progress, say
 from vlhyper.features import FeatureWriter, Skip, open_features
@@ -22,10 +23,17 @@ from vlhyper.features.writer import read_skipped, skipped_path
 LIBRARIES = ("vlhyper", "torch", "open_clip_torch", "timm", "pillow", "numpy", "h5py")
 # Id and file of an image.
 Item = tuple[str, Path]
+Grids = Generator[tuple[torch.Tensor, list[str | None]], None, None]
 
 
 def extract(
-    encoder: Encoder, images: dict[str, Path], out: Path, store: str, batch_size: int, workers: int
+    encoder: Encoder,
+    images: dict[str, Path],
+    out: Path,
+    store: str,
+    batch_size: int,
+    workers: int,
+    most_pixels: int = MOST_PIXELS,
 ) -> list[Skip]:
     """Write the grids of `images` (by id) into `out`; return the images that could not be read.
 
@@ -52,7 +60,8 @@ def extract(
         for count in copy_rows(writer, kept) if kept else ():
             bar(count)
         todo = list(new.items())[writer.done - len(old) :]
-        _run(encoder, todo, writer, getattr(torch, store), batch_size, workers, bar)
+        batches = _grids(encoder, todo, batch_size, workers, most_pixels)
+        _write(batches, todo, writer, getattr(torch, store), batch_size, bar)
     say(f"{out}: {len(writer.state.ids)} images of {shape[0]} x {shape[1]}; {_listed(out, writer.state.skipped)}")
     return writer.state.skipped[len(carried) :]
 
@@ -72,16 +81,10 @@ def describe(encoder: Encoder) -> dict[str, Any]:
     }
 
 
-def _run(
-    encoder: Encoder,
-    todo: Sequence[Item],
-    writer: FeatureWriter,
-    dtype: torch.dtype,
-    batch_size: int,
-    workers: int,
-    bar: Bar,
+def _write(
+    batches: Grids, todo: Sequence[Item], writer: FeatureWriter, dtype: torch.dtype, batch_size: int, bar: Bar
 ) -> None:
-    with closing(_grids(encoder, todo, batch_size, workers)) as batches:
+    with closing(batches):
         for start, (grids, whys) in enumerate(batches):
             items = todo[start * batch_size : (start + 1) * batch_size]
             good = [index for index, why in enumerate(whys) if why is None]
@@ -93,9 +96,7 @@ def _run(
             bar(len(items))
 
 
-def _grids(
-    encoder: Encoder, todo: Sequence[Item], batch_size: int, workers: int
-) -> Generator[tuple[torch.Tensor, list[str | None]], None, None]:
+def _grids(encoder: Encoder, todo: Sequence[Item], batch_size: int, workers: int, most_pixels: int) -> Grids:
     """The grids of each batch, and for each image why it was skipped (None: it was not).
 
     Every batch has `batch_size` rows: a short batch is filled with zeros, and so is the row of an unreadable image. The
@@ -103,7 +104,8 @@ def _grids(
     """
     size, filter_name = encoder.preprocessing.size, encoder.preprocessing.interpolation
     ahead: tuple[torch.Tensor, list[str | None]] | None = None
-    with closing(decoded_batches([path for _, path in todo], batch_size, size, filter_name, workers)) as batches:
+    paths = [path for _, path in todo]
+    with closing(decoded_batches(paths, batch_size, size, filter_name, workers, most_pixels)) as batches:
         for pixels, whys in batches:
             full = np.zeros((batch_size, *pixels.shape[1:]), np.uint8)
             full[: len(pixels)] = pixels

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import stat
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 RULES = "RGB; 16-bit grey scaled; alpha on white; first frame; EXIF rotation not applied"
 # Pixel formats only: Pillow would pass EPS and similar files to an interpreter.
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA")
-MOST_PIXELS = 89_478_485
+# Pillow's own limit, beyond which it takes a file for a decompression bomb.
+MOST_PIXELS = 178_956_970
 # The EXIF tag.
 ORIENTATION = 274
 
@@ -27,13 +29,16 @@ ORIENTATION = 274
 Decoded = tuple[np.ndarray, list[str | None]]
 
 
-def decode(paths: Sequence[Path], size: tuple[int, int], resample: str) -> Decoded:
-    """Read the images of `paths` and resize them to `size` (height, width); an unreadable image stays zero."""
+def decode(paths: Sequence[Path], size: tuple[int, int], resample: str, most_pixels: int = MOST_PIXELS) -> Decoded:
+    """Read the images of `paths` and resize them to `size` (height, width); an unreadable image stays zero.
+
+    most_pixels: images of more are not read; 0 for no limit.
+    """
     pixels = np.zeros((len(paths), *size, 3), np.uint8)
     whys: list[str | None] = [None] * len(paths)
     for index, path in enumerate(paths):
         try:
-            pixels[index] = squash(read_rgb(path), size, resample)
+            pixels[index] = squash(read_rgb(path, most_pixels), size, resample)
         # Decoders raise many kinds of errors for broken files; the other images must still be read.
         except Exception as error:
             whys[index] = _reason(path, error)
@@ -46,23 +51,46 @@ def squash(image: Image.Image, size: tuple[int, int], resample: str) -> np.ndarr
     return np.asarray(image.resize((width, height), Image.Resampling[resample.upper()]))
 
 
-def read_rgb(path: Path) -> Image.Image:
+def read_rgb(path: Path, most_pixels: int = MOST_PIXELS) -> Image.Image:
     """The image of `path` in mode RGB. Raises the errors of Pillow for a file it cannot read."""
     # Reading a pipe could wait forever.
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("not a regular file")
-    with warnings.catch_warnings():
-        # Pillow warns about odd metadata, which changes no pixel, and about many pixels, which are limited below.
+    with warnings.catch_warnings(), _pixels_only():
+        # Pillow warns about odd metadata, which changes no pixel.
         warnings.simplefilter("ignore")
         with Image.open(path, formats=_formats()) as image:
             width, height = image.size
-            if width * height > MOST_PIXELS:
-                raise ValueError(f"{width} x {height} pixels are more than {MOST_PIXELS}: a decompression bomb")
+            if most_pixels and width * height > most_pixels:
+                raise ValueError(
+                    f"{width} x {height} pixels are more than {most_pixels}; --max-pixels 0 lifts the limit"
+                )
             if isinstance(image, TiffImageFile):
                 # Pillow rotates only TIFF images by their orientation when it loads them.
                 image.tag_v2.pop(ORIENTATION, None)
                 image.getexif().pop(ORIENTATION, None)
             return to_rgb(image)
+
+
+class _PixelStream(PngImagePlugin.PngStream):
+    """The chunks of a PNG without texts and colour profiles: Pillow refuses large ones, and no pixel needs them."""
+
+    def _skip(self, pos: int, length: int) -> bytes:
+        assert self.fp is not None
+        return ImageFile._safe_read(self.fp, length)
+
+    chunk_tEXt = chunk_zTXt = chunk_iTXt = chunk_iCCP = _skip
+
+
+@contextmanager
+def _pixels_only() -> Iterator[None]:
+    """Let Pillow open images of any size, which are limited above, and with any texts."""
+    limit, stream = Image.MAX_IMAGE_PIXELS, PngImagePlugin.PngStream
+    Image.MAX_IMAGE_PIXELS, PngImagePlugin.PngStream = None, _PixelStream  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS, PngImagePlugin.PngStream = limit, stream  # type: ignore[misc]
 
 
 @lru_cache

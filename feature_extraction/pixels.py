@@ -7,15 +7,16 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import numpy as np
 
-from feature_extraction.images import Decoded, decode
+from feature_extraction.images import MOST_PIXELS, Decoded, decode
 from vlhyper.console import say
 from vlhyper.errors import JobError
 
@@ -24,28 +25,36 @@ TASK = 8
 # Not fork: the parent runs threads of torch, and a forked child would inherit their locks without the threads.
 CONTEXT = multiprocessing.get_context("spawn")
 
+Read = Callable[[Sequence[Path]], Decoded]
+
 
 def decoded_batches(
-    paths: Sequence[Path], batch_size: int, size: tuple[int, int], resample: str, workers: int
+    paths: Sequence[Path],
+    batch_size: int,
+    size: tuple[int, int],
+    resample: str,
+    workers: int,
+    most_pixels: int = MOST_PIXELS,
 ) -> Generator[Decoded, None, None]:
     """Decode the images of `paths` in order, `batch_size` at a time; with 0 workers in this process.
 
     An image that crashes its decoding process counts as unreadable. Raises JobError where a process is killed from
     outside (out of memory), or no process can be started.
     """
+    read = partial(decode, size=size, resample=resample, most_pixels=most_pixels)
     batches = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
     if workers == 0:
-        yield from (decode(batch, size, resample) for batch in batches)
+        yield from map(read, batches)
         return
     done = 0
     while done < len(batches):
         try:
-            for batch in _pooled(batches[done:], size, resample, workers):
+            for batch in _pooled(batches[done:], read, workers):
                 yield batch
                 done += 1
         except BrokenProcessPool:
             say("a decoding process crashed; decoding the current images one by one to find the one that caused it")
-            yield join(_one_by_one(batches[done], size, resample))
+            yield join(_one_by_one(batches[done], size, read))
             done += 1
 
 
@@ -54,37 +63,35 @@ def join(parts: Iterator[Decoded] | list[Decoded]) -> Decoded:
     return np.concatenate(pixels), [why for some in whys for why in some]
 
 
-def _pooled(
-    batches: Sequence[Sequence[Path]], size: tuple[int, int], resample: str, workers: int
-) -> Generator[Decoded, None, None]:
+def _pooled(batches: Sequence[Sequence[Path]], read: Read, workers: int) -> Generator[Decoded, None, None]:
     """Raises BrokenProcessPool where a process dies; the pool says neither which process nor why."""
     with ProcessPoolExecutor(workers, CONTEXT, initializer=_start_worker) as pool:
         try:
-            yield from _ahead(pool, batches, size, resample, workers)
+            yield from _ahead(pool, batches, read, workers)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _ahead(
-    pool: ProcessPoolExecutor, batches: Sequence[Sequence[Path]], size: tuple[int, int], resample: str, workers: int
+    pool: ProcessPoolExecutor, batches: Sequence[Sequence[Path]], read: Read, workers: int
 ) -> Generator[Decoded, None, None]:
     waiting: deque[list[Future[Decoded]]] = deque()
     upcoming = iter(batches)
     while True:
         while sum(map(len, waiting)) < 2 * workers + len(batches[0]) // TASK + 1 and (batch := next(upcoming, None)):
             tasks = [batch[start : start + TASK] for start in range(0, len(batch), TASK)]
-            waiting.append([pool.submit(decode, task, size, resample) for task in tasks])
+            waiting.append([pool.submit(read, task) for task in tasks])
         if not waiting:
             return
         yield join([future.result() for future in waiting.popleft()])
 
 
-def _one_by_one(paths: Sequence[Path], size: tuple[int, int], resample: str) -> Iterator[Decoded]:
+def _one_by_one(paths: Sequence[Path], size: tuple[int, int], read: Read) -> Iterator[Decoded]:
     """Decode each of `paths` by itself in one process, and start a new process after each crash."""
     done = 0
     while done < len(paths):
         receiver, sender = CONTEXT.Pipe(duplex=False)
-        process = CONTEXT.Process(target=_send_each, args=(sender, paths[done:], size, resample), daemon=True)
+        process = CONTEXT.Process(target=_send_each, args=(sender, paths[done:], read), daemon=True)
         process.start()
         # The child must hold the only sending end, or the crash of the child would not be noticed.
         sender.close()
@@ -105,11 +112,11 @@ def _one_by_one(paths: Sequence[Path], size: tuple[int, int], resample: str) -> 
             process.join()
 
 
-def _send_each(sender: Connection, paths: Sequence[Path], size: tuple[int, int], resample: str) -> None:
+def _send_each(sender: Connection, paths: Sequence[Path], read: Read) -> None:
     _start_worker()
     sender.send(True)
     for path in paths:
-        sender.send(decode([path], size, resample))
+        sender.send(read([path]))
 
 
 def _death(path: Path, code: int | None, started: bool) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from feature_extraction.encoder import Encoder
 from feature_extraction.extract import extract
+from feature_extraction.images import MOST_PIXELS
 from feature_extraction.machine import rank_and_world
 from vlhyper.errors import UserError
 from vlhyper.features import Skip, open_features
@@ -18,7 +19,13 @@ from vlhyper.features.writer import read_skipped
 
 
 def extract_share(
-    encoder: Encoder, images: dict[str, Path], out: Path, store: str, batch_size: int, workers: int
+    encoder: Encoder,
+    images: dict[str, Path],
+    out: Path,
+    store: str,
+    batch_size: int,
+    workers: int,
+    most_pixels: int = MOST_PIXELS,
 ) -> list[Skip]:
     """Run `extract` on this process's share of `images`; return the images of the share that could not be read.
 
@@ -26,7 +33,7 @@ def extract_share(
     """
     rank, world = rank_and_world()
     if world == 1:
-        return extract(encoder, images, out, store, batch_size, workers)
+        return extract(encoder, images, out, store, batch_size, workers, most_pixels)
     if out.exists() and not is_logical(out):
         raise UserError(
             f"{out}: already a complete file, not shards; choose another --out and join the two with `vlhyper merge`"
@@ -37,7 +44,7 @@ def extract_share(
     old = _settled(out) if whole and _made_of(out, shards) else set()
     new = [item for item in images.items() if item[0] not in old]
     mine = dict(new[len(new) * rank // world : len(new) * (rank + 1) // world])
-    extract(encoder, mine, shards[rank], store, batch_size, workers)
+    extract(encoder, mine, shards[rank], store, batch_size, workers, most_pixels)
     # Only after all ranks have finished their share of these images; until then `out` keeps its old content.
     if all(shard.exists() for shard in shards) and images.keys() <= set().union(*map(_settled, shards)):
         join_shards(shards, out)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from feature_extraction.naming import TIMM_HEADS
 from vlhyper.errors import UserError
 
 Grid = Callable[[torch.Tensor], torch.Tensor]
@@ -77,7 +78,7 @@ def _cut_timm(tower: Any) -> Grid:
     trunk = tower.trunk
     tower.head = nn.Identity()
     for name, _ in list(trunk.named_children()):
-        if name in ("attn_pool", "fc_norm", "head"):
+        if name in TIMM_HEADS:
             setattr(trunk, name, nn.Identity())
 
     def grid(images: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from feature_extraction.naming import from_transformers, is_transformers_clip, trained_with_quick_gelu
 from vlhyper.errors import UserError
 from vlhyper.files import existing_file, sha256
 
@@ -47,7 +48,8 @@ def find_weights(model: str, weights: str, trust: bool = False) -> Weights:
             f"--weights {weights}: no such file, and not a tag of published {model} weights (valid are: {tags})"
         )
     digest = sha256(existing_file(path, "weights"))
-    return Weights(path, digest, read_tower(path, digest, trust), quick or digest in published_digests())
+    tensors, activation = read_tower(path, digest, trust)
+    return Weights(path, digest, tensors, quick or activation or digest in published_digests())
 
 
 def fetch(model: str, tag: str) -> Path:
@@ -80,21 +82,28 @@ def published_digests() -> set[str]:
     return {url.split("/")[-2] for url in urls if url}
 
 
-def read_tower(path: Path, digest: str, trust: bool) -> Tensors:
-    """The tensors of the visual tower in `path`, float32, without their prefix.
+def read_tower(path: Path, digest: str, trust: bool) -> tuple[Tensors, bool]:
+    """The tensors of the visual tower in `path`, float32, without their prefix; and whether it says QuickGELU.
 
     Reads safetensors, state dicts that `torch.load(weights_only=True)` accepts (plain, under "state_dict", from data
     parallel training), and TorchScript archives. These are programs: they need OpenAI's digest or the user's consent.
+    CLIP checkpoints of transformers are renamed; config.json beside them says whether they were trained with QuickGELU.
     """
     state = _read(path, digest, trust)
     state = state.get("state_dict", state)
     if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
         raise UserError(f"{path}: not a state dict (names and tensors); save model.state_dict()")
     tensors = {key.removeprefix("module."): value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    if is_transformers_clip(tensors):
+        return _floats(from_transformers(tensors, path)), trained_with_quick_gelu(path)
     tower = {key.removeprefix("visual."): value for key, value in tensors.items() if key.startswith("visual.")}
     # A file with only the tower may omit the prefix.
     chosen = tower or {key: value for key, value in tensors.items() if key not in NOT_WEIGHTS}
-    return {key: value.float() if value.is_floating_point() else value for key, value in chosen.items()}
+    return _floats(chosen), False
+
+
+def _floats(tensors: Tensors) -> Tensors:
+    return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
 
 
 def _read(path: Path, digest: str, trust: bool) -> dict[str, Any]:

@@ -26,7 +26,8 @@ COMMANDS = {
     "demo": "--level --out --seed",
     "evaluate": "run overrides --full --split --task",
     "extract": (
-        "images --batch-size --encoder --list --out --precision --store --strict --trust-weights --weights --workers"
+        "images --batch-size --encoder --list --max-pixels --out --precision --store --strict --trust-weights "
+        "--weights --workers"
     ),
     "import-features": "source --encoder --out --store",
     "inspect": "features --images --json --sheet",

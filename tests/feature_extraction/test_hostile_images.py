@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 from encoder_cases import noise
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from feature_extraction import images
 from feature_extraction.images import decode, read_rgb
@@ -27,6 +27,12 @@ def why(path):
     pixels, (reason,) = decode([path], SIZE, "bicubic")
     assert not pixels.any()
     return reason
+
+
+def why_or_none(path):
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not beside this checkout")
+    return decode([path], SIZE, "bicubic")[1][0]
 
 
 @pytest.mark.parametrize(
@@ -139,9 +145,38 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
 
 def test_a_decompression_bomb_is_refused_by_its_header(tmp_path):
-    Image.new("1", (12_000, 12_000)).save(tmp_path / "i.png")
+    Image.new("1", (14_000, 14_000)).save(tmp_path / "i.png")
     assert (tmp_path / "i.png").stat().st_size < 50_000
-    assert why(tmp_path / "i.png") == "12000 x 12000 pixels are more than 89478485: a decompression bomb"
+    assert why(tmp_path / "i.png") == "14000 x 14000 pixels are more than 178956970; --max-pixels 0 lifts the limit"
+    pixels, whys = decode([tmp_path / "i.png"], SIZE, "bicubic", most_pixels=0)
+    assert whys == [None] and not pixels.any()
+    assert decode([tmp_path / "i.png"], SIZE, "bicubic", most_pixels=1000)[1] != [None]
+
+
+def test_a_photograph_up_to_pillows_own_limit_is_read(tmp_path):
+    """12000 x 9000 is what telephones take."""
+    Image.new("RGB", (12_000, 9_000), (10, 200, 30)).save(tmp_path / "i.png")
+    assert solid(tmp_path / "i.png") == (10, 200, 30)
+    # What other code asks of Pillow is as it was.
+    assert Image.MAX_IMAGE_PIXELS == 89478485
+
+
+@pytest.mark.parametrize("kind", ["text", "compressed text", "international text", "colour profile"])
+def test_a_large_text_does_not_spoil_the_pixels(tmp_path, kind):
+    info, large = PngImagePlugin.PngInfo(), "x" * 3_000_000
+    options = {}
+    if kind == "colour profile":
+        options = {"icc_profile": large.encode()}
+    elif kind == "international text":
+        info.add_itxt("comment", large, zip=True)
+    else:
+        info.add_text("comment", large, zip=kind == "compressed text")
+    Image.new("RGB", (20, 10), (1, 2, 3)).save(tmp_path / "i.png", pnginfo=info, **options)
+    assert solid(tmp_path / "i.png") == (1, 2, 3)
+
+
+def test_the_case_of_a_large_text_chunk(shared):
+    assert why_or_none(shared.parent / "cases" / "12" / "big_text.png") is None
 
 
 def test_postscript_is_never_run(tmp_path):

@@ -54,7 +54,7 @@ def test_state_dicts_in_every_naming_give_the_same_grid(tiny, tmp_path, grid, ar
 
 def test_half_precision_weights_are_computed_with_in_full(tiny, tmp_path):
     torch.save(half(tiny.state), tmp_path / "w.pt")
-    tensors = weights.read_tower(tmp_path / "w.pt", "", trust=False)
+    tensors, _ = weights.read_tower(tmp_path / "w.pt", "", trust=False)
     assert tensors["conv1.weight"].dtype == torch.float32
 
 

@@ -79,7 +79,7 @@ def test_torn_files_are_named_and_the_rest_imported(vl_adapter, tmp_path, capsys
     lines = [json.loads(line) for line in (tmp_path / "f.skipped.jsonl").read_text().splitlines()]
     assert [line["image"] for line in lines] == [f"{folder / name}.h5:{name}" for name in torn]
     reasons = [line["why"] for line in lines]
-    assert reasons[:2] == ["not a complete HDF5 file"] * 2 and "cannot be read" in reasons[2]
+    assert reasons[:2] == ["the file is empty", "not a complete HDF5 file"] and "cannot be read" in reasons[2]
     assert reasons[3:] == ["features has shape (48, 16), most images have (49, 16)", "contains an infinity or NaN"]
     assert f"{names[3]}.h5" in capsys.readouterr().err
 
@@ -155,7 +155,7 @@ def test_what_can_not_be_imported_is_said(vl_adapter, tmp_path, kind):
     else:
         source.mkdir()
         (source / "1.h5").touch()
-        said = "none of the 1 images has features; first image: not a complete HDF5 file"
+        said = "none of the 1 images has features; first image: the file is empty"
     with pytest.raises(UserError, match=said):
         import_features(source, tmp_path / "f.h5")
 

@@ -1,3 +1,5 @@
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -15,6 +17,17 @@ def test_a_whole_file_is_ok(tmp_path, make):
     assert (found.images, found.tokens, found.width, found.dtype) == (2, 4, 8, "float16")
     assert (found.checksum, found.broken, found.shards, found.skipped) == ("ok", [], [], 0)
     assert found.bytes == (tmp_path / "f.h5").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, []), (1, ["i0"]), (3, ["i0", "i1", "i2"]), (10, ["i0", "i4", "i8"]), (4, ["i0", "i2"])]
+)
+def test_some_ids_are_shown(tmp_path, make, count, shown, capsys):
+    make(tmp_path / "f.h5", [f"i{number}" for number in range(count)])
+    found = inspect(tmp_path / "f.h5")
+    assert found.sample_ids == shown and json.loads(found.to_json())["sample_ids"] == shown
+    found.print()
+    assert ", ".join(shown) in capsys.readouterr().out
 
 
 def test_a_changed_bit_is_found_in_its_row(tmp_path, make):
@@ -62,8 +75,8 @@ def test_a_sheet_shows_like_cells_in_like_colours(tmp_path):
         top, bottom = sheet.getpixel((20, 20)), sheet.getpixel((20, 100))
         assert sheet.format == "PNG" and top != bottom
         assert (sheet.getpixel((138, 20)), sheet.getpixel((138, 100))) == (bottom, top)
-    (tmp_path / "z").mkdir()
-    Image.new("RGB", (30, 20), (9, 9, 9)).save(tmp_path / "z" / ".a.png")
+    (tmp_path / "b" / ".old").mkdir(parents=True)
+    Image.new("RGB", (30, 20), (9, 9, 9)).save(tmp_path / "b" / ".old" / "a.png")
     write_sheet(tmp_path / "f.h5", tmp_path / "with.png", [tmp_path])
     with Image.open(tmp_path / "with.png") as sheet:
         assert sheet.getpixel((20, 20)) == (1, 2, 3)

@@ -97,11 +97,21 @@ def test_what_the_run_states_is_compared(tmp_path, make):
         found.require(width=2048)
 
 
-@pytest.mark.parametrize("content", [b"", b"no hdf5", None], ids=["empty", "text", "missing"])
-def test_what_is_no_feature_file_is_named(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "the file is empty"),
+        (b"no hdf5", "not an HDF5 file; give the .h5 file"),
+        (b"\0" * 100_000, "not an HDF5 file"),
+        (b"\x89HDF\r\n\x1a\n and no more", "not a complete HDF5 file"),
+        (b"\0" * 1024 + b"\x89HDF\r\n\x1a\n and no more", "not a complete HDF5 file"),
+        (None, "no such file"),
+    ],
+)
+def test_what_is_no_feature_file_is_named(tmp_path, content, told):
     if content is not None:
         (tmp_path / "f.h5").write_bytes(content)
-    with pytest.raises(UserError, match=r"f\.h5: "):
+    with pytest.raises(UserError, match=rf"f\.h5: {told}"):
         open_features(tmp_path / "f.h5")
 
 

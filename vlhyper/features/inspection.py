@@ -17,13 +17,19 @@ from vlhyper.features.reader import FeatureSet, open_features
 from vlhyper.features.writer import read_skipped
 from vlhyper.show.tables import print_table
 
+SAMPLE = 3
+
 
 @dataclass(frozen=True)
 class Inspection:
-    """Contents and state of one file. broken: ids of damaged rows; checksum: "ok", "broken" or "none"."""
+    """Contents and state of one file.
+
+    sample_ids: some ids, evenly spaced; broken: ids of damaged rows; checksum: "ok", "broken" or "none".
+    """
 
     path: str
     images: int
+    sample_ids: list[str]
     tokens: int
     width: int
     dtype: str
@@ -40,6 +46,7 @@ class Inspection:
         provenance = {key: value if isinstance(value, str) else json.dumps(value) for key, value in self.meta.items()}
         rows = {
             "images": self.images,
+            "ids such as": ", ".join(self.sample_ids),
             "grid": f"{self.tokens} x {self.width} {self.dtype}",
             "data sets": ", ".join(self.data_sets),
             **provenance,
@@ -67,6 +74,7 @@ def inspect(path: Path) -> Inspection:
     return Inspection(
         path=str(path),
         images=len(features),
+        sample_ids=features.ids[:: max(1, -(-len(features) // SAMPLE))],
         tokens=features.tokens,
         width=features.width,
         dtype=str(features.dtype),

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from vlhyper.console import say
 from vlhyper.errors import UserError
 
 
@@ -28,6 +29,9 @@ class Journal:
             raise UserError(
                 f"{out}: another process is writing this file; wait for it or choose another --out"
             ) from None
+        except OSError as error:
+            # NFS and Lustre may have no locks. Nothing of the writing needs one, unless two processes write one file.
+            say(f"{out}: this file system has no locks ({error.strerror}); do not start a second process on this file")
 
     def entries(self) -> list[Any]:
         """The complete lines; an incomplete last line, left by a kill, is removed."""

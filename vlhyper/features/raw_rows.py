@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +11,8 @@ import h5py
 import numpy as np
 
 from vlhyper.errors import UserError
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 class Rows(Protocol):
@@ -37,13 +40,41 @@ def open_hdf5(path: Path) -> h5py.File:
     try:
         if path.is_dir():
             raise UserError(f"{path}: is a folder; give the feature file, such as {path / 'features.h5'}")
-        return h5py.File(path, "r")
+        return _open(path)
     except FileNotFoundError:
         raise UserError(
             f"{path}: no such file; make feature files with `vlhyper extract IMAGES --out {path}`"
         ) from None
+    except PermissionError:
+        raise UserError(f"{path}: permission denied; make the file readable") from None
     except OSError as error:
+        if not path.stat().st_size:
+            raise UserError(f"{path}: the file is empty; extract or copy it again") from None
+        if not _has_signature(path):
+            raise UserError(f"{path}: not an HDF5 file; give the .h5 file with the features") from None
         raise UserError(f"{path}: not a complete HDF5 file ({error}); extract or copy it again") from None
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError:
+        raise
+    except OSError:
+        # A feature file is complete before it gets its name: no lock is needed, and NFS and Lustre may have none.
+        return h5py.File(path, "r", locking=False)
+
+
+def _has_signature(path: Path) -> bool:
+    """Whether HDF5's mark is where its format allows it: at the start, at 512 bytes, or at a double of it."""
+    with path.open("rb") as file:
+        size, offset = os.fstat(file.fileno()).st_size, 0
+        while offset < size:
+            file.seek(offset)
+            if file.read(len(SIGNATURE)) == SIGNATURE:
+                return True
+            offset = max(512, 2 * offset)
+    return False
 
 
 def plain_offsets(data: h5py.Dataset) -> np.ndarray | None:

@@ -30,6 +30,7 @@ from vlhyper.files import write_text
 
 # Readable by every HDF5 since 1.10; chunks allocated in advance are then consecutive, without an index.
 VERSIONS = ("v110", "v110")
+# HDF5 does not lock the part: the journal is locked, and not every file system has locks.
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ class FeatureWriter:
     def _complete(self) -> None:
         rows = len(self.state.ids)
         self._reserve(64 * 1024 + sum(64 + 2 * len(image.encode()) for image in self.state.ids))
-        with h5py.File(self.part, "r+", libver=VERSIONS) as file:
+        with h5py.File(self.part, "r+", libver=VERSIONS, locking=False) as file:
             for name, (shape, _) in self.arrays.items():
                 file[name].id.set_extent((rows, *shape))
             write_index(file, self.state.ids, self.state.crc32, self.meta)
@@ -284,7 +285,7 @@ def write_index(
 
 def _lay_out(path: Path, count: int, arrays: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]) -> dict[str, int]:
     """Create an HDF5 file with all rows allocated but not written (sparse); return the offset of each first row."""
-    with h5py.File(path, "w", libver=VERSIONS) as file:
+    with h5py.File(path, "w", libver=VERSIONS, locking=False) as file:
         # HDF5 cannot allocate zero rows; the one extra row is removed at the end.
         return {name: _allocate(file, name, max(count, 1), shape, dtype) for name, (shape, dtype) in arrays.items()}
 
