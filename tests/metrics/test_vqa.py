@@ -153,8 +153,11 @@ def test_missing_unknown_and_doubled_predictions(tmp_path):
     assert (part.n, part.total, part.metrics["overall"]) == (2, 6, 50.0)
     with pytest.raises(UserError, match=r"1 ids are not in .*a.json"):
         score("vqa", predictions=predicted({99: "no"}), annotations=path, partial=True)
-    with pytest.raises(UserError, match="duplicate question_id 0;"):
-        score("vqa", predictions=some + some[:1], annotations=path, partial=True)
+    with pytest.raises(UserError, match=r"duplicate question_id 0;.*their answers differ"):
+        score("vqa", predictions=some + predicted({0: "yes"}), annotations=path, partial=True)
+    assert score("vqa", predictions=some + some[:1], annotations=path, partial=True).metrics == part.metrics
+    more = score("vqa", predictions=some + predicted({99: "no"}), annotations=path, partial=True)
+    assert more.metrics == part.metrics
     with pytest.raises(UserError, match="no prediction to score"):
         score("vqa", predictions=[], annotations=path, partial=True)
 

@@ -311,7 +311,12 @@ def test_the_hubs_layouts_from_a_local_folder(tmp_path, shipped, name):
     parquet(tmp_path / "hub" / file, [{**record, **picture}])
     if name == "coco_karpathy":
         parquet(tmp_path / "hub/data/train-00000-of-00001.parquet", [{**record, "cocoid": 1}])
-    assert shipped(f"hub/{name}", split, tmp_path / "hub")[-1] == row
+    found = shipped(f"hub/{name}", split, tmp_path / "hub")[-1]
+    # What people answered, before it was counted.
+    assert json.loads(found.pop("written", "[]")) == [
+        answer if isinstance(answer, str) else answer["answer"] for answer in record.get("answers", [])
+    ]
+    assert found == row
 
 
 def test_part_of_the_hubs_files_is_not_taken_for_all(tmp_path, shipped):

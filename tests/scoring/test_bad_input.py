@@ -32,7 +32,7 @@ FILES = {
     "nested": (BRACKETS.encode(), "nested too deeply"),
     "huge number": (b'[{"question_id": ' + b"9" * 5000 + b"}]", "thousands of digits"),
     "null": (b"null", "is null"),
-    "object": (b'{"1": "no"}', "is an object"),
+    "object": (b'{"1": {"a": "no"}}', "is an object"),
     "text": (b'"no"', "is a text"),
 }
 json_values = st.recursive(
@@ -137,6 +137,8 @@ def test_the_pipe_of_a_shell_is_read_once(truths):
 @pytest.mark.parametrize("task", GOOD)
 @pytest.mark.parametrize("value", [None, 7, True, ["no"], {"a": 1}, float("nan"), "\ud800"])
 def test_texts_that_are_none(task, value, truths):
+    if task in ("snli-ve", "glue:cola") and isinstance(value, int):
+        pytest.skip("a number, or true, can be a label")
     record = dict(GOOD[task][1][0])
     record[list(record)[1]] = value
     with pytest.raises(UserError, match=r"record 1.*(must be text|surrogate)"):

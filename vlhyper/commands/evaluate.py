@@ -43,6 +43,8 @@ def command(
     if rows:
         print_table(("task", "metric", "score", "scored"), rows, title=f"{run}, split {split}")
     for name, report in reports.items():
+        for note in report.notes:
+            typer.echo(f"{name}: note: {note}", err=True)
         for metric, why in report.skipped.items():
             if full or "/" not in metric:
                 typer.echo(f"{name}: {metric} was skipped: {why}", err=True)

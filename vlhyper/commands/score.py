@@ -39,6 +39,8 @@ def command(
     confidence: Annotated[bool, typer.Option("--confidence", help="Add 95 % bootstrap intervals.")] = False,
     against: Annotated[str | None, file_option("A second system's predictions, to compare with.")] = None,
     items: Annotated[str | None, file_option("Write the score of every item, one JSON object a line.")] = None,
+    id_key: Annotated[str | None, typer.Option(help="Key or column of the ids in the predictions.")] = None,
+    answer_key: Annotated[str | None, typer.Option(help="Key or column of the answers in the predictions.")] = None,
     submission: Annotated[
         str | None, file_option("Write a test server's file; without --predictions, check this one.")
     ] = None,
@@ -75,6 +77,7 @@ def command(
     elif predictions is None:
         raise UserError("scoring needs --predictions, the file of a system's answers")
     else:
+        options |= {"id_key": id_key, "answer_key": answer_key}
         report = _score(task, predictions, files | options, confidence, against)
     if items is not None:
         report.write_items(items)
@@ -83,6 +86,9 @@ def command(
         print(json.dumps(report.to_json()))
     else:
         _show(report)
+    if metrics is not None and report.skipped:
+        # Something was asked for by name and could not be computed.
+        raise typer.Exit(1)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -164,6 +170,8 @@ def _show(report: Report) -> None:
         say(f"{report.task}: {report.n} records are {done} {report.settings['submission']}")
     for name, why in report.skipped.items():
         say(f"{name} skipped: {why}")
+    for note in report.notes:
+        say(f"note: {note}")
 
 
 def _range(value: float | None, interval: list[float] | None) -> str:

@@ -17,6 +17,7 @@ from vlhyper.metrics.report import MetricPath, Metrics, Report, SummedMetric, me
 from vlhyper.published import LABELS
 from vlhyper.wording import shown
 
+# What T5's evaluation takes a text for that is no number.
 NO_GRADE = -1.0
 LOWEST, HIGHEST = 0.0, 5.0
 NO_SPREAD = 1e-12
@@ -43,12 +44,19 @@ def task_named(name: str) -> LabelTask:
 
 
 def read_grade(text: str) -> float:
-    """A generated STS-B grade, 0 to 5, or -1 where the text is not one."""
+    """A generated STS-B grade, or -1 where the text is no finite number.
+
+    A number beyond 0 to 5 is kept, as T5's evaluation keeps it (`string_to_float`): a model that writes 5.02 is near.
+    """
+    return float(text) if is_grade(text) else NO_GRADE
+
+
+def is_grade(text: str) -> bool:
+    """Whether a text is a finite number."""
     try:
-        grade = float(text)
+        return math.isfinite(float(text))
     except ValueError:
-        return NO_GRADE
-    return grade if LOWEST <= grade <= HIGHEST else NO_GRADE
+        return False
 
 
 def label_accuracy(predictions: Sequence[str], gold: Sequence[str]) -> float:
@@ -139,7 +147,7 @@ def label_report(name: str, ids: Sequence[Any], predictions: Sequence[str], gold
     metrics["per_label"] = {
         path[1]: sum(right[row] for row in members) / len(members) for path, members in rows_of.items() if members
     }
-    no_label = sum(text.strip() not in task.labels for text in predictions)
+    others = [text.strip() for text in predictions if text.strip() not in task.labels]
 
     def summed() -> dict[MetricPath, SummedMetric]:
         found = {
@@ -158,11 +166,20 @@ def label_report(name: str, ids: Sequence[Any], predictions: Sequence[str], gold
         skipped={
             f"per_label/{label}": "no scored item has this label" for (_, label), rows in rows_of.items() if not rows
         },
-        settings={"no_label": no_label},
+        settings={"no_label": len(others)},
+        notes=[_not_labels(others, len(gold), task.labels)] if others else [],
         ids=ids,
         items={"accuracy": right},
         summed=summed,
     )
+
+
+def _not_labels(others: Sequence[str], count: int, labels: Sequence[str]) -> str:
+    """What is said of predictions that are no label."""
+    simple = {label.lower() for label in labels}
+    close = sum(text.lower().rstrip(". ") in simple for text in others)
+    but = f"; {close} would be but for case and a final period" if close else ""
+    return f"{len(others)} of {count} predictions are none of the labels {', '.join(labels)}, and wrong{but}"
 
 
 def _confusion(key: str, predictions: Sequence[str], gold: Sequence[str], labels: tuple[str, ...]) -> SummedMetric:
@@ -199,7 +216,7 @@ def _grade_report(name: str, ids: Sequence[Any], predictions: Sequence[str], gol
         n=len(gold),
         metrics={key: value for key, value in values.items() if not math.isnan(value)},
         skipped={key: constant for key, value in values.items() if math.isnan(value)},
-        settings={"no_label": sum(read_grade(text) == NO_GRADE for text in predictions)},
+        settings={"no_label": sum(not is_grade(text) for text in predictions)},
         ids=ids,
         items={
             "squared_error": [(read_grade(text) - right) ** 2 for text, right in zip(predictions, gold, strict=True)]

@@ -43,9 +43,9 @@ class Report:
     """The scores of one system on one task.
 
     Every score is × 100 and unrounded. `metrics` may be nested one level (`{"answer_type": {"yes/no": 81.2}}`);
-    `skipped` says why a metric is missing; `items` holds one score an id and name, None where a metric is not about the
-    item; `clusters` names what items share (their image), the unit of the bootstrap; `summed` gives what the bootstrap
-    computes again.
+    `skipped` says why a metric is missing, `notes` what a reader of the scores should know; `items` holds one score an
+    id and name, None where a metric is not about the item; `clusters` names what items share (their image), the unit of
+    the bootstrap; `summed` gives what the bootstrap computes again.
     """
 
     task: str
@@ -54,6 +54,7 @@ class Report:
     variant: str | None = None
     total: int | None = None
     skipped: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     ids: Sequence[Any] = field(default=(), repr=False)
     items: Mapping[str, Sequence[float | None]] = field(default_factory=dict, repr=False)
@@ -69,7 +70,8 @@ class Report:
             "n": self.n,
             "total": self.n if self.total is None else self.total,
         }
-        return head | self.settings | {"metrics": self.metrics, "skipped": self.skipped} | self.extra
+        found = {"metrics": self.metrics, "skipped": self.skipped} | ({"notes": self.notes} if self.notes else {})
+        return head | self.settings | found | self.extra
 
     def flat(self) -> Iterator[tuple[MetricPath, float]]:
         """Every metric with the path of names that leads to it."""

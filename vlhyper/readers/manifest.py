@@ -197,8 +197,9 @@ class Manifest(Strict):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The text columns, and that of the labels as they were before the reader rounded them."""
-        return self.texts + ((WRITTEN,) if self.round_labels else ())
+        """The text columns, and that of grades or people's answers as they were before a reader rounded or counted."""
+        keeps = self.round_labels or (self.format == "table" and "answers" in (self.fields or {}))
+        return self.texts + ((WRITTEN,) if keeps else ())
 
 
 def load_manifest(value: str | Path | Mapping[str, Any], base: Path | None = None, root: str | None = None) -> Manifest:

@@ -165,7 +165,11 @@ def _listed(found: Any) -> Iterable[Any]:
 
 def json_value(path: Path) -> Any:
     """The whole value of a JSON file. Raises UserError that names the file."""
-    content = content_of(path)
+    return parsed_json(content_of(path), path)
+
+
+def parsed_json(content: bytes, path: Path) -> Any:
+    """The value of JSON that was read from `path`. Raises UserError that names it."""
     try:
         with no_collection():
             return parse_json(content.decode())

@@ -8,20 +8,21 @@ A column must be there; that of the targets may be missing in the files of `test
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from vlhyper.errors import first_few
 from vlhyper.published import HIDDEN_LABELS
-from vlhyper.readers.answers import human_answers
+from vlhyper.readers.answers import answer_texts, human_answers
 from vlhyper.readers.fields import FieldError, Row, ident, items, make_row, shown, text
 from vlhyper.readers.records import file_records, hub_records
 from vlhyper.readers.source import Source, expand
 from vlhyper.readers.streams import read_rows
 
 TARGETS = ("label", "answers", "captions")
-# The column of the labels as they were before they were rounded.
+# The column of labels as they were before they were rounded, or of people's answers before they were counted (JSON).
 WRITTEN = "written"
 
 
@@ -61,6 +62,10 @@ class _Shape:
         texts: dict[str, Any] = {name: text(found, name) for name in text_columns(self.fields)}
         if self.step is not None:
             texts[WRITTEN] = str(found.get("label")).strip()
+        elif found.get("answers") is not None:
+            texts[WRITTEN] = json.dumps(answer_texts(found))
+        elif "answers" in self.fields:
+            texts[WRITTEN] = ""
         return [make_row(id, image, *self._targets(found), **texts)]
 
     def _has_id(self, found: Mapping[str, Any]) -> bool:

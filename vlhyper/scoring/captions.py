@@ -18,7 +18,10 @@ def _report(gold: Gold, answers: Mapping[Any, str], options: Mapping[str, Any]) 
 
     given = [answers[id] for id in gold.ids]
     wanted = options.get("metrics") or scorers_named(None)
-    return caption_report(gold.ids, given, gold.right, wanted, options.get("progress", False))
+    report = caption_report(gold.ids, given, gold.right, wanted, options.get("progress", False))
+    if "cider" in wanted and len(gold.ids) == 1:
+        report.notes.append("over one image CIDEr is 0 by definition: it weighs words by how few images have them")
+    return report
 
 
 def _some_metrics(value: Any, name: str) -> list[str]:

@@ -30,7 +30,10 @@ SPELLINGS = {"neg": "negative", "pos": "positive", "true": "True", "false": "Fal
 
 
 def _report(name: str, gold: Gold, answers: Mapping[Any, str], _: Mapping[str, Any]) -> Report:
-    report = label_report(name, gold.ids, [answers[id] for id in gold.ids], gold.right)
+    spelt = _label_names(name) if name in LABELS else {}
+    # Answers are taken in every spelling that the files of the truth have: 1, true, pos.
+    given = [spelt.get(answers[id].strip(), answers[id]) for id in gold.ids]
+    report = label_report(name, gold.ids, given, gold.right)
     report.clusters = gold.clusters
     return report
 
@@ -62,7 +65,11 @@ def _label_names(name: str) -> dict[str, str]:
     found = {word: label for word, label in SPELLINGS.items() if label in labels}
     found |= {str(number): label for number, label in enumerate(labels)}
     if len(labels) == 2:
-        found |= {"False": labels[0], "True": labels[1]}
+        found |= {
+            word: label
+            for label, words in zip(labels, (("False", "false"), ("True", "true")), strict=True)
+            for word in words
+        }
     return found | {label: label for label in labels}
 
 
@@ -85,7 +92,7 @@ def _text_task(name: str) -> Scorer:
         layouts={"table": None},
         right_of=partial(_right_of, name),
         table=_table(name),
-        predictions=PredictionFile(in_order=True),
+        predictions=PredictionFile(in_order=True, scalars=True),
     )
 
 
@@ -94,5 +101,5 @@ SNLI_VE = Scorer(
     name="snli-ve",
     report=partial(_report, "snli-ve"),
     layouts={"snli-ve": read_snli_ve_gold},
-    predictions=PredictionFile("pairID", "prediction", text_id, ("4705552913.jpg#2r1n", "neutral")),
+    predictions=PredictionFile("pairID", "prediction", text_id, ("4705552913.jpg#2r1n", "neutral"), scalars=True),
 )

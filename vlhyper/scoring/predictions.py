@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vlhyper.console import say
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import write_json
 from vlhyper.readers.decoding import decoded_texts
 from vlhyper.readers.fields import FieldError, any_id, value, whole_text
 from vlhyper.readers.gold import duplicates
-from vlhyper.readers.streams import json_value, record_name
+from vlhyper.readers.streams import record_name
+from vlhyper.scoring.layouts import prediction_records
 from vlhyper.wording import kind, named, some
 
 # A path, or the records themselves.
@@ -27,6 +31,7 @@ class PredictionFile:
 
     as_id: an id as it is compared, from the value in a file and its key; raises FieldError. example: id and text of a
     right record, shown in errors. in_order: a list of texts alone is taken too, one for each item in its order.
+    scalars: numbers and true or false are answers as well as texts.
     """
 
     id_key: str = "id"
@@ -34,6 +39,7 @@ class PredictionFile:
     as_id: Callable[[Any, str], Any] = any_id
     example: tuple[Any, str] = ("17", "acceptable")
     in_order: bool = False
+    scalars: bool = False
 
     @property
     def shape(self) -> str:
@@ -55,12 +61,16 @@ def name_of(source: object) -> str:
     return os.fspath(source) if isinstance(source, str | os.PathLike) else "predictions"
 
 
-def read_predictions(source: Source, form: PredictionFile, ids: Sequence[Any] = ()) -> dict[Any, str]:
-    """Predictions as {id: text}. Raises UserError that names the record, and for duplicate ids.
+def read_predictions(
+    source: Source, form: PredictionFile, ids: Sequence[Any] = (), keys: tuple[str | None, str | None] = (None, None)
+) -> dict[Any, str]:
+    """Predictions as {id: text}. Raises UserError that names the record, and for ids with different answers.
 
-    ids: those that a list of texts alone is for, where `form` takes one.
+    ids: those that a list of texts alone is for, where `form` takes one. keys: those of id and answer, where a user
+    named them; else they are the form's own, or usual ones that the file has.
     """
-    usual = decoded_texts(Path(source), form.id_key, form.text_key) if isinstance(source, str | os.PathLike) else None
+    plain = isinstance(source, str | os.PathLike) and keys == (None, None)
+    usual = decoded_texts(Path(source), form.id_key, form.text_key) if plain else None  # type: ignore[arg-type]
     if usual is not None:
         try:
             found = {form.as_id(id, form.id_key): text for id, text in usual}
@@ -68,7 +78,7 @@ def read_predictions(source: Source, form: PredictionFile, ids: Sequence[Any] = 
             found = {}
         if len(found) == len(usual):
             return found
-    records = records_of(source, form.shape)
+    records = records_of(source, form, keys)
     if form.in_order and records and all(isinstance(record, str) for record in records):
         if len(records) != len(ids):
             raise UserError(f"{name_of(source)}: {len(records)} texts for {len(ids)} rows; give one for each, or ids")
@@ -85,7 +95,10 @@ def write_predictions(path: Path, form: PredictionFile, answers: Mapping[Any, st
 def read_upload(path: Path, form: PredictionFile) -> dict[Any, str]:
     """A file as a server takes it. Scoring takes an id in quotes for a number, servers do not: that is a UserError."""
     given = read_predictions(path, form)
-    ids = [record[form.id_key] for record in records_of(path, form.shape)]
+    ids = [record[form.id_key] for record in records_of(path, form)]
+    if len(given) < len(ids):
+        double = [id for id, count in Counter(form.as_id(id, form.id_key) for id in ids).items() if count > 1]
+        raise UserError(duplicates(double, str(path), form.id_key))
     quoted = [id for id in ids if isinstance(id, str) and not isinstance(form.as_id(id, form.id_key), str)]
     if quoted:
         raise UserError(
@@ -95,31 +108,43 @@ def read_upload(path: Path, form: PredictionFile) -> dict[Any, str]:
     return given
 
 
-def records_of(source: Source, shape: str) -> list[Any]:
-    """The list of records in a file, or the list itself. `shape` shows a right file in the error."""
-    content = json_value(Path(source)) if isinstance(source, str | os.PathLike) else source
-    if not isinstance(content, list | tuple):
-        raise UserError(f"{name_of(source)}: is {kind(content)}; it must be a list of records: {shape}")
-    return list(content)
+def records_of(source: Source, form: PredictionFile, keys: tuple[str | None, str | None] = (None, None)) -> list[Any]:
+    """The records of a file in whichever layout, or the list itself. Raises UserError."""
+    if isinstance(source, str | os.PathLike):
+        return prediction_records(source, (form.id_key, form.text_key), form.shape, keys)
+    if not isinstance(source, list | tuple):
+        raise UserError(f"{name_of(source)}: is {kind(source)}; it must be a list of records: {form.shape}")
+    return list(source)
 
 
 def _keyed(name: str, records: Iterable[Any], form: PredictionFile) -> dict[Any, str]:
     found: dict[Any, str] = {}
     doubles: dict[Any, None] = {}
+    repeated = 0
     for number, record in enumerate(records, start=1):
         try:
             id = form.as_id(value(record, form.id_key), form.id_key)
-            text = whole_text(record, form.text_key)
+            text = _answer(record, form)
             # An id is written too.
             whole_text({form.id_key: str(id)}, form.id_key)
         except FieldError as error:
             raise UserError(f"{name}: {record_name(record, number)}: {error}") from None
-        if id in found:
+        if found.get(id, text) != text:
             doubles[id] = None
+        repeated += id in found
         found[id] = text
     if doubles:
-        raise UserError(duplicates(list(doubles), name, form.id_key))
+        raise UserError(f"{duplicates(list(doubles), name, form.id_key)} (their answers differ)")
+    if repeated:
+        say(f"{name}: {repeated} records repeat another one, with the same answer")
     return found
+
+
+def _answer(record: Any, form: PredictionFile) -> str:
+    found = value(record, form.text_key)
+    if form.scalars and (isinstance(found, bool | int) or (isinstance(found, float) and math.isfinite(found))):
+        return str(found)
+    return whole_text(record, form.text_key)
 
 
 def match(
@@ -130,20 +155,21 @@ def match(
     against: str,
     partial: bool,
     others: Container[Any] = (),
+    more: bool = False,
     instead: str = ", or score what is there with --partial",
 ) -> list[int]:
     """The indices of the known ids that have a prediction.
 
-    Unknown ids are errors, and so are missing ones unless `partial`; `instead` is what else the error advises. `others`
-    may have a prediction too.
+    Unknown ids are errors unless there may be `more`, and so are missing ones unless `partial`; `instead` is what else
+    the error advises. `others` may have a prediction too.
     """
     ids = set(known)
     unknown = [id for id in given if id not in ids and id not in others]  # type: ignore[union-attr]
+    told = f"{name_of(source)}: {len(unknown)} ids are not in {against} ({some(sorted(unknown, key=str))})"
+    if unknown and not (more and any(id in given for id in known)):
+        raise UserError(f"{told}; give the predictions of this split, or the annotations of theirs")
     if unknown:
-        raise UserError(
-            f"{name_of(source)}: {len(unknown)} ids are not in {against} ({some(sorted(unknown, key=str))}); "
-            "give the predictions of this split, or the annotations of theirs"
-        )
+        say(f"{told} and are left out")
     scored = [index for index, id in enumerate(known) if id in given]
     if len(scored) < len(known) and not partial:
         missing = [id for id in known if id not in given]

@@ -28,37 +28,43 @@ def score(
     split: str | None = None,
     confidence: bool = False,
     against: Source | None = None,
+    id_key: str | None = None,
+    answer_key: str | None = None,
     **options: Any,
 ) -> Report:
     """Score predictions (a path, or a list of records in the task's official format) against a task's own files.
 
     confidence: add 95 % bootstrap intervals. against: a second system's predictions, to be compared on the same items.
-    options are the scorer's own (variant, answers, half, vocabulary, choices, metrics, complete, partial, progress);
-    None means not given. Raises UserError for an unknown task, for an option or file the task does not take, and
-    for whatever is wrong with a file.
+    id_key, answer_key: the keys of a record, where the predictions have others than the usual ones. options are the
+    scorer's own (variant, answers, half, vocabulary, choices, metrics, complete, partial, progress); None means not
+    given. Raises UserError for an unknown task, for an option or file the task does not take, and for whatever is wrong
+    with a file.
     """
     scorer = find_scorer(task)
     chosen = _chosen(task, scorer, {"questions": questions, "annotations": annotations, "split": split, **options})
     with no_collection():
-        report = _score(scorer, predictions, chosen)
+        report = _score(scorer, predictions, chosen, (id_key, answer_key))
     if confidence:
         report.extra["confidence"] = bootstrap.confidence(report)
     if against is not None:
-        other = _score(scorer, against, chosen)
+        other = _score(scorer, against, chosen, (id_key, answer_key))
         same_items(report.ids, other.ids, name_of(predictions), name_of(against))
         report.extra["against"] = {"predictions": name_of(against)} | bootstrap.compare(report, other)
     return report
 
 
-def _score(scorer: Scorer, source: Source, options: Mapping[str, Any]) -> Report:
+def _score(scorer: Scorer, source: Source, options: Mapping[str, Any], keys: tuple[str | None, str | None]) -> Report:
     with _plain_file(scorer, options) as files:
         gold = gold_of_files(scorer, files)
-    given = read_predictions(source, scorer.predictions, gold.ids)
+    given = read_predictions(source, scorer.predictions, gold.ids, keys)
     complete = options.get("complete", False)
     against = name_of(options[scorer.truth])
     partial = (options.get("partial", False) or scorer.scores_part) and not complete
+    more = options.get("partial", False)
     hint = {"instead": ", or leave out --complete"} if complete else {}
-    indices = match(given, gold.ids, source=source, against=against, partial=partial, others=gold.others, **hint)
+    indices = match(
+        given, gold.ids, source=source, against=against, partial=partial, others=gold.others, more=more, **hint
+    )
     return report_of(scorer, gold.at(indices), given, options, total=len(gold.ids))
 
 

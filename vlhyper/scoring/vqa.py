@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,14 @@ from vlhyper.errors import UserError
 from vlhyper.metrics.normalise import normalise_answer
 from vlhyper.metrics.report import Report
 from vlhyper.metrics.vqa import VARIANTS, in_domain, vqa_report
-from vlhyper.published import ANSWER_KEYS
+from vlhyper.published import ANSWER_KEYS, PEOPLE
 from vlhyper.readers.answers import people
 from vlhyper.readers.fields import number_id
 from vlhyper.readers.gold import Gold
 from vlhyper.readers.source import Source
 from vlhyper.readers.splits import part_of
 from vlhyper.readers.streams import json_value
+from vlhyper.readers.table import WRITTEN
 from vlhyper.readers.vl_t5 import read_vl_t5_people
 from vlhyper.readers.vqa import question_ids, read_vqa_gold
 from vlhyper.scoring.predictions import PredictionFile
@@ -34,7 +36,13 @@ def _report(task: str, gold: Gold, answers: Mapping[Any, str], options: Mapping[
         columns = {**columns, "in_domain": [in_domain(people, frequent) for people in gold.right]}
     given = [answers[id] for id in gold.ids]
     variant = options.get("variant", "official")
-    return vqa_report(gold.ids, given, gold.right, images=gold.clusters, columns=columns, task=task, variant=variant)
+    report = vqa_report(gold.ids, given, gold.right, images=gold.clusters, columns=columns, task=task, variant=variant)
+    if few := sum(len(answers) < PEOPLE for answers in gold.right):
+        report.notes.append(
+            f"{few} of {len(gold.ids)} questions have fewer than {PEOPLE} answers: VQA accuracy leaves each answer out "
+            "in turn, so that one answer alone always scores 0, and two equal ones 33.3"
+        )
+    return report
 
 
 def _vocabulary(path: Path) -> list[str]:
@@ -67,7 +75,8 @@ def _halved(gold: Gold, source: Source) -> Gold:
 
 
 def _people_of_row(row: Mapping[str, Any]) -> list[str]:
-    return people(row["targets"], row["weights"])
+    # Tables keep what people answered; soft scores alone do not tell how many they were.
+    return json.loads(row[WRITTEN]) if row.get(WRITTEN) else people(row["targets"], row["weights"])
 
 
 VQA = Scorer(
