@@ -25,5 +25,8 @@ def test_a_module_in_the_current_directory_is_loaded(outside, monkeypatch):
 
 def test_a_module_that_is_missing_is_named_with_who_named_it(outside, monkeypatch):
     monkeypatch.setenv("VLHYPER_PLUGINS", "my_rows")
-    with pytest.raises(UserError, match=r"plugin 'my_rows', named by \$VLHYPER_PLUGINS, cannot be imported: No module"):
+    with pytest.raises(
+        UserError,
+        match=r"plugin 'my_rows', named by \$VLHYPER_PLUGINS, cannot be imported: ModuleNotFoundError: No mod",
+    ):
         load_plugins()

@@ -35,5 +35,6 @@ def load_plugins() -> None:
 def _load(module: str, source: str) -> None:
     try:
         import_module(module.partition(":")[0])
-    except ImportError as error:
-        raise UserError(f"plugin {module!r}, named by {source}, cannot be imported: {error}") from error
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise UserError(f"plugin {module!r}, named by {source}, cannot be imported: {said}") from error

@@ -162,7 +162,7 @@ def row(*parts, **changes):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"method": "hyperplt"}, "'hyperplt' is unknown; did you mean 'hyperpelt'"),
+        ({"method": "hyperplt"}, "unknown method 'hyperplt'; did you mean 'hyperpelt'"),
         ({"hyper_widht": 3}, "unknown key 'hyper_widht'; did you mean 'hyper_width'"),
         ({"method": "full_finetuning", "hyper_width": 3}, "unknown key 'hyper_width'"),
         ({"bottleneck": 0}, "bottleneck: "),
@@ -180,7 +180,10 @@ def test_a_spec_with_a_mistake_is_refused_in_one_line(given, message):
     [
         (row(hyper(maker="hypr")), "unknown maker 'hypr'; did you mean 'hyper'"),
         (row(hyper(form="prefx")), "unknown form 'prefx'; did you mean 'prefix'"),
-        (row(hyper(form="tokens", blocks=("input",))), "maker 'hyper' makes no 'tokens'; it makes prefix, bottleneck"),
+        (
+            row(hyper(form="tokens", blocks=("input",))),
+            "maker 'hyper' cannot make the form 'tokens'; it makes prefix, bottleneck",
+        ),
         (row(hyper(blocks=("encoder_slf",))), "block 'encoder_slf' takes no 'prefix'; did you mean 'encoder_self'"),
         (row(hyper(blocks=("encoder_ff",))), "block 'encoder_ff' takes no 'prefix'"),
         (row(hyper(settings={"side": ("task",)})), "maker 'hyper': .*sides"),

@@ -103,7 +103,7 @@ def test_a_bad_line_is_named(put):
 
 def test_a_number_of_thousands_of_digits_is_named_with_its_line(put):
     path = put("a.jsonl", '{"a": 1}\n{"a": %s}\n' % ("9" * 5000))
-    with pytest.raises(UserError, match=r"a\.jsonl: line 2: a number has thousands of digits; mend it"):
+    with pytest.raises(UserError, match=r"a\.jsonl: line 2: a number has thousands of digits; correct it"):
         list(json_lines(path))
     with pytest.raises(UserError, match=r"b\.json: .*after record 1"):
         list(json_items(put("b.json", "[1, %s]" % ("9" * 5000))))

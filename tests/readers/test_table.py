@@ -88,7 +88,7 @@ def test_long_lines_are_refused_or_skipped_too(put, rows):
     """A tab within a text moves what stands behind it into the wrong column."""
     put("a.tsv", "sentence\tlabel\nfine\t1\nbro\tken\t1\n")
     settings = {"fields": {"sentence": "sentence", "label": "label"}}
-    with pytest.raises(UserError, match=r"a\.tsv: line 3 has 3 columns, 2 are expected; mend the line"):
+    with pytest.raises(UserError, match=r"a\.tsv: line 3 has 3 columns, 2 are expected; correct the line"):
         rows("table", {"table": "a.tsv"}, **settings)
     assert [row["sentence"] for row in rows("table", {"table": "a.tsv"}, short_lines="skip", **settings)] == ["fine"]
 

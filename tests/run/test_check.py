@@ -131,12 +131,12 @@ def test_the_command_says_all_faults_on_standard_error_and_fails(lab, few, empty
     said = capsys.readouterr()
     lines = [line for line in said.err.splitlines() if line.startswith("vlhyper: ")]
     assert code == 2
-    assert len(lines) == 7 and "everything is there" not in said.out
+    assert len(lines) == 7 and "nothing is missing" not in said.out
 
 
 def test_the_command_says_that_all_is_there(lab, capsys):
     assert run(["check", str(lab.path)]) in (None, 0)
-    assert capsys.readouterr().out.splitlines()[-1] == "everything is there"
+    assert capsys.readouterr().out.splitlines()[-1] == "nothing is missing"
 
 
 def test_rows_without_answers_can_not_be_trained_on(lab, tmp_path):
@@ -155,4 +155,4 @@ def test_rows_without_answers_can_not_be_trained_on(lab, tmp_path):
 def test_checking_needs_no_torch(lab):
     done = call("check", lab.path, launcher=("-c", barred("torch")))
     assert done.code == 0, done.err
-    assert done.out.splitlines()[-1] == "everything is there"
+    assert done.out.splitlines()[-1] == "nothing is missing"

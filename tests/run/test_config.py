@@ -61,7 +61,7 @@ def refusal(path: Path, *overrides: str) -> str:
         ("tasks.vqx.data=vqa.yaml", "; if 'vqx' is a name of your own, set tasks.vqx.task to the task it is"),
         ("tasks.zzzzz.data=vqa.yaml", "unknown task 'zzzzz'; valid are boolq, caption, cb"),
         ("tasks.vqa.task=vqaa", "unknown task 'vqaa'; did you mean 'vqa'? Tasks are vqa, vg_qa, gqa, caption, okvqa"),
-        ("model.method=vl_hyperplt", "method 'vl_hyperplt' is unknown; did you mean 'vl_hyperpelt'?"),
+        ("model.method=vl_hyperplt", "unknown method 'vl_hyperplt'; did you mean 'vl_hyperpelt'?"),
         (
             "tasks={cola: {data: c.yaml}, rte: {data: r.yaml}}",
             "method 'vl_hyperpelt' uses images, but none of the tasks has any (cola, rte); choose a method without",

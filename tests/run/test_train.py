@@ -120,7 +120,7 @@ def test_a_finished_run_is_left_as_it_is_and_says_what_comes_next(lab, tmp_path,
     capsys.readouterr()
     assert trained(lab, tmp_path, "training.steps=2") == first
     assert capsys.readouterr().err.splitlines() == [
-        f"{tmp_path}: is finished and was not changed; score it with: vlhyper evaluate {tmp_path}"
+        f"{tmp_path}: is already finished; score it with: vlhyper evaluate {tmp_path}"
     ]
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 

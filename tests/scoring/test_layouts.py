@@ -87,7 +87,7 @@ def test_keys_may_be_named(truth, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("p.csv", "question_id,answer\n1,a,b\n", "row 2 has another number of cells"),
+        ("p.csv", "question_id,answer\n1,a,b\n", "row 2 has other cells than the header"),
         ("p.csv", 'question_id,answer\n1,"a\n', "save the table as a plain csv"),
         ("p.jsonl", lines(LAVA)[:-4], "not JSON: Extra data"),
         ("p.json", "{}", "is an object; it must be a list of records"),
@@ -113,8 +113,8 @@ def test_predictions_that_are_no_label_are_said(tmp_path):
     (tmp_path / "rte.tsv").write_text("index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n1\ta\tb\tentailment\n")
     report = score("glue:rte", predictions=["Entailment.", "maybe"], annotations=tmp_path / "rte.tsv")
     (note,) = report.notes
-    assert note.startswith("2 of 2 predictions are none of the labels entailment, not_entailment")
-    assert "1 would be but for case and a final period" in note and report.to_json()["notes"] == [note]
+    assert note.startswith("2 of 2 predictions are not among the labels entailment, not_entailment")
+    assert "1 would match without case and final period" in note and report.to_json()["notes"] == [note]
 
 
 def test_grades_beyond_the_scale_are_kept_as_t5_keeps_them(tmp_path):

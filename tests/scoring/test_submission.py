@@ -51,7 +51,7 @@ def test_gqa_and_captions(tmp_path):
     images = write(tmp_path / "i.json", {"images": [{"id": 9, "file_name": "9.jpg"}]})
     submit("caption", questions=images, submission=str(out), predictions=[{"image_id": 9, "caption": "a dog"}])
     assert json.loads(out.read_text()) == [{"image_id": 9, "caption": "a dog"}]
-    with pytest.raises(UserError, match="no server takes files for 'snli-ve'"):
+    with pytest.raises(UserError, match="there is no test server for 'snli-ve'"):
         submit("snli-ve", questions=questions, submission=str(out))
 
 

@@ -27,4 +27,4 @@ def command(
         say(f"vlhyper: {problem}")
     if found:
         raise typer.Exit(2)
-    typer.echo("everything is there")
+    typer.echo("nothing is missing")

@@ -19,6 +19,7 @@ def command(
 
     Example: vlhyper params configs/vl_hyperpelt.yaml
     """
+    from vlhyper.model.methods import method
     from vlhyper.model.spec import count
     from vlhyper.run.config import load_config, stated_inputs
     from vlhyper.show.tables import print_table
@@ -30,6 +31,7 @@ def command(
         return
     rows = [(part, f"{number:,}", 100 * number / counts.trained) for part, number in counts.parts.items()]
     rows.append(("trained", f"{counts.trained:,}", 100.0))
-    print_table(("part", "parameters", "% of trained"), rows, title=f"{counts.method} on {counts.backbone}")
+    title = f"{method(counts.method).title} ({counts.method}) on {counts.backbone}"
+    print_table(("part", "parameters", "% of trained"), rows, title=title)
     typer.echo(f"frozen {counts.frozen:,} · total {counts.total:,}")
     typer.echo(f"trained share {counts.share:.2f} % of the total, {counts.share_per_task:.2f} % per task")

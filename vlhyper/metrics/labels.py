@@ -178,8 +178,8 @@ def _not_labels(others: Sequence[str], count: int, labels: Sequence[str]) -> str
     """What is said of predictions that are no label."""
     simple = {label.lower() for label in labels}
     close = sum(text.lower().rstrip(". ") in simple for text in others)
-    but = f"; {close} would be but for case and a final period" if close else ""
-    return f"{len(others)} of {count} predictions are none of the labels {', '.join(labels)}, and wrong{but}"
+    but = f"; {close} would match without case and final period" if close else ""
+    return f"{len(others)} of {count} predictions are not among the labels {', '.join(labels)}, and count as wrong{but}"
 
 
 def _confusion(key: str, predictions: Sequence[str], gold: Sequence[str], labels: tuple[str, ...]) -> SummedMetric:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vlhyper.errors import UserError
 from vlhyper.files import write_text, writing
 
 Metrics = dict[str, Any]
@@ -85,7 +86,9 @@ class Report:
             yield json.dumps({"id": identifier, "scores": present}, ensure_ascii=False)
 
     def write_items(self, path: str | Path) -> None:
-        """Write the item scores as JSON lines. Raises UserError where nothing can be written."""
+        """Write the item scores as JSON lines. Raises UserError where there are none, or nothing can be written."""
+        if not self.items:
+            raise UserError(f"{path}: not written: the scorer of {self.task} gives no score for single items")
         with writing(path):
             write_text(path, "".join(f"{line}\n" for line in self.item_lines()))
 

@@ -71,5 +71,5 @@ METHODS: dict[str, Method] = {
 def method(name: str) -> Method:
     """The row of `name`. Raises UserError with the nearest valid name."""
     if name not in METHODS:
-        raise UserError(f"method {name!r} is unknown{nearest(name, METHODS)}")
+        raise UserError(f"unknown method {name!r}{nearest(name, METHODS)}")
     return METHODS[name]

@@ -165,7 +165,7 @@ def size_of(backbone: str | Mapping[str, Any]) -> T5Size:
         if fields.get("model_type") != "t5":
             raise UserError(f"{folder / 'config.json'}: model_type is {fields.get('model_type')!r}; vlhyper needs a T5")
         return from_fields(fields)
-    raise UserError(f"backbone {backbone!r}: neither a local folder nor a T5 of known size{nearest(backbone, KNOWN)}")
+    raise UserError(f"backbone {backbone!r}: neither a local folder nor a known T5{nearest(backbone, KNOWN)}")
 
 
 def from_fields(fields: Mapping[str, Any]) -> T5Size:

@@ -68,9 +68,11 @@ def _maker(part: Part) -> type[Maker]:
         raise UserError(f"unknown maker {part.maker!r}{nearest(part.maker, MAKERS)}")
     if part.form not in FORMS:
         raise UserError(f"unknown form {part.form!r}{nearest(part.form, FORMS)}")
+    if isinstance(part.blocks, str):
+        raise UserError(f"maker {part.maker!r}: blocks must be a tuple of names, is the text {part.blocks!r}")
     kind = MAKERS[part.maker]
     if part.form not in kind.forms:
-        raise UserError(f"maker {part.maker!r} makes no {part.form!r}; it makes {', '.join(kind.forms)}")
+        raise UserError(f"maker {part.maker!r} cannot make the form {part.form!r}; it makes {', '.join(kind.forms)}")
     for block in part.blocks:
         if block not in FORMS[part.form]:
             raise UserError(f"block {block!r} takes no {part.form!r}{nearest(block, FORMS[part.form])}")
@@ -81,6 +83,9 @@ def _maker(part: Part) -> type[Maker]:
 def makers_of(spec: ModelSpec, inputs: Inputs) -> dict[str, Maker]:
     """The makers of a method by name, each with its parts. Raises UserError for inputs that a maker cannot use."""
     row, size = method(spec.method), size_of(spec.backbone)
+    if row.images == "none":
+        # A maker that wants images in such a row is refused: its grid would never come.
+        inputs = inputs.model_copy(update={"tokens": None, "width": None})
     named: dict[str, list[Part]] = {}
     for part in row.parts:
         named.setdefault(part.name or part.maker, []).append(part)

@@ -83,7 +83,7 @@ def _per_image(path: Path, form: Any, shape: Callable[[Any, list[str]], Found]) 
 
     yield from read_rows(path, json_items(path, "images", form), of_image)
     if captions:
-        raise UserError(f"{path}: captions of images that are not listed (image_id {some(captions)}); mend it")
+        raise UserError(f"{path}: captions of images that are not listed (image_id {some(captions)}); correct it")
 
 
 def _row(image: Any, captions: list[str]) -> Row:

@@ -12,9 +12,9 @@ from msgspec import Struct, defstruct
 from vlhyper.errors import UserError
 from vlhyper.published import ANSWER_KEYS
 from vlhyper.readers.answers import answer_texts
-from vlhyper.readers.decoding import decoded, some_of
 from vlhyper.readers.fields import FieldError, number_id, optional, shown, value, whole_text
 from vlhyper.readers.gold import Gold, without_duplicates
+from vlhyper.readers.quick import decoded, some_of
 from vlhyper.readers.streams import json_items, read_rows
 
 COLUMNS = {"answer_type": "answer_type", "question_type": "question_type", "in_domain": "is_topk_optimal"}

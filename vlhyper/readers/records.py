@@ -83,7 +83,7 @@ def _cell_records(
             if short_lines == "skip" or cells in ([""], []):
                 continue
             raise UserError(
-                f"{path}: line {number} has {len(cells)} columns, {len(names)} are expected; mend the line, "
+                f"{path}: line {number} has {len(cells)} columns, {len(names)} are expected; correct the line, "
                 "or let the manifest say 'short_lines: skip'"
             )
         yield dict(zip(names, cells, strict=True))
@@ -106,7 +106,7 @@ def _parquet_records(path: Path, wanted: Wanted) -> Iterator[Any]:
             for batch in file.iter_batches(batch_size=4096, columns=wanted(file.schema_arrow.names)):
                 yield from batch.to_pylist()
     except FieldError as error:
-        raise UserError(f"{path}: {error}; mend the manifest's fields, or is it another file?") from None
+        raise UserError(f"{path}: {error}; correct the manifest's fields, or is this the wrong file?") from None
     # A damaged page is an OSError, damaged text in it a UnicodeDecodeError.
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a readable parquet file: {_first_line(error)}; fetch it again") from None

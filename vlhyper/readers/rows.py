@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +15,7 @@ import numpy as np
 
 from vlhyper.console import progress
 from vlhyper.errors import UserError, first_few
-from vlhyper.files import cache_folder, replacing
+from vlhyper.files import cache_folder, replacing, sha256
 from vlhyper.readers.fields import Row
 from vlhyper.readers.gold import duplicates
 from vlhyper.readers.manifest import Manifest
@@ -48,14 +49,15 @@ def load_rows(manifest: Manifest, split: str, cache_dir: str | Path | None = Non
     source, settings = manifest.source(split), manifest.split(split)
     path = _arrow_file(Path(cache_dir or cache_folder() / "rows"), manifest, source)
     where = f"{manifest.name}, split {split}"
-    if not path.exists():
+    rows = _mapped(path)
+    if rows is None:
         if lacking := manifest.missing(split):
             raise UserError(f"{where}: {lacking[0]}" + (f" (and {len(lacking) - 1} more)" if lacking[1:] else ""))
         # The count is that of the part, while all rows are read.
         expected = settings.count if settings.part is None else None
         with progress(f"reading {where}", expected, "rows") as bar:
             _write(path, manifest.layout.read(source), manifest.columns, f"{where} ({_files(manifest, split)})", bar)
-    rows = Dataset.from_file(str(path))
+        rows = Dataset.from_file(str(path))
     if settings.part is not None:
         rows = rows.select(part_of(rows["id"][:], settings.part, settings.seed, settings.held_out))
     if settings.count not in (None, len(rows)):
@@ -64,14 +66,32 @@ def load_rows(manifest: Manifest, split: str, cache_dir: str | Path | None = Non
     return rows
 
 
+def _mapped(path: Path) -> Dataset | None:
+    """Rows that were made before; None where there are none, or the file was damaged since."""
+    import pyarrow as pa
+    from datasets import Dataset
+
+    try:
+        return Dataset.from_file(str(path)) if path.is_file() else None
+    except (pa.ArrowException, OSError, ValueError, KeyError):
+        return None
+
+
 def _arrow_file(folder: Path, manifest: Manifest, source: Source) -> Path:
     """Its name tells what was read (paths and options), then in which state (sizes, times of change, reader)."""
     paths = {role: list(map(str, given)) for role, given in source.files.items()}
-    state = [READER_VERSION, [_identity(path) for path in [*source.all_paths, *_hub_files(source)]]]
+    state = [READER_VERSION, _reader(manifest), [_identity(path) for path in [*source.all_paths, *_hub_files(source)]]]
     what = [manifest.format, source.options, source.hides, paths]
     if manifest.columns != manifest.texts:
         what.append(manifest.columns)
     return folder / f"{manifest.name}-{_digest(what)}-{_digest(state)}.arrow"
+
+
+def _reader(manifest: Manifest) -> str:
+    """What changes when a reader from outside the package changes; ours have READER_VERSION."""
+    read = manifest.layout.read
+    file = None if read.__module__.startswith("vlhyper.") else inspect.getsourcefile(read)
+    return sha256(file) if file is not None else ""
 
 
 def _digest(value: Any) -> str:
@@ -82,7 +102,8 @@ def _identity(path: Path) -> list[Any]:
     """What changes when a file, the chunks of a folder or the files of a pattern change."""
     found = sorted(path.iterdir()) if path.is_dir() else expand(path)
     facts = [(str(file), file.stat()) for file in found]
-    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in facts]
+    # The time of the last change of any kind: `cp -p` and `rsync -t` put the old time of writing on new content.
+    return [[name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for name, stat in facts]
 
 
 def _hub_files(source: Source) -> list[Path]:

@@ -19,7 +19,7 @@ PARTS = ("first-half", "second-half", "held-out", "all-but-held-out")
 def karpathy_names(subset: str) -> tuple[str, ...]:
     """What dataset_coco.json calls the images of a split."""
     if subset not in KARPATHY:
-        raise UserError(f"subset {subset!r} is no Karpathy split{nearest(subset, KARPATHY)}")
+        raise UserError(f"subset {subset!r} is not a Karpathy split{nearest(subset, KARPATHY)}")
     return KARPATHY[subset]
 
 

@@ -59,7 +59,13 @@ def read_rows(path: Path | str, records: Iterable[Any], shape: Callable[[Any], I
             yield from shape(record)
         except FieldError as error:
             said = f"{record_name(record, number)} {error}"
-            raise UserError(f"{path}: {said}; mend the record, or is it another file?") from None
+            raise UserError(f"{path}: {said}; correct the record, or is this the wrong file?") from None
+        except UserError:
+            raise
+        # A reader that takes something for granted: the record is at fault all the same.
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            said = f"{record_name(record, number)} cannot be read ({type(error).__name__}: {error})"
+            raise UserError(f"{path}: {said}; correct the record, or is this the wrong file?") from error
 
 
 def record_name(record: Any, number: int) -> str:
@@ -100,7 +106,7 @@ def _records(path: Path, pieces: Iterator[Members], frame: bytes, decode: Decode
                 count += 1
     except NoSuchList as error:
         keys = first_few(error.keys, 6) or "none"
-        raise UserError(f"{path}: has no list {error.key!r}; its keys are {keys}; is it another file?") from None
+        raise UserError(f"{path}: has no list {error.key!r}; its keys are {keys}; is this the wrong file?") from None
     except _Refused as error:
         raise UserError(f"{path}: record {count + 1}: {error}") from None
     except BrokenFile as error:
@@ -126,7 +132,7 @@ def _whole(text: bytes) -> Any:
 def _refusal(error: ValueError) -> str:
     """What `parse_json` found wrong with JSON that is well formed."""
     if type(error) is ValueError:
-        return "a number has thousands of digits; mend it"
+        return "a number has thousands of digits; correct it"
     return f"duplicate key {named(error)!r} in one object; keep one of them"
 
 
@@ -177,7 +183,7 @@ def parsed_json(content: bytes, path: Path) -> Any:
         raise UserError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except json.JSONDecodeError as error:
         position = f"line {error.lineno} column {error.colno}"
-        raise UserError(f"{path}: not JSON: {error.msg} at {position}; mend it or write it again") from None
+        raise UserError(f"{path}: not JSON: {error.msg} at {position}; correct it or write it again") from None
     except ValueError as error:
         raise UserError(f"{path}: {_refusal(error)}") from None
     except RecursionError:
@@ -288,7 +294,7 @@ def json_lines(path: Path) -> Iterator[Any]:
                 yield parse_json(line)
             except (json.JSONDecodeError, RecursionError) as error:
                 raise UserError(
-                    f"{path}: line {number} is not JSON: {error}; mend it or fetch the file again"
+                    f"{path}: line {number} is not JSON: {error}; correct it or fetch the file again"
                 ) from None
             except ValueError as error:
                 raise UserError(f"{path}: line {number}: {_refusal(error)}") from None

@@ -14,10 +14,10 @@ from vlhyper.errors import UserError
 from vlhyper.published import ANSWER_KEYS
 from vlhyper.readers.answers import human_answers
 from vlhyper.readers.coco import karpathy_image_ids
-from vlhyper.readers.decoding import Identified, Questions, decoded
 from vlhyper.readers.fields import Row, ident, make_row, number_id, text, value
 from vlhyper.readers.gold import Gold, duplicates, without_duplicates
 from vlhyper.readers.people import people_gold
+from vlhyper.readers.quick import Identified, Questions, decoded
 from vlhyper.readers.source import Source
 from vlhyper.readers.streams import json_items, read_rows, starts_with
 from vlhyper.wording import some

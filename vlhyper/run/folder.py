@@ -18,7 +18,7 @@ from vlhyper.files import read_json, write_json
 from vlhyper.model.model import WEIGHTS
 from vlhyper.run.checkpoints import load_progress, newest
 from vlhyper.run.config import RunConfig, differences, load_config, save_config
-from vlhyper.run.identity import FILE, PLACES, identity
+from vlhyper.run.identity import FILE, FILE_KEYS, identity
 from vlhyper.run.tasks import Run
 
 # Settings that cannot change what is trained; a run may be resumed with others.
@@ -39,7 +39,7 @@ def claim(folder: Path, run: Run, features: FeatureSet | None) -> None:
             more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
             raise UserError(f"{folder}: holds a run of another config: {changed[0]}{more}; choose another --out")
         if finished(folder, run.config.training.steps):
-            say(f"{folder}: is finished and was not changed; score it with: vlhyper evaluate {folder}")
+            say(f"{folder}: is already finished; score it with: vlhyper evaluate {folder}")
             return
         if last := newest(folder):
             say(f"{folder}: resuming from {last.name}")
@@ -55,7 +55,7 @@ def changes(old: RunConfig, run: Run, folder: Path, features: FeatureSet | None)
     # Steps already done are those of a longer run too, unless the rate fell towards the end.
     if new.training.steps > old.training.steps and not (old.training.decay or new.training.decay):
         left.pop("training.steps", None)
-    named = [key for key in left if any(fnmatchcase(key, pattern) for pattern in (*PLACES, "tasks.*.data.*"))]
+    named = [key for key in left if any(fnmatchcase(key, pattern) for pattern in (*FILE_KEYS, "tasks.*.data.*"))]
     if named and (folder / FILE).exists() and read_json(folder / FILE) == identity(run, features):
         left = {key: told for key, told in left.items() if key not in named}
     return [f"{key}: {told}" for key, told in left.items()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vlhyper.console import say
-from vlhyper.errors import JobError, UserError
+from vlhyper.errors import JobError, UserError, first_few
 from vlhyper.features import FeatureSet
 from vlhyper.metrics import Report
 from vlhyper.run.rows import TaskRows, load_split
@@ -76,7 +76,10 @@ def _checked(rows: TaskRows, truth: Truth) -> Truth:
         sample = truth.sample(rows.rows["id"])
         report = HeldOut(rows, sample).report(sample.answers())
         if lacking := [metric for metric in rows.task.kind.metrics if metric not in report.metrics]:
-            raise JobError(f"{lacking[0]} cannot be computed: {report.skipped.get(lacking[0])}")
+            if lacking[0] not in report.skipped:
+                has = first_few(report.metrics, 8)
+                raise UserError(f"the scorer reports no metric {lacking[0]!r}, which the task names; it reports {has}")
+            raise JobError(f"{lacking[0]} cannot be computed: {report.skipped[lacking[0]]}")
     except (UserError, JobError) as error:
         hint = f"to train without it, set tasks.{rows.task.name}.validation=null"
         raise type(error)(f"validation of {rows.where}: {error}; {hint}") from None

@@ -13,8 +13,8 @@ from vlhyper.readers.source import expand
 from vlhyper.run.tasks import Run, RunTask
 
 FILE = "inputs.json"
-# Keys of a config that name places. What is there is compared where the names differ.
-PLACES = ("features.files", "model.backbone", "model.tokenizer", "tasks.*.data", "tasks.*.root")
+# Keys of a config that name files. Their content is compared where the names differ.
+FILE_KEYS = ("features.files", "model.backbone", "model.tokenizer", "tasks.*.data", "tasks.*.root")
 WEIGHTS = ("*.safetensors", "config.json")
 WORDS = ("tokenizer.json", "spiece.model")
 

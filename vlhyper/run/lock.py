@@ -31,7 +31,8 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(f"{folder}: another process is writing this run ({_owner(folder)}); wait or stop it") from None
+        told = f"another process is writing this run ({_owner(folder)}); wait for it, or stop it"
+        raise UserError(f"{folder}: {told}") from None
     except (OSError, NotImplementedError) as error:
         say(f"{folder}: this file system has no locks ({error}); do not start a second process on this run folder")
         yield

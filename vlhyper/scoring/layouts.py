@@ -110,7 +110,7 @@ def _table(content: bytes, path: Path, mark: str) -> list[dict[str, str]]:
         raise UserError(f"{path}: {error}; save the table as a plain {path.suffix[1:]} file") from None
     # A cell too many is under None, one that is missing holds it.
     if odd := next((number for number, row in enumerate(rows, start=2) if None in row or None in row.values()), None):
-        raise UserError(f"{path}: row {odd} has another number of cells than the header; mend it")
+        raise UserError(f"{path}: row {odd} has other cells than the header; correct it")
     return rows
 
 

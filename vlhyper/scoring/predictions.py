@@ -14,15 +14,17 @@ from typing import Any
 from vlhyper.console import say
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import write_json
-from vlhyper.readers.decoding import decoded_texts
 from vlhyper.readers.fields import FieldError, any_id, value, whole_text
 from vlhyper.readers.gold import duplicates
+from vlhyper.readers.quick import decoded_texts
 from vlhyper.readers.streams import record_name
 from vlhyper.scoring.layouts import prediction_records
 from vlhyper.wording import kind, named, some
 
 # A path, or the records themselves.
-Source = str | os.PathLike[str] | Sequence[Any]
+Predictions = str | os.PathLike[str] | Sequence[Any]
+# The keys of id and answer in a record, where a user named them.
+Keys = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,10 @@ def name_of(source: object) -> str:
 
 
 def read_predictions(
-    source: Source, form: PredictionFile, ids: Sequence[Any] = (), keys: tuple[str | None, str | None] = (None, None)
+    source: Predictions,
+    form: PredictionFile,
+    ids: Sequence[Any] = (),
+    keys: Keys = (None, None),
 ) -> dict[Any, str]:
     """Predictions as {id: text}. Raises UserError that names the record, and for ids with different answers.
 
@@ -108,7 +113,7 @@ def read_upload(path: Path, form: PredictionFile) -> dict[Any, str]:
     return given
 
 
-def records_of(source: Source, form: PredictionFile, keys: tuple[str | None, str | None] = (None, None)) -> list[Any]:
+def records_of(source: Predictions, form: PredictionFile, keys: Keys = (None, None)) -> list[Any]:
     """The records of a file in whichever layout, or the list itself. Raises UserError."""
     if isinstance(source, str | os.PathLike):
         return prediction_records(source, (form.id_key, form.text_key), form.shape, keys)
@@ -151,7 +156,7 @@ def match(
     given: Container[Any] | Mapping[Any, str],
     known: Sequence[Any],
     *,
-    source: Source,
+    source: Predictions,
     against: str,
     partial: bool,
     others: Container[Any] = (),
@@ -167,7 +172,7 @@ def match(
     unknown = [id for id in given if id not in ids and id not in others]  # type: ignore[union-attr]
     told = f"{name_of(source)}: {len(unknown)} ids are not in {against} ({some(sorted(unknown, key=str))})"
     if unknown and not (more and any(id in given for id in known)):
-        raise UserError(f"{told}; give the predictions of this split, or the annotations of theirs")
+        raise UserError(f"{told}; use predictions and annotations of the same split")
     if unknown:
         say(f"{told} and are left out")
     scored = [index for index, id in enumerate(known) if id in given]

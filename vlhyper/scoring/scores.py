@@ -13,7 +13,7 @@ from vlhyper.errors import UserError
 from vlhyper.metrics import bootstrap
 from vlhyper.metrics.report import Report
 from vlhyper.readers.streams import input_file, no_collection
-from vlhyper.scoring.predictions import Source, match, name_of, read_predictions, same_items
+from vlhyper.scoring.predictions import Predictions, match, name_of, read_predictions, same_items
 from vlhyper.scoring.scorer import Scorer
 from vlhyper.scoring.scorers import find_scorer
 from vlhyper.scoring.truth import gold_of_files, report_of
@@ -22,12 +22,12 @@ from vlhyper.scoring.truth import gold_of_files, report_of
 def score(
     task: str,
     *,
-    predictions: Source,
+    predictions: Predictions,
     questions: str | os.PathLike[str] | None = None,
     annotations: str | os.PathLike[str] | None = None,
     split: str | None = None,
     confidence: bool = False,
-    against: Source | None = None,
+    against: Predictions | None = None,
     id_key: str | None = None,
     answer_key: str | None = None,
     **options: Any,
@@ -53,7 +53,9 @@ def score(
     return report
 
 
-def _score(scorer: Scorer, source: Source, options: Mapping[str, Any], keys: tuple[str | None, str | None]) -> Report:
+def _score(
+    scorer: Scorer, source: Predictions, options: Mapping[str, Any], keys: tuple[str | None, str | None]
+) -> Report:
     with _plain_file(scorer, options) as files:
         gold = gold_of_files(scorer, files)
     given = read_predictions(source, scorer.predictions, gold.ids, keys)

@@ -12,12 +12,12 @@ from pathlib import Path
 from vlhyper.errors import UserError, nearest
 from vlhyper.files import writing
 from vlhyper.metrics.report import Report
-from vlhyper.scoring.predictions import Source, match, name_of, read_predictions
+from vlhyper.scoring.predictions import Predictions, match, name_of, read_predictions
 from vlhyper.scoring.scorers import SCORERS, find_scorer
 
 
 def submit(
-    task: str, *, questions: str | os.PathLike[str], submission: str, predictions: Source | None = None
+    task: str, *, questions: str | os.PathLike[str], submission: str, predictions: Predictions | None = None
 ) -> Report:
     """Check predictions against the test questions and write them to `submission` as the server wants them.
 
@@ -28,7 +28,7 @@ def submit(
     server, form = scorer.server, scorer.predictions
     if server is None:
         having = [name for name, row in SCORERS.items() if row.server is not None]
-        raise UserError(f"no server takes files for {task!r}{nearest(task, having)}")
+        raise UserError(f"there is no test server for {task!r}{nearest(task, having)}")
     source = submission if predictions is None else predictions
     given = server.read(Path(submission), form) if predictions is None else read_predictions(predictions, form)
     asked = server.asked(Path(questions))

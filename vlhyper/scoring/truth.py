@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlhyper.errors import UserError
+from vlhyper.errors import UserError, nearest
 from vlhyper.metrics.report import Report
 from vlhyper.readers.formats import FORMATS
 from vlhyper.readers.gold import Gold, gold_of_rows, without_duplicates
@@ -85,6 +85,7 @@ def find_truth(task: Task, manifest: Manifest, split: str, rows: Dataset) -> Tru
     if not task.metrics or not target_counts(rows).any():
         return None
     scorer = find_scorer(task.scorer)
+    _check_layouts(scorer)
     read_files = scorer.layouts.get(manifest.format)
     if read_files is None:
         return Truth(task.name, scorer, lambda: _of_rows(scorer, rows, f"{manifest.name}, split {split}"))
@@ -126,7 +127,14 @@ def gold_of_files(scorer: Scorer, options: Mapping[str, Any]) -> Gold:
     return gold
 
 
+def _check_layouts(scorer: Scorer) -> None:
+    for name in scorer.layouts:
+        if name not in FORMATS:
+            raise UserError(f"scorer {scorer.name!r}: unknown format {name!r}{nearest(name, FORMATS)}")
+
+
 def _layout_of(scorer: Scorer, path: Path) -> str:
+    _check_layouts(scorer)
     for name in reversed(scorer.layouts):
         recognises = FORMATS[name].recognises
         if recognises is not None and recognises(path):

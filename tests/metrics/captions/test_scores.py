@@ -174,7 +174,7 @@ def test_restval_is_training(karpathy):
         "test": [4, 5],
         None: [4, 5],
     }
-    with pytest.raises(UserError, match="no Karpathy split"):
+    with pytest.raises(UserError, match="not a Karpathy split"):
         ids("tset")
 
 
@@ -191,7 +191,7 @@ def test_a_scorer_that_cannot_run_is_skipped_and_the_others_count(tmp_path, monk
 
 def test_nothing_can_be_scored_without_java(tmp_path, monkeypatch):
     monkeypatch.setenv("VLHYPER_JAVA", str(tmp_path))
-    with pytest.raises(JobError, match="where no java is"):
+    with pytest.raises(JobError, match="no java is there"):
         caption_scores(["a"], [["a"]])
 
 

@@ -37,7 +37,7 @@ def find_java() -> Path:
     if wish not in ("", "system"):
         found = _java_at(Path(wish))
         if found is None:
-            raise Unavailable(f"$VLHYPER_JAVA is {wish!r}, where no java is; name a java, its home, or 'system'")
+            raise Unavailable(f"$VLHYPER_JAVA is {wish!r}: no java is there; name a java, its home, or 'system'")
         return found
     found = _installed() if wish else _bundled() or _installed()
     if found is None:
@@ -84,7 +84,7 @@ class Program:
         """The last lines it wrote to standard error, on one line."""
         lines = self.log.read_bytes().decode(errors="replace").split("\n")
         telling = [line for line in lines if line.strip() and not line.startswith("\tat ")]
-        return " / ".join(telling[-3:])[-most:] or f"it said nothing; is there room in {self.log.parent}?"
+        return " / ".join(telling[-3:])[-most:] or f"it printed nothing; is there free space in {self.log.parent}?"
 
     def kill(self) -> None:
         self.process.kill()

@@ -96,7 +96,7 @@ def done(*arguments: str) -> None:
 
 def test_a_task_layout_scorer_and_server_of_ones_own_go_the_whole_way(project, fresh_process, capsys):
     done("check", "run.yaml")
-    assert capsys.readouterr().out.splitlines()[-1] == "everything is there"
+    assert capsys.readouterr().out.splitlines()[-1] == "nothing is missing"
     done("train", "run.yaml", "--out", "run")
     assert "claims.agreement" in capsys.readouterr().err
     done("evaluate", "run")
