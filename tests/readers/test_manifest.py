@@ -117,3 +117,15 @@ def test_files_that_are_no_manifest(tmp_path):
         load_manifest("b.yaml", tmp_path)
     with pytest.raises(UserError, match="no such file"):
         load_manifest(Path("c.yaml"), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["val [v2].json", "what?.json", "a*b.json", "$HOME.json"])
+def test_a_name_is_a_name_before_it_is_a_pattern(tmp_path, name):
+    from vlhyper.readers.source import expand
+
+    (tmp_path / name).write_text("[]")
+    assert expand(tmp_path / name) == [tmp_path / name]
+    for part in ("v-1.json", "v-2.json"):
+        (tmp_path / part).write_text("[]")
+    assert expand(tmp_path / "v-*.json") == [tmp_path / "v-1.json", tmp_path / "v-2.json"]
+    assert expand(tmp_path / "none-*.json") == []

@@ -9,9 +9,9 @@ from pathlib import Path
 from vlhyper.readers.coco import read_captions, read_karpathy
 from vlhyper.readers.fields import Row
 from vlhyper.readers.gqa import read_gqa
+from vlhyper.readers.opening import head_keys, starts_with
 from vlhyper.readers.snli_ve import read_snli_ve
 from vlhyper.readers.source import Source
-from vlhyper.readers.streams import head_keys, starts_with
 from vlhyper.readers.table import read_table
 from vlhyper.readers.visual_genome import read_visual_genome
 from vlhyper.readers.vl_t5 import read_vl_t5

@@ -12,8 +12,9 @@ from typing_extensions import NotRequired, TypedDict
 from vlhyper.errors import UserError
 from vlhyper.readers.fields import FieldError, Row, ident, items, make_row, optional, shown, text, value, whole_text
 from vlhyper.readers.gold import Gold, without_duplicates
+from vlhyper.readers.opening import folder_files
 from vlhyper.readers.source import Source
-from vlhyper.readers.streams import folder_files, json_members, json_value, read_rows
+from vlhyper.readers.streams import json_members, json_value, read_rows
 
 # What the fields that metrics come from must be, where they are given.
 TYPES = {

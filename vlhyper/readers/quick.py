@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from msgspec import Meta, MsgspecError, Struct, defstruct, json
 
 from vlhyper.errors import UserError
-from vlhyper.readers.streams import content_of
+from vlhyper.readers.opening import content_of
 
 # What decoding says of anything that has not the form.
 NOT_THIS_FORM = (MsgspecError, UnicodeDecodeError, RecursionError, UserError)

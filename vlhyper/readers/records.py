@@ -9,7 +9,8 @@ from typing import Any
 
 from vlhyper.errors import UserError, first_few
 from vlhyper.readers.fields import FieldError
-from vlhyper.readers.streams import folder_files, json_items, json_lines, text_lines
+from vlhyper.readers.opening import folder_files
+from vlhyper.readers.streams import json_items, json_lines, text_lines
 
 # From the columns there are to those to read; raises FieldError where one is missing.
 Wanted = Callable[[Sequence[str]], list[str]]

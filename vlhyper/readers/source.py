@@ -29,7 +29,8 @@ class Source:
 
 
 def expand(path: Path) -> list[Path]:
-    """The path itself where it exists; of a pattern like `validation-*.parquet` the files that fit it, by name."""
-    if any(sign in path.name for sign in "*?["):
-        return sorted(path.parent.glob(path.name))
-    return [path] if path.exists() else []
+    """The path itself where it exists; of a pattern like `validation-*.parquet` the files it means, by name."""
+    # A name is a name: `val [v2].json` is a pattern only where no such file is there.
+    if path.exists():
+        return [path]
+    return sorted(path.parent.glob(path.name)) if any(sign in path.name for sign in "*?[") else []

@@ -6,33 +6,24 @@ Every stream yields records in file order and turns what is wrong with the file 
 from __future__ import annotations
 
 import gc
-import gzip
-import io
 import json
-import os
-import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
 from vlhyper.errors import UserError, first_few
-from vlhyper.files import existing_file, parse_json
+from vlhyper.files import parse_json
 from vlhyper.readers.fields import FieldError
 from vlhyper.readers.members import TOO_DEEP, BrokenFile, Members, NoSuchList, members, split
+from vlhyper.readers.opening import content_of, opened
 from vlhyper.wording import named
 
-BOM = b"\xef\xbb\xbf"
-GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
-# How xz and zstd files begin.
-OTHER_PACKINGS = (b"\xfd7zX", b"\x28\xb5\x2f\xfd")
 ID_KEYS = ("question_id", "qa_id", "pairID", "cocoid", "id", "index", "image_id")
 # What decoding raises for bytes that are no JSON, no UTF-8, or nested past Python's limit.
 NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_KEY = re.compile(rb'"([^"\\]{1,60})"\s*:')
 Decode = Callable[[bytes], Any]
 Found = TypeVar("Found")
 
@@ -190,91 +181,10 @@ def parsed_json(content: bytes, path: Path) -> Any:
         raise UserError(f"{path}: {TOO_DEEP}; give another one") from None
 
 
-def starts_with(path: Path, bracket: str) -> bool:
-    """Whether the first character of a file that is no blank is this one."""
-    return first_character(path) == bracket
-
-
-def first_character(path: Path) -> str:
-    """The first character of a file that is no blank; empty where there is none, or the file is a pipe."""
-    if not path.is_file():
-        return ""
-    with _opened(path) as file:
-        # Block by block, for nothing limits the blanks a file may begin with.
-        start = next((block for block in iter(lambda: file.read(4096), b"") if block.strip()), b"")
-    return start.lstrip()[:1].decode("latin-1")
-
-
-def head_keys(path: Path) -> set[str]:
-    """The keys of JSON objects near the beginning of a file."""
-    with _opened(path) as file:
-        return {key.decode("utf-8", "replace") for key in _KEY.findall(file.read(1 << 16))}
-
-
-def content_of(path: Path) -> bytes:
-    """The bytes of a file behind its byte-order mark, unpacked where it is packed by gzip."""
-    with _opened(path) as file:
-        return file.read()
-
-
-def input_file(path: str | os.PathLike[str]) -> Path:
-    """A file, or the pipe behind a shell's `<(...)`. Raises UserError for what cannot be read.
-
-    Devices and named pipes are refused: one may give bytes without end, the other none for ever.
-    """
-    try:
-        found = existing_file(path)
-        if not found.is_file() and (not found.is_fifo() or found.resolve().exists()):
-            raise UserError(f"{found}: this is a device or a pipe; give a plain file")
-    except OSError as error:
-        raise unreadable(path, error) from None
-    return found
-
-
-def unreadable(path: str | os.PathLike[str], error: OSError) -> UserError:
-    """What is said of a file or folder that the system does not let us read."""
-    return UserError(f"{path}: cannot be read ({error.strerror}); give one that you may read")
-
-
-def folder_files(folder: Path, pattern: str) -> list[Path]:
-    """The files of a folder that fit a pattern, by name; none that begin with a dot.
-
-    Other systems leave files of their own beside those they copy: ._train.json.
-    """
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise UserError(f"{folder}: this folder cannot be read; give one that you may read")
-    return sorted(file for file in folder.glob(pattern) if not file.name.startswith("."))
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """The file behind its byte-order mark, unpacked where it is packed by gzip."""
-    try:
-        plain = input_file(path).open("rb")
-    except OSError as error:
-        raise unreadable(path, error) from None
-    with plain:
-        # A pipe cannot be wound back.
-        packed = cast(BinaryIO, plain if plain.seekable() else io.BytesIO(plain.read()))
-        start = packed.read(len(ZIP))
-        packed.seek(0)
-        if start == ZIP:
-            raise UserError(f"{path}: is a zip archive; unpack it and name the file that was in it")
-        if start.startswith(OTHER_PACKINGS):
-            raise UserError(f"{path}: this is a compressed file; unpack it first")
-        file = cast(BinaryIO, gzip.GzipFile(fileobj=packed)) if start.startswith(GZIP) else packed
-        try:
-            if file.read(len(BOM)) != BOM:
-                file.seek(0)
-            yield file
-        except (EOFError, gzip.BadGzipFile, zlib.error):
-            raise UserError(f"{path}: damaged or cut off within its gzip data; fetch it again") from None
-
-
 @contextmanager
 def _opened_json(path: Path, opening: str, meant: str) -> Iterator[BinaryIO]:
     """The file at its first bracket, which must be the one the format wants."""
-    with _opened(path) as file:
+    with opened(path) as file:
         begin = file.tell()
         # Block by block, for nothing limits the blanks a file may begin with.
         start = next((block for block in iter(lambda: file.read(4096), b"") if block.strip()), b"")
@@ -302,7 +212,7 @@ def json_lines(path: Path) -> Iterator[Any]:
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Line number (from 1) and line. Only the newline byte ends a line: texts hold U+2028, form feeds and the like."""
-    with _opened(path) as file:
+    with opened(path) as file:
         for number, line in enumerate(file, start=1):
             try:
                 yield number, line.decode("utf-8").rstrip("\r\n")

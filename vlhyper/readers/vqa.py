@@ -16,10 +16,11 @@ from vlhyper.readers.answers import human_answers
 from vlhyper.readers.coco import karpathy_image_ids
 from vlhyper.readers.fields import Row, ident, make_row, number_id, text, value
 from vlhyper.readers.gold import Gold, duplicates, without_duplicates
+from vlhyper.readers.opening import starts_with
 from vlhyper.readers.people import people_gold
 from vlhyper.readers.quick import Identified, Questions, decoded
 from vlhyper.readers.source import Source
-from vlhyper.readers.streams import json_items, read_rows, starts_with
+from vlhyper.readers.streams import json_items, read_rows
 from vlhyper.wording import some
 
 

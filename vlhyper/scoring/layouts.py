@@ -18,8 +18,9 @@ from typing import Any
 from vlhyper.console import say
 from vlhyper.errors import UserError
 from vlhyper.files import parse_json
+from vlhyper.readers.opening import content_of
 from vlhyper.readers.source import expand
-from vlhyper.readers.streams import content_of, parsed_json
+from vlhyper.readers.streams import parsed_json
 from vlhyper.wording import kind, named
 
 ID_KEYS = ("question_id", "questionId", "qid", "image_id", "pairID", "id", "index", "idx")

@@ -12,7 +12,8 @@ from typing import Any
 from vlhyper.errors import UserError
 from vlhyper.metrics import bootstrap
 from vlhyper.metrics.report import Report
-from vlhyper.readers.streams import input_file, no_collection
+from vlhyper.readers.opening import content_of
+from vlhyper.readers.streams import no_collection
 from vlhyper.scoring.predictions import Predictions, match, name_of, read_predictions, same_items
 from vlhyper.scoring.scorer import Scorer
 from vlhyper.scoring.scorers import find_scorer
@@ -78,7 +79,7 @@ def _plain_file(scorer: Scorer, options: Mapping[str, Any]) -> Iterator[Mapping[
         yield options
         return
     with TemporaryDirectory() as folder:
-        content = input_file(path).read_bytes()
+        content = content_of(path)
         ending = {b"[": ".json", b"{": ".jsonl"}.get(content.lstrip()[:1], ".tsv")
         copy = Path(folder, f"pipe{ending}")
         copy.write_bytes(content)
