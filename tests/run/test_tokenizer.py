@@ -1,10 +1,14 @@
 """Tokenizers that are missing are reported in one line."""
 
+import json
+import shutil
+
 import pytest
 
 from vlhyper.errors import UserError
 from vlhyper.model.spec import ModelSpec
 from vlhyper.run.tokenizer import load_tokenizer
+from vlhyper.world import tiny
 
 
 @pytest.mark.parametrize(
@@ -18,3 +22,19 @@ def test_a_tokenizer_that_is_not_there_is_one_line(spec, told):
     with pytest.raises(UserError, match=told) as refusal:
         load_tokenizer(ModelSpec(**spec))
     assert "\n" not in str(refusal.value)
+
+
+def test_a_folder_with_tokenizer_json_alone_is_completed_from_its_vocabulary(tmp_path):
+    shutil.copy(tiny() / "t5/tokenizer.json", tmp_path)
+    spec = ModelSpec(backbone=str(tiny() / "t5"), tokenizer=str(tmp_path))
+    alone, whole = load_tokenizer(spec), load_tokenizer(ModelSpec(backbone=str(tiny() / "t5")))
+    assert (alone.pad_token_id, alone.eos_token_id) == (whole.pad_token_id, whole.eos_token_id)
+    texts = ["what color is the star?", "red"]
+    assert alone(texts, padding=True)["input_ids"] == whole(texts, padding=True)["input_ids"]
+
+
+def test_a_vocabulary_without_padding_is_refused(tmp_path):
+    content = json.loads((tiny() / "t5/tokenizer.json").read_text().replace("<pad>", "<dap>"))
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="has no pad_token and no '<pad>' in its vocabulary; use T5's own"):
+        load_tokenizer(ModelSpec(backbone=str(tiny() / "t5"), tokenizer=str(tmp_path)))

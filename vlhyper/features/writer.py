@@ -109,7 +109,7 @@ class FeatureWriter:
             image = ids[int(np.argmax(broken))]
             raise JobError(
                 f"{self.out}: the features of {image!r} contain an infinity or NaN as {features.dtype}; "
-                "use --store float32, or a higher --precision"
+                "use --store float32"
             )
         first = len(self.state.ids)
         with self._disk():

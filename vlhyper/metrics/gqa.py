@@ -162,7 +162,7 @@ def _add_choices(
 ) -> None:
     for name, key in (("validity", "valid"), ("plausibility", "plausible")):
         if choices is None:
-            skipped[name] = "needs a choices file (--choices); none is published for testdev"
+            skipped[name] = "needs a choices file (vlhyper score --choices); none is published for testdev"
         elif any((questions[identifier].get("types") or {}).get("detailed") is None for identifier in scored):
             skipped[name] = "the questions file does not give the detailed types, which decide what is valid"
         else:

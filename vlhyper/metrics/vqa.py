@@ -173,7 +173,7 @@ def _skipped(metrics: Metrics, flags: Sequence[bool | None]) -> dict[str, str]:
     if "in_domain" not in metrics and "out_domain" not in metrics:
         known = len(flags) - flags.count(None)
         having = f"only {known} of the annotations have" if known else "the annotations have no"
-        why = f"{having} 'is_topk_optimal'; an answer vocabulary tells it too (--vocabulary)"
+        why = f"{having} 'is_topk_optimal'; an answer vocabulary tells it too (vlhyper score --vocabulary)"
     else:
         why = "no scored question belongs to it"
     return skipped | {name: why for name in ("in_domain", "out_domain") if name not in metrics}

@@ -27,9 +27,23 @@ def load_tokenizer(spec: ModelSpec, local: bool = False) -> PreTrainedTokenizerB
         raise UserError(
             f"tokenizer {name!r} cannot be loaded: it has no tokenizer.json or spiece.model; copy one of them there"
         )
+    _complete(tokenizer, name)
     if len(tokenizer) > (known := size_of(spec.backbone).vocab_size):
         raise UserError(f"tokenizer {name!r} has {len(tokenizer)} tokens, the backbone only {known}; use its own")
     return tokenizer
+
+
+def _complete(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Take T5's padding and end tokens from the vocabulary where the folder does not name them.
+
+    A folder with tokenizer.json alone does not. Raises UserError where the vocabulary lacks them too.
+    """
+    words = tokenizer.get_vocab()
+    for role, word in (("pad_token", "<pad>"), ("eos_token", "</s>")):
+        if getattr(tokenizer, role) is None:
+            if word not in words:
+                raise UserError(f"tokenizer {name!r} has no {role} and no {word!r} in its vocabulary; use T5's own")
+            setattr(tokenizer, role, word)
 
 
 def _cached_folder(name: str) -> str:
