@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from run_cases import Lab, call, losses, start, torchrun, write_features
@@ -166,3 +167,18 @@ def test_a_disk_that_is_too_small_is_found_before_the_first_step(lab, tmp_path, 
     with pytest.raises(JobError, match=r"0 MB are free on this disk, the run needs"):
         train(lab.run("training.steps=1"), tmp_path / "run")
     assert not (tmp_path / "run/log.jsonl").exists()
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no /proc: the worker is not found")
+def test_a_worker_that_was_killed_is_said_with_what_to_do(lab, tmp_path):
+    run = tmp_path / "run"
+    process = start("train", lab.path, "training.steps=100000", "training.workers=1", "--out", run)
+    try:
+        until(lambda: (run / "log.jsonl").exists() and len((run / "log.jsonl").read_text().splitlines()) > 3)
+        (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(worker), signal.SIGKILL)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert "memory ran out; lower training.workers and start the same command" in err.splitlines()[-1]

@@ -6,6 +6,7 @@ Letters: B rows of a batch · S source tokens · T target tokens · N cells of t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,25 +100,30 @@ class TrainingBatches(Dataset[dict[str, Tensor] | Exception]):
 def upcoming(batches: TrainingBatches, first_step: int, workers: int) -> Iterator[dict[str, Tensor]]:
     """The micro-batches from a step on, in order; `workers` processes prepare them ahead.
 
-    Raises UserError for input that cannot be used, JobError where a worker was killed.
+    Raises UserError for input that cannot be used. See `worker_errors` for a worker that was killed.
     """
     order = range(first_step * batches.accumulation, len(batches))
-    loader = iter(DataLoader(batches, batch_size=None, sampler=order, num_workers=workers))
-    while True:
-        try:
-            found = next(loader, None)
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise JobError(
-                "a process that prepares batches was killed, most often because memory ran out; lower "
-                "training.workers and start the same command again: it resumes from its last checkpoint"
-            ) from None
-        if found is None:
-            return
+    for found in DataLoader(batches, batch_size=None, sampler=order, num_workers=workers):
         if isinstance(found, Exception):
             raise found
         yield found
+
+
+@contextmanager
+def worker_errors() -> Iterator[None]:
+    """A killed worker as a JobError that says what to do.
+
+    torch raises it in the main thread wherever that is when the signal comes, so this goes around the whole training.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise JobError(
+            "a process that prepares batches was killed, most often because memory ran out; lower training.workers and "
+            "start the same command again: it resumes from its last checkpoint"
+        ) from None
 
 
 def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:

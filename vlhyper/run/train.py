@@ -18,7 +18,7 @@ from vlhyper.console import progress, say
 from vlhyper.errors import UserError
 from vlhyper.launcher import end_with_launcher
 from vlhyper.model.model import WEIGHTS, VLHyperPELT
-from vlhyper.run.batches import Collator, TrainingBatches, grid_statistics, to_device, upcoming
+from vlhyper.run.batches import Collator, TrainingBatches, grid_statistics, to_device, upcoming, worker_errors
 from vlhyper.run.checkpoints import (
     Progress,
     fresh_seed,
@@ -46,7 +46,8 @@ def train(run: Run, folder: Path) -> None:
     Raises UserError for input that cannot be used, before the first step, and JobError where the loss is not finite.
     """
     accelerator = start_processes(run.config.training, folder, unused=run.mixed)
-    with locked(folder) if accelerator.is_main_process else nullcontext(), disk_errors(folder):
+    lock = locked(folder) if accelerator.is_main_process else nullcontext()
+    with lock, disk_errors(folder), worker_errors():
         _train(run, folder, accelerator)
 
 
