@@ -130,6 +130,19 @@ def log_lines(run: Path, key: str) -> dict[int, dict[str, float]]:
     return {line["step"]: line[key] for line in lines if key in line}
 
 
+def text_task(folder: Path) -> str:
+    """An override that adds a task of GLUE's kind, written to `folder`: is a sentence about something red?"""
+    splits = {}
+    for split, count in {"train": 30, "val": 8, "test": 8}.items():
+        colours = ["red", "blue", "green"]
+        rows = [{"sentence": f"a {colours[n % 3]} circle", "label": int(n % 3 == 0)} for n in range(count)]
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        splits[split] = {"files": {"table": str(folder / f"{split}.jsonl")}}
+    data = {"name": "red", "format": "table", "splits": splits, "labels": {0: "negative", 1: "positive"}}
+    data["fields"] = {"sentence": "sentence", "label": "label"}
+    return "tasks.sst2=" + json.dumps({"data": data})
+
+
 def losses(run: Path) -> dict[int, dict[str, float]]:
     return log_lines(run, "loss")
 

@@ -6,13 +6,10 @@ import json
 
 import pytest
 import torch
-from run_cases import call, evaluated, losses, torchrun
-from safetensors.torch import load_file
-from test_processes import CLOSE
-from torch.testing import assert_close
+from run_cases import evaluated, losses, text_task
 
 from vlhyper.files import read_json
-from vlhyper.model.model import WEIGHTS, VLHyperPELT
+from vlhyper.model.model import VLHyperPELT
 from vlhyper.run.batches import Collator
 from vlhyper.run.check import problems
 from vlhyper.run.config import load_config
@@ -28,18 +25,8 @@ STEPS = ("training.steps=16", "training.learning_rate=3e-3", f"model.backbone={t
 
 
 @pytest.fixture(scope="module")
-def text(lab, tmp_path_factory) -> str:
-    """An override that adds a task of GLUE's kind to the world's: is a sentence about something red?"""
-    folder = tmp_path_factory.mktemp("text")
-    splits = {}
-    for split, count in {"train": 30, "val": 8, "test": 8}.items():
-        colours = ["red", "blue", "green"]
-        rows = [{"sentence": f"a {colours[n % 3]} circle", "label": int(n % 3 == 0)} for n in range(count)]
-        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        splits[split] = {"files": {"table": str(folder / f"{split}.jsonl")}}
-    data = {"name": "red", "format": "table", "splits": splits, "labels": {0: "negative", 1: "positive"}}
-    data["fields"] = {"sentence": "sentence", "label": "label"}
-    return "tasks.sst2=" + json.dumps({"data": data})
+def text(tmp_path_factory) -> str:
+    return text_task(tmp_path_factory.mktemp("text"))
 
 
 @pytest.fixture(scope="module")
@@ -94,17 +81,6 @@ def test_a_batch_of_both_kinds_gives_each_row_what_it_gets_alone(mixed):
             said = model.generate(**row, max_new_tokens=5)[0]
             assert torch.equal(answers[index][: len(said)], said)
     torch.testing.assert_close(whole, sum(alone), rtol=1e-5, atol=1e-5)
-
-
-def test_two_processes_train_the_mixture_of_one(lab, text, tmp_path):
-    config = lab.config(*STEPS, text)
-    train(resolve(config), tmp_path / "alone")
-    done = call("train", lab.path, *STEPS, text, "--out", tmp_path / "both", launcher=torchrun())
-    assert done.code == 0, done.err
-    first, second = losses(tmp_path / "alone"), losses(tmp_path / "both")
-    assert {"sst2", "vqa"} <= {task for line in first.values() for task in line}
-    assert second == {step: pytest.approx(line, rel=1e-4) for step, line in first.items()}
-    assert_close(load_file(tmp_path / "alone" / WEIGHTS), load_file(tmp_path / "both" / WEIGHTS), **CLOSE)
 
 
 @pytest.mark.parametrize("method", ["hyperpelt", "full_finetuning", "prefix_tuning", "clip_t5"])

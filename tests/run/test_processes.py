@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from run_cases import call, evaluated, losses, torchrun
+from run_cases import call, evaluated, losses, text_task, torchrun
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
@@ -41,10 +41,14 @@ def same(one: Path, other: Path) -> None:
     assert_close(load_file(one / WEIGHTS), load_file(other / WEIGHTS), **CLOSE)
 
 
-def test_torchrun_trains_the_model_of_one_process(lab, changes, alone, tmp_path):
+def test_torchrun_trains_images_and_text_as_one_process_does(lab, changes, tmp_path):
+    """The tasks without images are among them, whose rows leave some weights without a gradient in one process."""
+    changes = (*changes, text_task(tmp_path))
+    train(lab.run(*changes), tmp_path / "alone")
     done = call("train", lab.path, *changes, "--out", tmp_path / "both", launcher=torchrun())
     assert done.code == 0, done.err
-    same(alone, tmp_path / "both")
+    assert {"sst2", "vqa"} <= {task for line in losses(tmp_path / "alone").values() for task in line}
+    same(tmp_path / "alone", tmp_path / "both")
 
 
 def test_accelerate_trains_the_model_and_gives_the_answers_of_one_process(lab, changes, alone, tmp_path):

@@ -5,6 +5,8 @@ Letters: B rows of a batch · S source tokens · T target tokens · N cells of t
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -120,6 +122,9 @@ def worker_errors() -> Iterator[None]:
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
+        if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
+            # torch's handler would raise the same again at the next signal, in the midst of the clean-up.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         raise JobError(
             "a process that prepares batches was killed, most often because memory ran out; lower training.workers and "
             "start the same command again: it resumes from its last checkpoint"

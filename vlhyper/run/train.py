@@ -45,10 +45,10 @@ def train(run: Run, folder: Path) -> None:
 
     Raises UserError for input that cannot be used, before the first step, and JobError where the loss is not finite.
     """
-    accelerator = start_processes(run.config.training, folder, unused=run.mixed)
-    lock = locked(folder) if accelerator.is_main_process else nullcontext()
-    with lock, disk_errors(folder), worker_errors():
-        _train(run, folder, accelerator)
+    with worker_errors(), disk_errors(folder):
+        accelerator = start_processes(run.config.training, folder, unused=run.mixed)
+        with locked(folder) if accelerator.is_main_process else nullcontext():
+            _train(run, folder, accelerator)
 
 
 def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
