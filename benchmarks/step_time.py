@@ -37,18 +37,7 @@ Step = Callable[[], Tensor]
 
 def backbone(name: str) -> dict[str, object]:
     """T5Config fields of a known backbone, without dropout: the plain form has none."""
-    size = KNOWN[name]
-    return {
-        "vocab_size": size.vocab_size,
-        "d_model": size.d_model,
-        "d_kv": size.d_kv,
-        "d_ff": size.d_ff,
-        "num_heads": size.num_heads,
-        "num_layers": size.encoder_layers,
-        "num_decoder_layers": size.decoder_layers,
-        "feed_forward_proj": "gated-gelu" if size.gated else "relu",
-        "dropout_rate": 0.0,
-    }
+    return KNOWN[name].fields() | {"dropout_rate": 0.0}
 
 
 def batch(options: argparse.Namespace) -> dict[str, Tensor]:

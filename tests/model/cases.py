@@ -109,6 +109,13 @@ def rows(made: dict[str, Tensor], chosen: Tensor | slice) -> dict[str, Tensor]:
     return {**part, "pictured": pictured}
 
 
+def padded(made: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The batch with three more positions of padding behind every source."""
+    ids, mask, rows = made["input_ids"], made["attention_mask"], len(made["input_ids"])
+    longer = torch.cat([ids, torch.full((rows, 3), 9)], 1)
+    return {**made, "input_ids": longer, "attention_mask": torch.cat([mask, mask.new_zeros(rows, 3)], 1)}
+
+
 def without_labels(made: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value for name, value in made.items() if name != "labels"}
 

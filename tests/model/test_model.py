@@ -138,12 +138,7 @@ def test_a_given_denominator_divides_the_summed_loss():
 @pytest.mark.parametrize("method", METHODS)
 def test_padding_of_sources_and_targets_changes_nothing(method):
     model, batch = cases.model(method), cases.batch(method)
-    longer = dict(
-        batch,
-        input_ids=torch.cat([batch["input_ids"], torch.full((4, 3), 9)], 1),
-        attention_mask=torch.cat([batch["attention_mask"], torch.zeros(4, 3, dtype=torch.long)], 1),
-        labels=torch.cat([batch["labels"], torch.full((4, 2), -100)], 1),
-    )
+    longer = cases.padded(batch) | {"labels": torch.cat([batch["labels"], torch.full((4, 2), -100)], 1)}
     expected = cases.gradients(model, model(**batch))
     assert cases.difference(cases.gradients(model, model(**longer)), expected) <= TOLERANCE
 

@@ -70,12 +70,7 @@ def test_the_cache_changes_no_answer(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_padding_of_sources_changes_no_answer(method):
     model, batch = cases.model(method), cases.batch(method)
-    longer = dict(
-        batch,
-        input_ids=torch.cat([batch["input_ids"], torch.full((4, 3), 9)], 1),
-        attention_mask=torch.cat([batch["attention_mask"], torch.zeros(4, 3, dtype=torch.long)], 1),
-    )
-    expected, padded = generate(model, batch, BEAMS), generate(model, longer, BEAMS)
+    expected, padded = generate(model, batch, BEAMS), generate(model, cases.padded(batch), BEAMS)
     assert torch.equal(expected.sequences, padded.sequences)
     assert torch.allclose(expected.sequences_scores, padded.sequences_scores, rtol=1e-4, atol=1e-5)
 

@@ -26,19 +26,7 @@ def test_shapes_equal_the_built_backbone(backbone):
 @pytest.mark.parametrize("name", sorted({size: name for name, size in KNOWN.items()}.values()))
 def test_known_sizes_equal_the_built_backbone(name):
     size = KNOWN[name]
-    shapes = built_shapes(
-        {
-            "vocab_size": size.vocab_size,
-            "d_model": size.d_model,
-            "d_kv": size.d_kv,
-            "d_ff": size.d_ff,
-            "num_heads": size.num_heads,
-            "num_layers": size.encoder_layers,
-            "num_decoder_layers": size.decoder_layers,
-            "feed_forward_proj": "gated-gelu" if size.gated else "relu",
-            "tie_word_embeddings": not size.untied_head,
-        }
-    )
+    shapes = built_shapes(size.fields())
     assert size.shapes() == shapes
     norms = matching(shapes, ["*layer_norm.weight"])
     assert len(norms) == 2 * size.encoder_layers + 3 * size.decoder_layers + 2

@@ -6,13 +6,13 @@ import json
 import os
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import pytest
 from run_cases import Lab, losses, start, torchrun, write_features
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from waiting import until
 
 from vlhyper.errors import JobError, UserError
 from vlhyper.features import open_features
@@ -131,13 +131,6 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def until(holds, seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.2)
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SafetensorError("I/O error: No space left")])

@@ -29,10 +29,9 @@ from vlhyper.model.methods import method
 from vlhyper.model.old_runs import upgraded
 from vlhyper.model.sites import Site
 from vlhyper.model.sizes import Inputs, matching
-from vlhyper.model.spec import ModelSpec, makers_of
+from vlhyper.model.spec import WEIGHTS, ModelSpec, makers_of
 from vlhyper.settings import validated
 
-WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 # The entry of the configuration that tells the frozen weights apart.
 BACKBONE = "backbone_sha256"
@@ -133,6 +132,9 @@ class VLHyperPELT(nn.Module):
             raise ValueError(f"image features are {tuple(grid.shape)}, this batch and model take {wanted}")
         if pictured is not None and (grid is None or pictured.shape != (rows,)):
             raise ValueError(f"pictured must have one entry for each of {rows} rows, and goes with image features")
+        if grid is not None and pictured is not None:
+            # Whatever is in the grid of a row without an image must not reach the others, not even as a NaN.
+            grid = grid.masked_fill(~pictured[:, None, None], 0)
         # The last batch's forms go first, so that two sets never take memory together.
         self.attachment.set({})
         conditions = Conditions(task, grid, pictured, self.t5.shared.weight)

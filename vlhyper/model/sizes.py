@@ -56,6 +56,21 @@ class T5Size:
         """How many layer ids l_i there are: encoder and decoder share them."""
         return max(self.encoder_layers, self.decoder_layers)
 
+    def fields(self) -> dict[str, Any]:
+        """The T5Config fields of this size; `from_fields` goes the other way."""
+        return {
+            "vocab_size": self.vocab_size,
+            "d_model": self.d_model,
+            "d_kv": self.d_kv,
+            "d_ff": self.d_ff,
+            "num_heads": self.num_heads,
+            "num_layers": self.encoder_layers,
+            "num_decoder_layers": self.decoder_layers,
+            "feed_forward_proj": "gated-gelu" if self.gated else "relu",
+            "tie_word_embeddings": not self.untied_head,
+            "relative_attention_num_buckets": self.buckets,
+        }
+
     def shapes(self) -> dict[str, Shape]:
         """Every parameter of `T5ForConditionalGeneration` by its name; tied ones once."""
         found: dict[str, Shape] = {"shared.weight": (self.vocab_size, self.d_model)}

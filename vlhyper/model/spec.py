@@ -15,7 +15,10 @@ from vlhyper.model.methods import Method, Part, method
 from vlhyper.model.sizes import Inputs, Shape, T5Size, matching, size_of
 from vlhyper.settings import validated
 
-__all__ = ["Counts", "Inputs", "ModelSpec", "count", "makers_of"]
+__all__ = ["WEIGHTS", "Counts", "Inputs", "ModelSpec", "count", "makers_of"]
+
+# The file of a run folder that holds what was trained.
+WEIGHTS = "adapter_model.safetensors"
 
 
 class ModelSpec(BaseModel):

@@ -46,16 +46,14 @@ def weight_files(name: str) -> list[str]:
 def faults(name: str, size: T5Size) -> Iterator[str]:
     """What is wrong with the weights that are here, one line each: damaged files, tensors missing, surplus or odd."""
     found: dict[str, Shape] = {}
-    for file in weight_files(name):
-        path = local_file(name, file)
-        if path is None:
-            continue
+    paths = [local_file(name, file) for file in weight_files(name)]
+    for path in filter(None, paths):
         try:
             found |= _tensors(path)
         except UserError as error:
             yield str(error)
             return
-    if all(local_file(name, file) for file in weight_files(name)):
+    if all(paths):
         yield from (f"backbone {name!r}: {fault}" for fault in _differences(found, size))
 
 

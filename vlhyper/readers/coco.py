@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -136,23 +136,28 @@ def read_karpathy(source: Source) -> Iterator[Row]:
         stem = PurePosixPath(text(image, "filename")).stem
         return make_row(ident(image, _id_key(image)), stem, _stripped(_sentences(image)))
 
-    yield from _of_subset(source, shape)
+    yield from _of_subset(*_chosen(source), KarpathyImage, shape)
 
 
 def read_karpathy_gold(source: Source) -> Gold:
     """The captions of each image of option `subset` (test unless set), as people wrote them."""
-    return _gold(list(_of_subset(source, _captioned)), source)
+    return _gold(list(_of_subset(*_chosen(source), KarpathyImage, _captioned)), source)
 
 
-def _of_subset(source: Source, shape: Callable[[Any], Found]) -> Iterator[Found]:
-    wanted = karpathy_names(source.options.get("subset") or "test")
+def _chosen(source: Source) -> tuple[Sequence[Path], str]:
+    return source.paths("annotations"), source.options.get("subset") or "test"
+
+
+def _of_subset(paths: Iterable[Path], subset: str, form: Any, shape: Callable[[Any], Found]) -> Iterator[Found]:
+    """What `shape` makes of each image of a Karpathy split."""
+    wanted = karpathy_names(subset)
 
     def of_image(image: Any) -> Iterable[Found]:
         if text(image, "split") in wanted:
             yield shape(image)
 
-    for path in source.paths("annotations"):
-        yield from read_rows(path, json_items(path, "images", KarpathyImage), of_image)
+    for path in paths:
+        yield from read_rows(path, json_items(path, "images", form), of_image)
 
 
 def _sentences(image: Any) -> list[str]:
@@ -171,15 +176,4 @@ def _id_key(image: Any) -> str:
 
 def karpathy_image_ids(paths: Iterable[Path], subset: str) -> set[str]:
     """COCO ids of the images in a Karpathy split."""
-    wanted = karpathy_names(subset)
-    found: set[str] = set()
-
-    def collect(image: Any) -> Iterable[Row]:
-        if text(image, "split") in wanted:
-            found.add(ident(image, "cocoid"))
-        return ()
-
-    for path in paths:
-        for _ in read_rows(path, json_items(path, "images", KarpathyId), collect):
-            pass
-    return found
+    return set(_of_subset(paths, subset, KarpathyId, lambda image: ident(image, "cocoid")))

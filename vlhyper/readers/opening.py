@@ -57,8 +57,13 @@ def first_character(path: Path) -> str:
     if not path.is_file():
         return ""
     with opened(path) as file:
-        # Block by block, for nothing limits the blanks a file may begin with.
-        start = next((block for block in iter(lambda: file.read(4096), b"") if block.strip()), b"")
+        return first_of(file)
+
+
+def first_of(file: BinaryIO) -> str:
+    """The first character from here on that is no blank; empty where there is none."""
+    # Block by block, for nothing limits the blanks a file may begin with.
+    start = next((block for block in iter(lambda: file.read(4096), b"") if block.strip()), b"")
     return start.lstrip()[:1].decode("latin-1")
 
 

@@ -18,7 +18,7 @@ from vlhyper.errors import UserError, first_few
 from vlhyper.files import parse_json
 from vlhyper.readers.fields import FieldError
 from vlhyper.readers.members import TOO_DEEP, BrokenFile, Members, NoSuchList, members, split
-from vlhyper.readers.opening import content_of, opened
+from vlhyper.readers.opening import content_of, first_of, opened
 from vlhyper.wording import named
 
 ID_KEYS = ("question_id", "qa_id", "pairID", "cocoid", "id", "index", "image_id")
@@ -186,9 +186,7 @@ def _opened_json(path: Path, opening: str, meant: str) -> Iterator[BinaryIO]:
     """The file at its first bracket, which must be the one the format wants."""
     with opened(path) as file:
         begin = file.tell()
-        # Block by block, for nothing limits the blanks a file may begin with.
-        start = next((block for block in iter(lambda: file.read(4096), b"") if block.strip()), b"")
-        first = start.lstrip()[:1].decode("latin-1")
+        first = first_of(file)
         if first != opening:
             found = {"": "is empty", "[": "is a list", "{": "is an object"}.get(first, "is not a JSON file")
             raise UserError(f"{path}: {found}; this format is {meant}")

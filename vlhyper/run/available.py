@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from huggingface_hub import constants
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
+from transformers import PreTrainedTokenizerBase
 
 from vlhyper.errors import UserError
 from vlhyper.model.sizes import size_of
@@ -16,21 +17,23 @@ from vlhyper.model.weight_files import CONFIG, faults, local_file, weight_files
 from vlhyper.run.tokenizer import load_tokenizer
 
 
-def missing_models(spec: ModelSpec, say: Callable[[str], None]) -> Iterator[str]:
+def missing_models(spec: ModelSpec, say: Callable[[str], None]) -> Generator[str, None, PreTrainedTokenizerBase | None]:
     """What of backbone and tokenizer is missing or damaged, one line each, without asking the network.
 
-    `say` is told what a run is going to fetch from the hub, where that is allowed.
+    `say` is told what a run is going to fetch from the hub, where that is allowed. Returns the tokenizer, where it is
+    here.
     """
     if isinstance(spec.backbone, str):
         yield from _missing_backbone(spec.backbone, say)
     try:
-        load_tokenizer(spec, local=True)
+        return load_tokenizer(spec, local=True)
     except UserError as error:
         name = spec.tokenizer or spec.backbone
         if isinstance(name, str) and _is_hub_id(name) and not constants.HF_HUB_OFFLINE:
             say(f"tokenizer {name!r}: not in the local hub cache; training fetches it from the hub")
         else:
             yield str(error)
+        return None
 
 
 def _missing_backbone(name: str, say: Callable[[str], None]) -> Iterator[str]:

@@ -16,7 +16,6 @@ from vlhyper.run.held_out import hold_out_of
 from vlhyper.run.lengths import cut_off, labels_too_long
 from vlhyper.run.rows import TaskRows, find_features, load_split, model_inputs
 from vlhyper.run.tasks import Run, RunTask, resolve_task
-from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.tasks import Examples
 
 Say = Callable[[str], None]
@@ -49,8 +48,7 @@ def _all_problems(config: RunConfig, say: Say) -> Iterator[str]:
         yield str(error)
     if features is not None:
         say(f"features: {len(features)} images of {features.tokens} × {features.width}, {features.meta['encoder']}")
-    yield from missing_models(config.model, say)
-    tokenizer = _tokenizer(config)
+    tokenizer = yield from missing_models(config.model, say)
     if tokenizer is not None:
         yield from labels_too_long(run, tokenizer)
     try:
@@ -70,14 +68,6 @@ def _splits(run: Run, task: RunTask) -> list[str]:
     if "test" in run.config.tasks[task.name].model_fields_set or task.has("test"):
         wanted.append(task.splits["test"])
     return list(dict.fromkeys(split for split in wanted if split))
-
-
-def _tokenizer(config: RunConfig) -> PreTrainedTokenizerBase | None:
-    """None where it is not available here, which `missing_models` has reported."""
-    try:
-        return load_tokenizer(config.model, local=True)
-    except UserError:
-        return None
 
 
 def _split_problems(

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from vlhyper.errors import UserError
 from vlhyper.files import write_text
 from vlhyper.model.methods import method
-from vlhyper.model.spec import Inputs, ModelSpec
+from vlhyper.model.spec import WEIGHTS, Inputs, ModelSpec
 from vlhyper.readers.manifest import DATA_FOLDER
 from vlhyper.settings import Strict, parse_yaml, read_yaml, validated
 from vlhyper.tasks import Task, find_task
@@ -152,7 +152,7 @@ def load_run(folder: Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise UserError(
             f"{folder}: not a run folder (config.yaml is missing); train one with: vlhyper train CONFIG --out {folder}"
         )
-    if not (folder / "adapter_model.safetensors").is_file():
+    if not (folder / WEIGHTS).is_file():
         raise UserError(f"{folder}: has no trained weights yet; finish it with the `vlhyper train` that started it")
     return load_config(folder / "config.yaml", overrides)
 

@@ -15,7 +15,7 @@ from vlhyper.console import say
 from vlhyper.errors import JobError, UserError
 from vlhyper.features import FeatureSet
 from vlhyper.files import read_json, write_json
-from vlhyper.model.model import WEIGHTS
+from vlhyper.model.spec import WEIGHTS
 from vlhyper.run.checkpoints import load_progress, newest
 from vlhyper.run.config import RunConfig, differences, load_config, save_config
 from vlhyper.run.identity import FILE, FILE_KEYS, identity

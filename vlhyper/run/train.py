@@ -17,8 +17,9 @@ from accelerate.utils import DistributedDataParallelKwargs
 from vlhyper.console import progress, say
 from vlhyper.errors import UserError
 from vlhyper.launcher import end_with_launcher
-from vlhyper.model.model import WEIGHTS, VLHyperPELT
-from vlhyper.run.batches import Collator, TrainingBatches, grid_statistics, to_device, upcoming, worker_errors
+from vlhyper.model.model import VLHyperPELT
+from vlhyper.model.spec import WEIGHTS
+from vlhyper.run.batches import IGNORED, Collator, TrainingBatches, grid_statistics, to_device, upcoming, worker_errors
 from vlhyper.run.checkpoints import (
     Progress,
     fresh_seed,
@@ -101,7 +102,7 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
             name = schedule.task(step)
             micro_batches = [to_device(next(stream), accelerator.device) for _ in range(settings.accumulation)]
             # Every target token of the step weighs the same, on whatever rank and in whatever micro-batch it lies.
-            tokens = sum((batch["labels"] != -100).sum() for batch in micro_batches)
+            tokens = sum((batch["labels"] != IGNORED).sum() for batch in micro_batches)
             mean_tokens = accelerator.reduce(tokens.float(), "mean") / settings.accumulation
 
             for group in optimizer.param_groups:

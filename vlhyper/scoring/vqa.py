@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,17 +59,9 @@ def _vocabulary(path: Path) -> list[str]:
     return list(content)
 
 
-def _vqa_report(gold: Gold, answers: Mapping[Any, str], options: Mapping[str, Any]) -> Report:
-    return _report("vqa", gold, answers, options)
-
-
-def _okvqa_report(gold: Gold, answers: Mapping[Any, str], options: Mapping[str, Any]) -> Report:
-    return _report("okvqa", gold, answers, options)
-
-
-def _halved(gold: Gold, source: Source) -> Gold:
+def _halved(read: Callable[[Source], Gold], source: Source) -> Gold:
     """The first or second half, by a hash of the ids, where option `half` asks for one; and what was read."""
-    half = source.options.get("half")
+    gold, half = read(source), source.options.get("half")
     if half is not None:
         gold = gold.at(part_of(list(map(str, gold.ids)), HALVES[half]))
     return replace(gold, settings={"answers": source.options.get("answers") or "stemmed", "half": half or "whole"})
@@ -81,7 +74,7 @@ def _people_of_row(row: Mapping[str, Any]) -> list[str]:
 
 VQA = Scorer(
     name="vqa",
-    report=_vqa_report,
+    report=partial(_report, "vqa"),
     layouts={"vqa": read_vqa_gold, "vl-t5": read_vl_t5_people},
     right_of=_people_of_row,
     predictions=PredictionFile("question_id", "answer", number_id, (458752000, "skateboard")),
@@ -92,11 +85,8 @@ VQA = Scorer(
 OKVQA = replace(
     VQA,
     name="okvqa",
-    report=_okvqa_report,
-    layouts={
-        "vqa": lambda source: _halved(read_vqa_gold(source), source),
-        "vl-t5": lambda source: _halved(read_vl_t5_people(source), source),
-    },
+    report=partial(_report, "okvqa"),
+    layouts={"vqa": partial(_halved, read_vqa_gold), "vl-t5": partial(_halved, read_vl_t5_people)},
     options={
         **VQA.options,
         "answers": one_of(*ANSWER_KEYS, what="kind of OK-VQA answers"),

@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from vqa_cases import write
+from waiting import until
 
 from vlhyper.metrics.java.processes import JobError, Programs, Unavailable, find_java
 
@@ -74,14 +74,14 @@ def test_no_java_survives_an_interrupt(tmp_path, number):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     # The tokeniser is the first program and METEOR, which takes seconds, the second.
-    wait_for(lambda: list(folder.glob("vlhyper-*/program-1.log")), run)
+    until(lambda: list(folder.glob("vlhyper-*/program-1.log")), 120, run)
     # A Java must be there to be ended, or this would show nothing.
     assert len(members_of(run.pid)) > 1
     os.kill(run.pid, number)
     run.communicate(timeout=60)
     assert run.returncode != 0
     # Of a run that was killed outright another program ends the rest, a moment later.
-    soon(lambda: not any(folder.iterdir()) and not is_alive(run.pid))
+    until(lambda: not any(folder.iterdir()) and not is_alive(run.pid), 30)
 
 
 def is_alive(group: int) -> bool:
@@ -90,13 +90,6 @@ def is_alive(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def soon(condition, most=30):
-    end = time.monotonic() + most
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def members_of(group: int) -> list[int]:
@@ -110,11 +103,3 @@ def members_of(group: int) -> list[int]:
         except OSError:
             continue
     return [int(fields[1]) for fields in stats if int(fields[2]) == group]
-
-
-def wait_for(condition, run, most=120):
-    end = time.monotonic() + most
-    while not condition():
-        assert run.poll() is None, run.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.05)

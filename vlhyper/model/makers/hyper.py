@@ -163,9 +163,6 @@ def _visual(tensors: Tensors, conditions: Conditions, w_z: Tensor) -> Tensor:
     assert conditions.grid is not None
     mean, deviation = tensors["sources.visual.mean"], tensors["sources.visual.deviation"]
     grid = (conditions.grid.to(mean.dtype) - mean) / deviation
-    if conditions.pictured is not None:
-        # Whatever is in the grid of a row without an image must not reach the others, not even as a NaN.
-        grid = grid.masked_fill(~conditions.pictured[:, None, None], 0)
     return grid @ (tensors["sources.visual.weight"] @ w_z)
 
 

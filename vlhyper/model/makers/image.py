@@ -54,8 +54,6 @@ class Image(Maker):
         if conditions.grid is None:
             return {}
         grid = conditions.grid.to(tensors["feature.weight"].dtype)
-        if conditions.pictured is not None:
-            grid = grid.masked_fill(~conditions.pictured[:, None, None], 0)
         cells = grid.shape[1]
         boxes = grid.new_zeros(1, cells, POSITIONS)
         feature, position = _embedded(tensors, "feature", grid), _embedded(tensors, "position", boxes)

@@ -53,7 +53,7 @@ class Conditions(NamedTuple):
     """What the forms of one batch depend on."""
 
     task: Tensor  # () for one task in the whole batch, or (B,) of task numbers
-    grid: Tensor | None  # (B, N, d_v) image features, any float dtype; None where no row has an image
+    grid: Tensor | None  # (B, N, d_v) image features, any float dtype, 0 in rows without an image; None if all are
     pictured: Tensor | None  # (B,) bool, rows that have an image; None for all where there is a grid
     embeddings: Tensor  # (V, D), the token embeddings of T5
 
