@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 
 from vlhyper.errors import UserError, nearest
 from vlhyper.files import existing_file
@@ -29,6 +29,11 @@ class Strict(BaseModel):
             if isinstance(values.get(name), bool) and _kinds(field.annotation) & {int, float}:
                 raise ValueError(f"{name} must be a number, is {str(values[name]).lower()}")
         return values
+
+
+def joined(*models: type[Strict]) -> type[Strict]:
+    """One model with the fields of several."""
+    return models[0] if len(models) == 1 else create_model("Joined", __base__=tuple(models))
 
 
 def _kinds(annotation: Any) -> set[Any]:

@@ -82,7 +82,7 @@ CROSSED = (
     Part("hyper", "bottleneck", FEED_FORWARD, {"sides": ("task",)}),
 )
 FOREIGN = {
-    "prompt_tuning": Method("Prompt-tuning", (PROMPT,)),
+    "foreign_prompts": Method("Prompt-tuning", (PROMPT,)),
     "crossed": Method("Prefixes from the image, adapters from the task", CROSSED, NORMS, "condition"),
     # A form of its own at a feed-forward, and at a block of its own: what leaves the decoder's self-attention.
     "gains": Method("Gains", (Part("gains", "gain", ("encoder_ff", "decoder_self_out")),)),
@@ -126,9 +126,9 @@ def test_counts_equal_the_built_model(method, backbone):
 
 
 def test_prompt_tuning_on_t5_base_is_as_large_as_its_table():
-    spec = ModelSpec(method="prompt_tuning", prompt_length=49)
+    spec = ModelSpec(method="foreign_prompts", prompt_length=49)
     assert count(spec, Inputs(tasks=("cola",))).trained == 37_632
-    assert count(ModelSpec(method="prompt_tuning"), Inputs(tasks=("cola", "rte"))).trained == 2 * 20 * 768
+    assert count(ModelSpec(method="foreign_prompts"), Inputs(tasks=("cola", "rte"))).trained == 2 * 20 * 768
 
 
 def batch_for(method, task=None):
@@ -184,7 +184,7 @@ def test_the_crossed_row_equals_the_plain_form(task):
 
 @pytest.mark.parametrize("task", [None, 1], ids=["mixed_tasks", "one_task"])
 def test_prompts_compute_what_stock_t5_computes_on_longer_embeddings(task):
-    model, batch = cases.model("prompt_tuning"), cases.batch("hyperpelt", task=task)
+    model, batch = cases.model("foreign_prompts"), cases.batch("hyperpelt", task=task)
     loss = model(**batch)
     gradient = cases.gradients(model, loss)
     table = model.makers["prompt"].table[batch["task"].expand(4)]

@@ -70,7 +70,9 @@ def test_counts_equal_the_built_makers_at_full_size(method, backbone):
     spec = ModelSpec(method=method, backbone=backbone)
     inputs = Inputs(tasks=VL_TASKS, tokens=36, width=2048)
     with torch.device("meta"):
-        makers = [MakerModule(maker, {"key": 1.0, "value": 1.0}) for maker in makers_of(spec, inputs).values()]
+        makers = [
+            MakerModule(maker, {"key": 1.0, "value": 1.0, "word": 1.0}) for maker in makers_of(spec, inputs).values()
+        ]
     parts = count(spec, inputs).parts
     own = sum(size for group, size in parts.items() if group not in ("layer norms", "backbone"))
     assert sum(weight.numel() for maker in makers for weight in maker.parameters()) == own
@@ -142,10 +144,11 @@ def test_every_option_is_kept_and_no_other():
         "method": "prefix_tuning",
         "backbone": "google-t5/t5-base",
         "tokenizer": None,
+        "tune": None,
         "prefix_length": 5,
     }
     assert ModelSpec(**spec.model_dump()) == spec
-    assert set(ModelSpec(method="full_finetuning").model_dump()) == {"method", "backbone", "tokenizer"}
+    assert set(ModelSpec(method="full_finetuning").model_dump()) == {"method", "backbone", "tokenizer", "tune"}
 
 
 SIDES = {"sides": ("task",)}

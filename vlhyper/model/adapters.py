@@ -1,7 +1,7 @@
-"""Forms that add to a module's output: parallel adapters, with weights that exist or are made where they are used.
+"""Forms that add to a module's output: adapters, with weights that exist or are made where they are used, and LoRA.
 
 Letters: B rows of the batch · R rows that have weights of their own (1 or B; B is a multiple of R) · S positions ·
-D model width · r bottleneck · d_I width of a hyper-embedding.
+D model width · r bottleneck or rank · d_I width of a hyper-embedding.
 """
 
 from __future__ import annotations
@@ -12,21 +12,58 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
-from vlhyper.model.forms import Bottleneck, LatentBottleneck
+from vlhyper.model.forms import Bottleneck, LatentBottleneck, LowRank
+
+# gelu_new is transformers' name for the approximation of gelu by tanh.
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
+}
 
 
-def bottleneck(form: Bottleneck | LatentBottleneck, x: Tensor, y: Tensor) -> Tensor:
+def bottleneck(form: Bottleneck, x: Tensor, y: Tensor) -> Tensor:
+    """y + λ norm(W_up act(W_down s + b_down) + b_up), for x the input of a module and y its output, both (B, S, D).
+
+    s is x, or y where the adapter is sequential.
+    """
+    source = y if form.sequential else x
+    rows = source.reshape(form.down.shape[0], -1, source.shape[-1])
+    hidden = ACTIVATIONS[form.activation](_linear(rows, form.down, form.down_bias))
+    if form.gain is None and form.up_bias is None:
+        # r numbers a position are scaled, not D.
+        return y + ((hidden * form.scale) @ form.up.transpose(1, 2)).view(y.shape)
+    added = _linear(hidden, form.up, form.up_bias)
+    if form.gain is not None and form.shift is not None:
+        added = F.layer_norm(added, added.shape[-1:]) * form.gain[:, None] + form.shift[:, None]
+    return y + (added * form.scale).view(y.shape)
+
+
+def latent_bottleneck(form: LatentBottleneck, x: Tensor, y: Tensor) -> Tensor:
     """y + λ W_up relu(W_down x), for x the input of a module and y its output, both (B, S, D)."""
-    if isinstance(form, LatentBottleneck):
-        return y + _Recomputed.apply(x, *form)
-    rows = x.reshape(form.down.shape[0], -1, x.shape[-1])
-    hidden = (rows @ form.down.transpose(1, 2)).relu() * form.scale
-    return y + (hidden @ form.up.transpose(1, 2)).view(x.shape)
+    return y + _Recomputed.apply(x, *form)
+
+
+def low_rank(form: LowRank, x: Tensor, y: Tensor) -> Tensor:
+    """y + λ B A x, for x the input (B, S, in) of a linear map and y its output (B, S, out)."""
+    rows = x.reshape(form.a.shape[0], -1, x.shape[-1])
+    hidden = (rows @ form.a.transpose(1, 2)) * form.scale
+    return y + (hidden @ form.b.transpose(1, 2)).view(y.shape)
 
 
 # How each form that adds to a module's output is applied: (form, input, output) -> output.
-ADDED: dict[type, Callable[[Any, Tensor, Tensor], Tensor]] = {Bottleneck: bottleneck, LatentBottleneck: bottleneck}
+ADDED: dict[type, Callable[[Any, Tensor, Tensor], Tensor]] = {
+    Bottleneck: bottleneck,
+    LatentBottleneck: latent_bottleneck,
+    LowRank: low_rank,
+}
+
+
+def _linear(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """(R, M, i), (R, o, i), (R, o) -> (R, M, o)."""
+    product = rows @ weight.transpose(1, 2)
+    return product if bias is None else product + bias[:, None]
 
 
 class _Recomputed(torch.autograd.Function):

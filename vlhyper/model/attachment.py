@@ -18,8 +18,8 @@ from vlhyper.model.attention import beside, prefix_attention
 from vlhyper.model.forms import Form
 from vlhyper.model.sites import ATTENTION, STACKS, Site
 
-# The module of each block in a layer of its stack. Forms at an attention change it from within; forms at any other
-# module are applied to its output.
+# The module of each block in a layer of its stack. Forms of the table ADDED are applied to its output; what else is put
+# at an attention changes it from within.
 MODULES: dict[str, Callable[[Any], nn.Module]] = {
     "encoder_self": lambda layer: layer.layer[0].SelfAttention,
     "encoder_ff": lambda layer: layer.layer[1].DenseReluDense,
@@ -27,6 +27,13 @@ MODULES: dict[str, Callable[[Any], nn.Module]] = {
     "decoder_cross": lambda layer: layer.layer[1].EncDecAttention,
     "decoder_ff": lambda layer: layer.layer[2].DenseReluDense,
 }
+
+
+def _linear(block: str, part: str) -> Callable[[Any], nn.Module]:
+    return lambda layer: getattr(MODULES[block](layer), part)
+
+
+MODULES |= {f"{block}_{part}": _linear(block, part) for block in ATTENTION for part in "qkvo"}
 
 
 class Attachment:
@@ -39,7 +46,9 @@ class Attachment:
         """Prepare every site of `t5`. A site without forms computes exactly what T5 computes there."""
         self._t5 = t5
         self._modules = _modules(t5)
-        self._forms: dict[nn.Module, Sequence[Form]] = {}
+        # What is put at each module: what its output is given to, and what changes an attention from within.
+        self._added: dict[nn.Module, list[Any]] = {}
+        self._within: dict[nn.Module, list[Any]] = {}
         self._tokens: Sequence[Any] = ()
         # (S, S) bool, where the encoder's relative position bias applies; None: everywhere.
         self.biased: Tensor | None = None
@@ -47,8 +56,9 @@ class Attachment:
             if site.block in ATTENTION:
                 # Plain attributes: the registered function gets only the attention module to find its forms by.
                 module.vlhyper_attachment, module.vlhyper_encodes = self, site.block == "encoder_self"
-            else:
-                module.register_forward_hook(self._add)
+        # Two blocks may name one module.
+        for module in dict.fromkeys(self._modules.values()):
+            module.register_forward_hook(self._add)
         # Older releases do not hand it on to the stacks, which would go on without prefixes and without a word.
         for part in (t5, t5.encoder, t5.decoder):
             part.set_attn_implementation("vlhyper")
@@ -56,11 +66,15 @@ class Attachment:
     def set(self, forms: Mapping[Site, Sequence[Form]]) -> None:
         """Replace all forms. Sites that are left out have none."""
         self._tokens = forms.get(Site("input", 0), ())
-        self._forms = {self._modules[site]: list(put) for site, put in forms.items() if site.block != "input"}
-        self.biased = None
+        self._added, self._within, self.biased = {}, {}, None
+        for site, put in forms.items():
+            for form in put if site.block != "input" else ():
+                to = self._added if type(form) in ADDED else self._within
+                to.setdefault(self._modules[site], []).append(form)
 
-    def at(self, module: nn.Module) -> Sequence[Any]:
-        return self._forms.get(module, ())
+    def within(self, module: nn.Module) -> Sequence[Any]:
+        """The prefixes of an attention."""
+        return self._within.get(module, ())
 
     def encoder_inputs(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         """What T5's forward and generate are given: ids, or embeddings where there are tokens beside the text."""
@@ -69,10 +83,12 @@ class Attachment:
         embeds, mask, self.biased = beside(self._t5.shared(input_ids), attention_mask, self._tokens)
         return {"inputs_embeds": embeds, "attention_mask": mask}
 
-    def _add(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        for form in self.at(module):
-            output = ADDED[type(form)](form, inputs[0], output)
-        return output
+    def _add(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> Any:
+        # An attention gives more than its output.
+        result, *others = output if isinstance(output, tuple) else (output,)
+        for form in self._added.get(module, ()):
+            result = ADDED[type(form)](form, inputs[0], result)
+        return (result, *others) if isinstance(output, tuple) else result
 
 
 def _modules(t5: T5ForConditionalGeneration) -> dict[Site, Any]:
@@ -103,7 +119,7 @@ def _attention(
         bias = attention_mask if bias is None else bias + attention_mask
     # A Python float of 1.0 (T5 does not scale) costs no kernel.
     scaled = query if scaling == 1.0 else query * scaling
-    output = prefix_attention(scaled, key, value, bias, attachment.at(module), dropout)
+    output = prefix_attention(scaled, key, value, bias, attachment.within(module), dropout)
     return output.transpose(1, 2).contiguous(), None
 
 

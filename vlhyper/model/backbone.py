@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +72,8 @@ def _untied(t5: T5ForConditionalGeneration) -> T5ForConditionalGeneration:
 
 
 @torch.no_grad()
-def key_value_deviations(t5: T5ForConditionalGeneration) -> dict[str, float]:
-    """The deviation that ordinary keys ("key") and values ("value") have in this T5, over all attention layers.
+def deviations_of(t5: T5ForConditionalGeneration) -> dict[str, float]:
+    """The deviation that ordinary keys ("key") and values ("value") have in this T5, and its word embeddings ("word").
 
     A layer-normed input has entries of mean square 1 times the norm's weight g, so the entry o of a key has the
     variance sum_d (g_d W_od)^2. Prefixes start at that size (docs/method.md, "Makers").
@@ -88,15 +88,16 @@ def key_value_deviations(t5: T5ForConditionalGeneration) -> dict[str, float]:
             for attention, gain in pairs:
                 keys.append((attention.k.weight * gain).square().sum(-1).mean())
                 values.append((attention.v.weight * gain).square().sum(-1).mean())
-    return {"key": torch.stack(keys).mean().sqrt().item(), "value": torch.stack(values).mean().sqrt().item()}
+    found = {"key": torch.stack(keys).mean().sqrt(), "value": torch.stack(values).mean().sqrt()}
+    return {name: value.item() for name, value in (found | {"word": t5.shared.weight.std()}).items()}
 
 
 @torch.no_grad()
-def frozen_digest(t5: T5ForConditionalGeneration) -> str:
-    """SHA-256 over names and numbers of all frozen parameters: the same backbone wherever its files are."""
+def digest_without(t5: T5ForConditionalGeneration, trained: Container[str]) -> str:
+    """SHA-256 over names and numbers of all parameters but those: the same backbone wherever its files are."""
     digest = hashlib.sha256()
     for name, weight in t5.named_parameters():
-        if not weight.requires_grad:
+        if name not in trained:
             digest.update(name.encode())
             digest.update(weight.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

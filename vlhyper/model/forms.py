@@ -2,14 +2,14 @@
 
 Letters: B rows of the batch · R rows that have weights of their own (1 = all rows share them, or B; B is a multiple of
 R, since the beams of a row share its weights) · N prefix length or number of tokens · d_I width of a hyper-embedding ·
-H·P joint width of the heads · D model width · r bottleneck.
+H·P joint width of the heads · D model width · r bottleneck, or rank of a low-rank form.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from vlhyper.model.sites import ATTENTION, FEED_FORWARD, INPUT
+from vlhyper.model.sites import ATTENTION, FEED_FORWARD, INPUT, LINEAR
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,11 +32,20 @@ class WholePrefix(NamedTuple):
 
 
 class Bottleneck(NamedTuple):
-    """A parallel adapter whose weights exist: y + λ W_up relu(W_down x)."""
+    """An adapter whose weights exist: y + λ norm(W_up act(W_down s + b_down) + b_up).
+
+    s is x where the adapter is parallel to its module and y where it comes behind it. Without a norm it is left out.
+    """
 
     down: Tensor  # W_down, (R, r, D)
     up: Tensor  # W_up, (R, D, r)
-    scale: Tensor  # λ, ()
+    scale: Tensor | float  # λ, ()
+    down_bias: Tensor | None = None  # (R, r)
+    up_bias: Tensor | None = None  # (R, D)
+    gain: Tensor | None = None  # (R, D), of the norm, a LayerNorm with mean and bias
+    shift: Tensor | None = None  # (R, D)
+    activation: Literal["relu", "gelu_new"] = "relu"
+    sequential: bool = False
 
 
 class LatentBottleneck(NamedTuple):
@@ -48,6 +57,14 @@ class LatentBottleneck(NamedTuple):
     scale: Tensor  # λ, ()
 
 
+class LowRank(NamedTuple):
+    """What LoRA adds to a linear map: y + λ B A x."""
+
+    a: Tensor  # (R, r, width of x)
+    b: Tensor  # (R, width of y, r)
+    scale: float  # λ
+
+
 class Tokens(NamedTuple):
     """Tokens beside those of the text in the encoder's input; decoder cross-attention sees them too."""
 
@@ -57,6 +74,11 @@ class Tokens(NamedTuple):
     biased: bool = True  # False: no relative position bias from or to these tokens
 
 
-Form = Prefix | WholePrefix | Bottleneck | LatentBottleneck | Tokens
+Form = Prefix | WholePrefix | Bottleneck | LatentBottleneck | LowRank | Tokens
 # What a row of the table of methods may ask for, and the blocks that can take it.
-FORMS: dict[str, tuple[str, ...]] = {"prefix": ATTENTION, "bottleneck": FEED_FORWARD, "tokens": INPUT}
+FORMS: dict[str, tuple[str, ...]] = {
+    "prefix": ATTENTION,
+    "bottleneck": (*ATTENTION, *FEED_FORWARD),
+    "low_rank": LINEAR,
+    "tokens": INPUT,
+}

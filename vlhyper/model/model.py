@@ -21,7 +21,7 @@ from transformers import T5ForConditionalGeneration
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import existing_file, read_json, replacing, write_json
 from vlhyper.model.attachment import Attachment
-from vlhyper.model.backbone import build_backbone, frozen_digest, key_value_deviations
+from vlhyper.model.backbone import build_backbone, deviations_of, digest_without
 from vlhyper.model.forms import Form
 from vlhyper.model.makers.maker import Conditions
 from vlhyper.model.makers.module import MakerModule
@@ -29,7 +29,7 @@ from vlhyper.model.methods import method
 from vlhyper.model.old_runs import upgraded
 from vlhyper.model.sites import Site
 from vlhyper.model.sizes import Inputs, matching
-from vlhyper.model.spec import WEIGHTS, ModelSpec, makers_of
+from vlhyper.model.spec import WEIGHTS, ModelSpec, group_of, makers_of, tuned
 from vlhyper.settings import validated
 
 CONFIG = "adapter_config.json"
@@ -51,18 +51,28 @@ class VLHyperPELT(nn.Module):
         self.t5, self.makers, self.spec, self.inputs = t5, nn.ModuleDict(makers), spec, inputs
         self.attachment = Attachment(t5)
         self.images = method(spec.method).images
-        weights = dict(t5.named_parameters())
-        trained = set(matching(weights, method(spec.method).trains))
-        for name, weight in weights.items():
-            weight.requires_grad_(name in trained)
+        # Of T5, what the method trains: it belongs to the run, even where this run tunes something else.
+        self._own = set(matching(dict(t5.named_parameters()), method(spec.method).trains))
+        groups = self._groups()
+        trained = tuned(spec, dict.fromkeys(groups.values()))
+        for name, weight in self.named_parameters():
+            weight.requires_grad_(groups.get(name) in trained)
 
     @classmethod
     def build(cls, spec: ModelSpec, inputs: Inputs) -> VLHyperPELT:
         """A model at step 0. Raises UserError where the backbone is not available."""
         described = makers_of(spec, inputs)
         t5 = build_backbone(spec.backbone)
-        deviations = key_value_deviations(t5)
+        deviations = deviations_of(t5)
         return cls(t5, {name: MakerModule(maker, deviations) for name, maker in described.items()}, spec, inputs)
+
+    def _groups(self) -> dict[str, str]:
+        """The weights that belong to the run, each with the line of the parameter counts that it belongs to."""
+        found: dict[str, str] = {}
+        for name, module in self.makers.items():
+            weights = cast(MakerModule, module).maker.weights()
+            found |= {f"makers.{name}.{key}": weight.group for key, weight in weights.items()}
+        return found | dict.fromkeys((f"t5.{name}" for name in self._own), group_of(self._own))
 
     def forward(
         self,
@@ -72,6 +82,7 @@ class VLHyperPELT(nn.Module):
         task: Tensor,
         grid: Tensor | None = None,
         pictured: Tensor | None = None,
+        boxes: Tensor | None = None,
         denominator: Tensor | float | None = None,
     ) -> Tensor:
         """The summed cross-entropy of the target tokens over `denominator`.
@@ -85,6 +96,8 @@ class VLHyperPELT(nn.Module):
             grid: (B, N, d_v) image features; None where no row has an image. A method without images ignores it.
             pictured: (B,) bool, the rows that have an image; all where left out. The others get what their task alone
                 makes: no visual prefix, no visual adapter, no image tokens.
+            boxes: (B, N, 4) x1 y1 x2 y2 of the image's regions as shares of its width and height, for a method that
+                wants them.
             denominator: what the sum is divided by; the number of target tokens of this batch where left out. Ranks
                 whose batches hold different numbers of tokens pass the mean number, and get the gradient of the
                 joined batch.
@@ -93,7 +106,7 @@ class VLHyperPELT(nn.Module):
             () loss in nats.
         """
         logits = self.t5(
-            **self._steered(input_ids, attention_mask, task, grid, pictured),
+            **self._steered(input_ids, attention_mask, task, grid, pictured, boxes),
             # The loss is taken below; labels given to T5 would be averaged over this batch's tokens alone.
             decoder_input_ids=self.t5._shift_right(labels),
             use_cache=False,
@@ -109,6 +122,7 @@ class VLHyperPELT(nn.Module):
         task: Tensor,
         grid: Tensor | None = None,
         pictured: Tensor | None = None,
+        boxes: Tensor | None = None,
         **options: Any,
     ) -> Tensor:
         """Token ids of the answers, (B, ≤ max_new_tokens + 1); `options` are those of transformers' generate.
@@ -116,10 +130,16 @@ class VLHyperPELT(nn.Module):
         Forms are made once per call; all steps and beams use them.
         """
         searcher: Any = self.t5  # transformers types generate for a protocol of its own
-        return searcher.generate(**self._steered(input_ids, attention_mask, task, grid, pictured), **options)
+        return searcher.generate(**self._steered(input_ids, attention_mask, task, grid, pictured, boxes), **options)
 
     def _steered(
-        self, input_ids: Tensor, mask: Tensor, task: Tensor, grid: Tensor | None, pictured: Tensor | None
+        self,
+        input_ids: Tensor,
+        mask: Tensor,
+        task: Tensor,
+        grid: Tensor | None,
+        pictured: Tensor | None,
+        boxes: Tensor | None,
     ) -> dict[str, Tensor]:
         """Put the forms of this batch at their sites; gives the inputs of T5's encoder."""
         rows = len(input_ids)
@@ -135,9 +155,11 @@ class VLHyperPELT(nn.Module):
         if grid is not None and pictured is not None:
             # Whatever is in the grid of a row without an image must not reach the others, not even as a NaN.
             grid = grid.masked_fill(~pictured[:, None, None], 0)
+        if boxes is not None and boxes.shape != (*wanted[:2], 4):
+            raise ValueError(f"boxes are {tuple(boxes.shape)}, this batch and model take {(*wanted[:2], 4)}")
         # The last batch's forms go first, so that two sets never take memory together.
         self.attachment.set({})
-        conditions = Conditions(task, grid, pictured, self.t5.shared.weight)
+        conditions = Conditions(task, grid, pictured, self.t5.shared.weight, boxes)
         forms: dict[Site, list[Form]] = {}
         for maker in self.makers.values():
             for site, made in maker(conditions).items():
@@ -155,7 +177,7 @@ class VLHyperPELT(nn.Module):
     @cached_property
     def backbone_sha256(self) -> str:
         """Tells the frozen weights apart. They never change, so it is computed once."""
-        return frozen_digest(self.t5)
+        return digest_without(self.t5, self._own)
 
     def task_number(self, name: str) -> int:
         """The row of a task's embedding. Raises UserError for a task the model was not made for."""
@@ -169,12 +191,14 @@ class VLHyperPELT(nn.Module):
             cast(MakerModule, maker).standardise(mean, deviation)
 
     def trained(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Names and parameters of what is trained. Saving, counting and the optimiser all follow from it."""
+        """Names and parameters of what is trained."""
         return ((name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad)
 
     def _kept(self) -> dict[str, Tensor]:
-        """All that a run adds to its frozen T5: what is trained, and the statistics of the image features."""
-        return {**dict(self.trained()), **{f"makers.{name}": buffer for name, buffer in self.makers.named_buffers()}}
+        """All that a run adds to its frozen T5, tuned or not, and the statistics of the image features."""
+        own = self._groups()
+        kept: dict[str, Tensor] = {name: weight for name, weight in self.named_parameters() if name in own}
+        return kept | {f"makers.{name}": buffer for name, buffer in self.makers.named_buffers()}
 
     def state(self) -> dict[str, Tensor]:
         """Copies of all that a run adds to its frozen T5, by name."""

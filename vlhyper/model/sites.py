@@ -1,7 +1,7 @@
 """Sites: where in a T5 something is added, without torch.
 
-A site is a block at a layer: one of three kinds of attention, one of two feed-forwards, or the encoder's input (paper
-section 3.1; docs/method.md, "Sites").
+A site is a block at a layer: one of three kinds of attention, one of two feed-forwards, one of the four linear maps of
+an attention, or the encoder's input (paper section 3.1; docs/method.md, "Sites").
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ class Site(NamedTuple):
 ATTENTION = ("encoder_self", "decoder_self", "decoder_cross")
 FEED_FORWARD = ("encoder_ff", "decoder_ff")
 INPUT = ("input",)
+# The maps of an attention from and to the model's width: queries, keys, values and output.
+QUERY, KEY, VALUE, OUTPUT = (tuple(f"{block}_{part}" for block in ATTENTION) for part in "qkvo")
+LINEAR = (*QUERY, *KEY, *VALUE, *OUTPUT)
 # The stack of each block: there is a site at each of its layers. The encoder's input is a single site.
 STACKS: dict[str, str] = {
     "input": "",
@@ -31,6 +34,7 @@ STACKS: dict[str, str] = {
     "decoder_cross": "decoder",
     "encoder_ff": "encoder",
     "decoder_ff": "decoder",
+    **{block: block.partition("_")[0] for block in LINEAR},
 }
 
 

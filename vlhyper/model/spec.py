@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any
 
@@ -13,7 +13,7 @@ from vlhyper.model.forms import FORMS
 from vlhyper.model.makers import MAKERS, Maker
 from vlhyper.model.methods import Method, Part, method
 from vlhyper.model.sizes import Inputs, Shape, T5Size, matching, size_of
-from vlhyper.settings import validated
+from vlhyper.settings import Strict, validated
 
 __all__ = ["WEIGHTS", "Counts", "Inputs", "ModelSpec", "count", "makers_of"]
 
@@ -31,6 +31,10 @@ class ModelSpec(BaseModel):
         "google-t5/t5-base", description="hub id, local folder, or T5Config fields for random weights"
     )
     tokenizer: str | None = Field(None, description="hub id or local folder; the backbone's own where left out")
+    tune: tuple[str, ...] | None = Field(
+        None,
+        description="parts that are trained, as `vlhyper params` calls them; all that the method trains if left out",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -43,23 +47,32 @@ class ModelSpec(BaseModel):
         if not isinstance(name, str):
             return values
         row = method(name)
-        known = {key: kind for part in row.parts for kind in [_maker(part)] for key in kind.Options.model_fields}
+        models = option_models(row)
+        known = [key for model in models.values() for key in model.model_fields]
         for key in options:
             if key not in known:
                 raise ValueError(f"unknown key {key!r}{nearest(key, [*cls.model_fields, *known])}")
-        for kind in dict.fromkeys(known.values()):
-            own |= _checked(kind, options).model_dump()
+        for model in models.values():
+            own |= _checked(model, {**row.defaults, **options}).model_dump()
         return own
 
     def options(self, kind: type[Maker]) -> Any:
         """The options of one maker."""
-        return _checked(kind, self.model_extra or {})
+        return _checked(option_models(method(self.method))[kind], self.model_extra or {})
 
 
-def _checked(kind: type[Maker], options: Mapping[str, Any]) -> Any:
-    given = {key: options[key] for key in kind.Options.model_fields if key in options}
+def option_models(row: Method) -> dict[type[Maker], type[Strict]]:
+    """The options that a user can set for each maker of a method."""
+    parts: dict[type[Maker], list[Part]] = {}
+    for part in row.parts:
+        parts.setdefault(_maker(part), []).append(part)
+    return {kind: kind.options_of(own) for kind, own in parts.items()}
+
+
+def _checked(model: type[Strict], options: Mapping[str, Any]) -> Any:
+    given = {key: options[key] for key in model.model_fields if key in options}
     try:
-        return kind.Options.model_validate(given)
+        return model.model_validate(given)
     except ValidationError as error:
         fault = error.errors()[0]
         raise ValueError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
@@ -124,12 +137,13 @@ def count(spec: ModelSpec, inputs: Inputs) -> Counts:
     for maker in makers_of(spec, inputs).values():
         for weight in maker.weights().values():
             parts[weight.group] = parts.get(weight.group, 0) + prod(weight.shape)
-    own = sum(parts.values())
+    total = sum(parts.values()) + size.parameters()
     backbone = _trained_of(size, row)
     if backbone:
-        group = _group(backbone)
+        group = group_of(backbone)
         parts[group] = parts.get(group, 0) + sum(map(prod, backbone.values()))
-    trained, total = sum(parts.values()), own + size.parameters()
+    parts = {group: parts[group] for group in tuned(spec, parts)}
+    trained = sum(parts.values())
     share = 100 * trained / total
     return Counts(
         method=spec.method,
@@ -143,10 +157,20 @@ def count(spec: ModelSpec, inputs: Inputs) -> Counts:
     )
 
 
+def tuned(spec: ModelSpec, groups: Iterable[str]) -> list[str]:
+    """The groups of weights that are trained, of all that the method trains. Raises UserError for an unknown one."""
+    known = list(groups)
+    for group in spec.tune or ():
+        if group not in known:
+            raise UserError(f"tune: method {spec.method!r} has no {group!r}{nearest(group, known)}")
+    return [group for group in known if spec.tune is None or group in spec.tune]
+
+
 def _trained_of(size: T5Size, row: Method) -> dict[str, Shape]:
     shapes = size.shapes()
     return {name: shapes[name] for name in matching(shapes, row.trains)}
 
 
-def _group(names: Mapping[str, Any]) -> str:
+def group_of(names: Iterable[str]) -> str:
+    """What the counts call these parameters of T5."""
     return "layer norms" if all(name.endswith("layer_norm.weight") for name in names) else "backbone"

@@ -37,7 +37,7 @@ class Collator:
     max_target_tokens: int
 
     def inputs(self, rows: TaskRows, prompts: Sequence[str], images: Sequence[str]) -> dict[str, Tensor]:
-        """`input_ids` and `attention_mask` (B, S), `task` (); `grid` (B, N, d_v) where the model is given images."""
+        """`input_ids` and `attention_mask` (B, S), `task` (); with images `grid` (B, N, d_v), and `boxes` if wanted."""
         encoded = self._encoded(prompts, rows.task.max_source_tokens)
         batch = {
             "input_ids": encoded["input_ids"],
@@ -46,7 +46,10 @@ class Collator:
         }
         if rows.task.images:
             assert self.features is not None
-            batch["grid"] = torch.from_numpy(self.features.read([rows.keys[image] for image in images]))
+            keys = [rows.keys[image] for image in images]
+            batch["grid"] = torch.from_numpy(self.features.read(keys))
+            if rows.task.boxes:
+                batch["boxes"] = torch.from_numpy(relative_boxes(self.features, keys))
         return batch
 
     def labels(self, targets: Sequence[str]) -> Tensor:
@@ -134,6 +137,12 @@ def worker_errors() -> Iterator[None]:
 def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
     """A batch on the device where the model is."""
     return {key: value.to(device, non_blocking=True) for key, value in batch.items()}
+
+
+def relative_boxes(features: FeatureSet, keys: Sequence[str]) -> np.ndarray:
+    """(B, N, 4) x1 y1 x2 y2 as shares of the image's width and height."""
+    width, height = features.read_array("sizes", keys).T[:, :, None]
+    return features.read_array("boxes", keys) / np.stack([width, height, width, height], axis=-1)
 
 
 def grid_statistics(rows: Sequence[TaskRows], features: FeatureSet, most: int = 2000) -> tuple[Tensor, Tensor]:

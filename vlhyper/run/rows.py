@@ -112,6 +112,11 @@ def find_features(run: Run) -> FeatureSet | None:
     stated = run.config.features
     expected = {key: getattr(stated, key) for key in (*IDENTITY, "tokens", "width")}
     features.require(**{key: value for key, value in expected.items() if value is not None})
+    if any(task.boxes for task in run.tasks.values()) and not (features.has("boxes") and features.has("sizes")):
+        raise UserError(
+            f"{first_few(features.paths)}: method {run.config.model.method!r} needs boxes and image sizes, which these "
+            "features lack; import features of regions (vlhyper import-features), or choose clip_t5"
+        )
     return features
 
 

@@ -18,7 +18,7 @@ class RunTask:
 
     number: the row of its task embedding. splits: the manifest's name for `train`, `val` and `test`; None for a split
     that the run leaves out. max_source_tokens: longer prompts are cut. images: whether the model is given the image of
-    each row; a method without images is not, whatever the task asks about.
+    each row; a method without images is not, whatever the task asks about. boxes: whether it is given the boxes too.
     """
 
     name: str
@@ -29,6 +29,7 @@ class RunTask:
     decoding: Decoding
     max_source_tokens: int
     images: bool
+    boxes: bool
 
     def split(self, name: str) -> str | None:
         """The manifest's name for a split; any name but `train`, `val` and `test` is the manifest's own."""
@@ -86,4 +87,5 @@ def resolve_task(config: RunConfig, name: str) -> RunTask:
         decoding=Decoding(entry.beams or own.beams, entry.max_new_tokens or own.max_new_tokens),
         max_source_tokens=entry.max_source_tokens or config.training.max_source_tokens or kind.max_source_tokens,
         images=kind.sees_image and method(config.model.method).images != "none",
+        boxes=kind.sees_image and method(config.model.method).boxes,
     )

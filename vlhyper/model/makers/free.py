@@ -1,45 +1,175 @@
-"""Plain tables: the numbers of a form are trained themselves, a set of them for every task.
+"""Numbers that are trained themselves, at every site, for each task or one set for all.
 
-Source: Li and Liang, "Prefix-Tuning" (2021), without its reparametrisation.
+Source: Li and Liang, "Prefix-Tuning" (2021), without its reparametrisation; Houlsby et al., "Parameter-Efficient
+Transfer Learning" (2019), as built by HyperFormer and VL-Adapter; Hu et al., "LoRA" (2022); Lester et al., "The Power
+of Scale" (2021).
 
-Letters: R rows with numbers of their own (1 or B) · Q sites · N prefix length · H·P joint width of the heads.
+Letters: T tasks, or 1 where all share · R rows with numbers of their own (1 or B) · L layers of a stack · N prefix or
+prompt length · H·P joint width of the heads · D model width · r bottleneck or rank.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from vlhyper.model.forms import Form, WholePrefix
-from vlhyper.model.makers.maker import Conditions, Maker, Normal, Tensors, Weight
-from vlhyper.model.sites import Site, sites
-from vlhyper.settings import Strict
+from vlhyper.model.forms import Bottleneck, Form, LowRank, Tokens, WholePrefix
+from vlhyper.model.makers.maker import Conditions, Fill, Maker, Normal, Start, Tensors, Uniform, Weight
+from vlhyper.model.methods import Part
+from vlhyper.model.sites import OUTPUT, Site, sites
+from vlhyper.settings import Strict, joined
+
+if TYPE_CHECKING:
+    pass
 
 
-class Options(Strict):
-    """Settings of the tables."""
+class PrefixOptions(Strict):
+    """Settings of prefixes."""
 
     prefix_length: int = Field(49, gt=0, description="N, keys and values at every attention")
 
 
-class Free(Maker):
-    """Keys and values of its own for every task at every site."""
+class BottleneckOptions(Strict):
+    """Settings of adapters."""
 
-    Options = Options
-    forms = ("prefix",)
+    bottleneck: int = Field(64, gt=0, description="r, inner width of an adapter")
+
+
+class LowRankOptions(Strict):
+    """Settings of LoRA; defaults are those of PEFT."""
+
+    rank: int = Field(8, gt=0, description="r, rank of what is added to a linear map")
+    alpha: float = Field(8.0, gt=0, description="what is added is multiplied by alpha / rank")
+
+
+class TokensOptions(Strict):
+    """Settings of prompts."""
+
+    prompt_length: int = Field(49, gt=0, description="N, trained tokens before the text")
+
+
+OPTIONS: dict[str, type[Strict]] = {
+    "prefix": PrefixOptions,
+    "bottleneck": BottleneckOptions,
+    "low_rank": LowRankOptions,
+    "tokens": TokensOptions,
+}
+
+
+class Settings(Strict):
+    """Settings of a part. All but the first belong to adapters.
+
+    start: `small` draws with a deviation of 0.01 (HyperFormer), `linear` as torch's Linear (VL-Adapter), `nothing` as
+    LoRA, so that the adapter changes nothing at step 0 (MAM).
+    """
+
+    shared: bool = False
+    sequential: bool = False
+    activation: Literal["relu", "gelu_new"] = "relu"
+    biases: bool = False
+    norm: bool = False
+    scale: float = 1.0
+    start: Literal["small", "linear", "nothing"] = "nothing"
+
+
+class Free(Maker):
+    """A form of its own at every site, for every task or one for all."""
+
+    Settings = Settings
+    forms = tuple(OPTIONS)
 
     def __init__(self, options: Any, parts: Any, size: Any, inputs: Any) -> None:
         super().__init__(options, parts, size, inputs)
-        self.sites = sites(size, [block for part in parts for block in part.blocks])
+        for form in self.forms:
+            # Raises for a block that two parts name.
+            sites(size, [block for part in parts if part.form == form for block in part.blocks])
+
+    @classmethod
+    def options_of(cls, parts: Sequence[Part]) -> type[Strict]:
+        return joined(*(OPTIONS[form] for form in dict.fromkeys(part.form for part in parts)))
 
     def weights(self) -> dict[str, Weight]:
-        shape = (len(self.inputs.tasks), len(self.sites), self.options.prefix_length, self.size.inner)
+        """Named block.number, (T, L, ...); those of the encoder's input have an L of 1."""
+        found: dict[str, Weight] = {}
+        for part in self.parts:
+            for block in part.blocks:
+                layers = len(sites(self.size, [block]))
+                for name, (shape, start, group) in self._numbers(part, block).items():
+                    tasks = 1 if self._shared(part, name) else len(self.inputs.tasks)
+                    found[f"{block}.{name}"] = Weight((tasks, layers, *shape), start, group)
+        return found
+
+    def _shared(self, part: Part, name: str) -> bool:
+        # Houlsby's adapters as HyperFormer builds them: each task has its own, the norm behind them is for all.
+        return self.settings(part).shared or name in ("gain", "shift")
+
+    def _numbers(self, part: Part, block: str) -> dict[str, Weight]:
+        """What a site of a block has, without tasks and layers."""
+        numbers: dict[str, Weight] = getattr(self, f"_{part.form}")(self.settings(part), block)
+        return numbers
+
+    def _prefix(self, settings: Any, block: str) -> dict[str, Weight]:
+        shape = (self.options.prefix_length, self.size.inner)
         # As large as T5's own keys and values, as those of generated prefixes are.
         return {name: Weight(shape, Normal(of=name), "prefixes") for name in ("key", "value")}
 
+    def _bottleneck(self, settings: Any, block: str) -> dict[str, Weight]:
+        narrow, wide, group = self.options.bottleneck, self.size.d_model, "adapters"
+        down, up = Uniform(wide**-0.5), Uniform(narrow**-0.5)
+        drawn: dict[str, tuple[Start, Start, Start, Start]] = {
+            "small": (Normal(0.01), Fill(0.0), Normal(0.01), Fill(0.0)),
+            "linear": (down, down, up, up),
+            "nothing": (down, Fill(0.0), Fill(0.0), Fill(0.0)),
+        }
+        starts = drawn[settings.start]
+        found = {"down": Weight((narrow, wide), starts[0], group), "up": Weight((wide, narrow), starts[2], group)}
+        if settings.biases:
+            found["down_bias"] = Weight((narrow,), starts[1], group)
+            found["up_bias"] = Weight((wide,), starts[3], group)
+        if settings.norm:
+            found["gain"] = Weight((wide,), Fill(1.0), group)
+            found["shift"] = Weight((wide,), Fill(0.0), group)
+        return found
+
+    def _low_rank(self, settings: Any, block: str) -> dict[str, Weight]:
+        wide, inner, rank, group = self.size.d_model, self.size.inner, self.options.rank, "low-rank matrices"
+        into, out = (inner, wide) if block in OUTPUT else (wide, inner)
+        return {
+            "a": Weight((rank, into), Uniform(into**-0.5), group),
+            "b": Weight((out, rank), Fill(0.0), group),
+        }
+
+    def _tokens(self, settings: Any, block: str) -> dict[str, Weight]:
+        # As large as T5's word embeddings.
+        shape = (self.options.prompt_length, self.size.d_model)
+        return {"words": Weight(shape, Normal(of="word"), "prompts")}
+
     def make(self, tensors: Tensors, conditions: Conditions) -> dict[Site, list[Form]]:
-        """A prefix of (R, N, H·P) keys and values at every site."""
-        keys, values = (tensors[name][conditions.task.reshape(-1)].unbind(1) for name in ("key", "value"))
-        made = map(WholePrefix, keys, values)
-        return {site: [prefix] for site, prefix in zip(self.sites, made, strict=True)}
+        """The forms at every site, with R rows."""
+        made: dict[Site, list[Form]] = {}
+        for part in self.parts:
+            for block in part.blocks:
+                rows = {
+                    name: tensors[f"{block}.{name}"][
+                        slice(None) if self._shared(part, name) else conditions.task.reshape(-1)
+                    ]
+                    for name in self._numbers(part, block)
+                }
+                for site in sites(self.size, [block]):
+                    numbers = {name: table[:, site.layer] for name, table in rows.items()}
+                    made.setdefault(site, []).append(self._form(part, numbers))
+        return made
+
+    def _form(self, part: Part, numbers: dict[str, Any]) -> Form:
+        settings = self.settings(part)
+        if part.form == "prefix":
+            return WholePrefix(**numbers)
+        if part.form == "tokens":
+            return Tokens(numbers["words"], front=True)
+        if part.form == "low_rank":
+            return LowRank(**numbers, scale=self.options.alpha / self.options.rank)
+        return Bottleneck(
+            **numbers, scale=settings.scale, activation=settings.activation, sequential=settings.sequential
+        )

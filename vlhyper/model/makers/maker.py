@@ -6,7 +6,7 @@ The description needs no torch. Parameters are built from it and counted by it, 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -27,11 +27,18 @@ Tensors = Mapping[str, "Tensor"]
 class Normal:
     """Drawn from a normal distribution around 0.
 
-    of: "key" or "value" multiplies the deviation by that of the backbone's own keys or values.
+    of: "key", "value" or "word" multiplies the deviation by that of the backbone's own keys, values or word embeddings.
     """
 
     deviation: float = 1.0
     of: str | None = None
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Drawn evenly from -limit to limit."""
+
+    limit: float
 
 
 @dataclass(frozen=True)
@@ -41,11 +48,14 @@ class Fill:
     value: float
 
 
+Start = Normal | Uniform | Fill
+
+
 class Weight(NamedTuple):
     """A parameter: its shape, how it starts, and the line of the parameter counts that it belongs to."""
 
     shape: Shape
-    start: Normal | Fill
+    start: Start
     group: str
 
 
@@ -56,6 +66,7 @@ class Conditions(NamedTuple):
     grid: Tensor | None  # (B, N, d_v) image features, any float dtype, 0 in rows without an image; None if all are
     pictured: Tensor | None  # (B,) bool, rows that have an image; None for all where there is a grid
     embeddings: Tensor  # (V, D), the token embeddings of T5
+    boxes: Tensor | None = None  # (B, N, 4), x1 y1 x2 y2 as shares of the image's width and height
 
 
 class Maker(ABC):
@@ -75,6 +86,11 @@ class Maker(ABC):
     def settings(self, part: Part) -> Any:
         """The settings of one of its parts, with their defaults."""
         return self.Settings.model_validate(dict(part.settings))
+
+    @classmethod
+    def options_of(cls, parts: Sequence[Part]) -> type[Strict]:
+        """The options that these parts need; all where a maker has the same for each of its forms."""
+        return cls.Options
 
     @abstractmethod
     def weights(self) -> dict[str, Weight]:

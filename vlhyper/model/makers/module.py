@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vlhyper.model.forms import Form
-from vlhyper.model.makers.maker import Conditions, Fill, Maker, Weight
+from vlhyper.model.makers.maker import Conditions, Fill, Maker, Uniform, Weight
 from vlhyper.model.sites import Site
 
 # Statistics of image features that a maker may keep as buffers of these names.
@@ -22,7 +22,7 @@ class MakerModule(nn.Module):
         """Draw all weights in the order of `maker.weights()`.
 
         Args:
-            deviations: that of the backbone's own keys ("key") and values ("value").
+            deviations: that of the backbone's own keys ("key"), values ("value") and word embeddings ("word").
         """
         super().__init__()
         self.maker = maker
@@ -58,6 +58,8 @@ class MakerModule(nn.Module):
 def _start(weight: Weight, deviations: Mapping[str, float]) -> Tensor:
     if isinstance(weight.start, Fill):
         return torch.full(weight.shape, weight.start.value)
+    if isinstance(weight.start, Uniform):
+        return torch.empty(weight.shape).uniform_(-weight.start.limit, weight.start.limit)
     deviation = weight.start.deviation
     if weight.start.of is not None:
         deviation = deviations[weight.start.of] * deviation
