@@ -32,7 +32,7 @@ COMMANDS = {
     "import-features": "source --encoder --out --store",
     "inspect": "features --images --json --sheet",
     "merge": "shards --out",
-    "params": "config overrides --json",
+    "params": "config overrides --all --json",
     "score": (
         "task --against --annotations --answer-key --answers --choices --complete --confidence --half --id-key --items "
         "--json --metrics --partial --predictions --questions --split --submission --variant --vocabulary"
