@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import csv
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vlhyper.errors import UserError, first_few
 from vlhyper.readers.fields import FieldError
-from vlhyper.readers.opening import folder_files
+from vlhyper.readers.opening import first_character, folder_files, head_keys
 from vlhyper.readers.streams import json_items, json_lines, text_lines
 
 # From the columns there are to those to read; raises FieldError where one is missing.
@@ -38,6 +40,48 @@ def file_records(path: Path, options: Mapping[str, Any], wanted: Wanted) -> Iter
         lines = _csv_lines(path) if ending == ".csv" else _tsv_lines(path)
         return _cell_records(path, lines, options, wanted)
     raise UserError(f"{path}: a table must be .tsv, .txt, .csv, .jsonl, .json, .parquet or a folder of texts")
+
+
+def any_records(path: Path, lists: Sequence[str], columns: Sequence[str]) -> Iterator[Any]:
+    """The records of one file, by its content: a JSON list, an object with such a list, JSON lines, or a table.
+
+    Args:
+        lists: the keys under which an object may have the list.
+        columns: of a parquet file the columns that are read.
+    """
+    first = first_character(path)
+    if first == "[":
+        return json_items(path, strict=True)
+    if first == "{":
+        under = next((key for key in lists if key in head_keys(path)), None)
+        if under is None and is_json_lines(path):
+            return json_lines(path)
+        return json_items(path, under or lists[0], strict=True)
+    return file_records(path, {}, lambda names: [name for name in names if name in columns])
+
+
+def is_json_lines(path: Path) -> bool:
+    """Whether a file that begins with an object has one on every line."""
+    lines = (line for _, line in text_lines(path) if line.strip())
+    try:
+        alone = isinstance(json.loads(next(lines)), dict)
+    except (StopIteration, ValueError, RecursionError):
+        return False
+    return alone and (path.name.removesuffix(".gz").endswith(".jsonl") or next(lines, "").lstrip().startswith("{"))
+
+
+def listed(cell: Any) -> Any:
+    """The list that a cell of a table holds as text, as JSON or as Python writes it; anything else as it is."""
+    if not isinstance(cell, str) or not cell.lstrip().startswith("["):
+        return cell
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            found = parse(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if isinstance(found, list):
+            return found
+    return cell
 
 
 def _folder_records(path: Path, labels: Mapping[str, str]) -> Iterator[dict[str, str]]:
