@@ -1,7 +1,8 @@
 """Predictions as other programs write them: told apart by content, brought to the keys of a task's own file.
 
-A JSON list, JSON lines (LLaVA's `merge.jsonl`, lmms-eval's logs of samples), `{id: answer}`, csv and tsv; each may be
-packed by gzip, come from a pipe, or be several files named by a pattern (`rank_*.jsonl`).
+A JSON list, JSON lines (LLaVA's `merge.jsonl`, lmms-eval's logs of samples), `{id: answer}`, `{id: record}`, csv, tsv,
+VLMEvalKit's xlsx; each may be packed by gzip, come from a pipe, or be several files that a pattern names
+(`rank_*.jsonl`).
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ from vlhyper.console import say
 from vlhyper.errors import UserError
 from vlhyper.files import parse_json
 from vlhyper.readers.opening import content_of
+from vlhyper.readers.sheets import sheet_records
 from vlhyper.readers.source import expand
 from vlhyper.readers.streams import parsed_json
 from vlhyper.wording import kind, named
 
-ID_KEYS = ("question_id", "questionId", "qid", "image_id", "pairID", "id", "index", "idx")
-TEXT_KEYS = ("answer", "prediction", "caption", "text", "pred_ans", "pred", "response", "output")
-LISTS = ("predictions", "results", "answers", "annotations")
+IMAGE_KEYS = ("image", "image_name", "file_name", "filename")
+ID_KEYS = ("question_id", "questionId", "qid", "image_id", "pairID", "id", "index", "idx", *IMAGE_KEYS)
+# Where a record has both a prediction and an answer, as VLMEvalKit's have, the answer is the truth.
+PREDICTED = "prediction"
+TEXT_KEYS = (PREDICTED, "answer", "caption", "text", "pred_ans", "pred", "response", "output", "direct_answer")
+LISTS = ("predictions", "results", "answers", "annotations", "logs")
 
 
 def prediction_records(
@@ -43,7 +48,10 @@ def prediction_records(
     found: list[Any] = []
     told = ""
     for path in _paths(source):
-        records, told = _of_content(_content(path), path, own, shape)
+        if path is not None and path.suffix.lower() == ".xlsx":
+            records, told = sheet_records(path), "xlsx"
+        else:
+            records, told = _of_content(_content(path), path, own, shape)
         found += records
     if not found or not any(isinstance(record, Mapping) for record in found):
         return found
@@ -51,7 +59,7 @@ def prediction_records(
         found, told = list(map(_lmms_eval, found)), "samples of lmms-eval"
     first = next(record for record in found if isinstance(record, Mapping))
     id_key = keys[0] or _key(first, own[0], ID_KEYS)
-    answer_key = keys[1] or _key(first, own[1], TEXT_KEYS)
+    answer_key = keys[1] or _key(first, PREDICTED if PREDICTED in first else own[1], TEXT_KEYS)
     if (id_key, answer_key) != own or told:
         say(f"{os.fspath(source)}: read as {told or 'a JSON list'}, ids under {id_key!r}, answers under {answer_key!r}")
     if (id_key, answer_key) == own:
@@ -84,8 +92,12 @@ def _of_content(content: bytes, path: Path | None, own: tuple[str, str], shape: 
         inner = [value[key] for key in LISTS if isinstance(value.get(key), list)]
         if len(inner) == 1:
             return inner[0], "a list in an object"
+        if value.keys() & {own[1], *TEXT_KEYS} and value.keys() & {own[0], *ID_KEYS}:
+            return [value], "one record"
         if value and not any(isinstance(answer, dict | list) or answer is None for answer in value.values()):
             return [{own[0]: id, own[1]: answer} for id, answer in value.items()], "an object {id: answer}"
+        if value and all(_is_record(answer, own[1]) for answer in value.values()):
+            return [{own[0]: id, **answer} for id, answer in value.items()], "an object {id: record}"
     if not isinstance(value, list):
         raise UserError(f"{where}: is {kind(value)}; it must be a list of records: {shape}")
     return value, ""
@@ -118,6 +130,10 @@ def _table(content: bytes, path: Path, mark: str) -> list[dict[str, str]]:
 def _key(record: Mapping[str, Any], own: str, others: Sequence[str]) -> str:
     """The task's own key where the record has it, else the first usual one that it has."""
     return own if own in record else next((key for key in others if key in record), own)
+
+
+def _is_record(value: Any, text_key: str) -> bool:
+    return isinstance(value, Mapping) and bool(value.keys() & {text_key, *TEXT_KEYS, "multiple_choice"})
 
 
 def _renamed(record: Any, names: Mapping[str, str]) -> Any:
