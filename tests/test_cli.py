@@ -34,7 +34,7 @@ COMMANDS = {
     "merge": "shards --out",
     "params": "config overrides --json",
     "score": (
-        "task --against --annotations --answer-key --answers --choices --complete --confidence --half --id-key --items "
+        "task --against --annotations --answer-key --answers --chat --choices --complete --confidence --half --id-key --items "
         "--json --metrics --partial --predictions --questions --split --submission --variant --vocabulary"
     ),
     "setup spice": "--repository",

@@ -25,7 +25,7 @@ from vlhyper.readers.vl_t5 import read_vl_t5_people
 from vlhyper.readers.vqa import question_ids, read_vqa_gold
 from vlhyper.readers.vqa_records import read_vqa_records_gold
 from vlhyper.scoring.predictions import PredictionFile
-from vlhyper.scoring.scorer import Scorer, Server, a_path, one_of
+from vlhyper.scoring.scorer import Scorer, Server, a_path, a_switch, one_of
 from vlhyper.wording import kind
 
 HALVES = {"first": "first-half", "second": "second-half"}
@@ -88,7 +88,7 @@ VQA = Scorer(
     right_of=_people_of_row,
     predictions=PredictionFile("question_id", "answer", number_id, (458752000, "skateboard")),
     files=("questions",),
-    options={"variant": one_of(*VARIANTS, what="variant of VQA accuracy"), "vocabulary": a_path},
+    options={"variant": one_of(*VARIANTS, what="variant of VQA accuracy"), "vocabulary": a_path, "chat": a_switch},
     server=Server(question_ids),
 )
 OKVQA = replace(
