@@ -58,6 +58,19 @@ FILES = {
         json.dumps([{"question_id": id, "answer": "truth", "prediction": text} for id, text in ANSWERS.items()]),
         "answers under 'prediction'",
     ),
+    "pandas.json": (
+        json.dumps(
+            {
+                "question_id": dict(zip("abc", ANSWERS, strict=True)),
+                "answer": dict(zip("abc", ANSWERS.values(), strict=True)),
+            }
+        ),
+        "ids under 'question_id'",
+    ),
+    "excel.csv": (
+        "Question_ID;Answer\r\n" + "".join(f"{id};{text}\r\n" for id, text in ANSWERS.items()),
+        "csv, ids under 'Question_ID', answers under 'Answer'",
+    ),
     "logs.json": (json.dumps({"args": {}, "logs": LMMS}), "samples of lmms-eval"),
 }
 

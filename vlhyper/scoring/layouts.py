@@ -93,7 +93,7 @@ def _of_content(content: bytes, path: Path | None, own: tuple[str, str], shape: 
         if len(inner) == 1:
             return inner[0], "a list in an object"
         if value.keys() & {own[1], *TEXT_KEYS} and value.keys() & {own[0], *ID_KEYS}:
-            return [value], "one record"
+            return _of_columns(value), "one record"
         if value and not any(isinstance(answer, dict | list) or answer is None for answer in value.values()):
             return [{own[0]: id, own[1]: answer} for id, answer in value.items()], "an object {id: answer}"
         if value and all(_is_record(answer, own[1]) for answer in value.values()):
@@ -115,6 +115,9 @@ def _lines(content: bytes) -> list[Any]:
 
 
 def _table(content: bytes, path: Path, mark: str) -> list[dict[str, str]]:
+    head = content.partition(b"\n")[0]
+    # Where the comma is the decimal sign, spreadsheets write semicolons.
+    mark = ";" if mark == "," and b"," not in head and b";" in head else mark
     try:
         rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=mark, strict=True))
     except UnicodeDecodeError as error:
@@ -128,8 +131,18 @@ def _table(content: bytes, path: Path, mark: str) -> list[dict[str, str]]:
 
 
 def _key(record: Mapping[str, Any], own: str, others: Sequence[str]) -> str:
-    """The task's own key where the record has it, else the first usual one that it has."""
-    return own if own in record else next((key for key in others if key in record), own)
+    """The task's own key where the record has it, else the first usual one that it has; capitals do not matter."""
+    written = {str(key).strip().lower(): key for key in record}
+    usual = (key for key in (own, *others) if key in record)
+    return next(usual, None) or next((written[key.lower()] for key in (own, *others) if key.lower() in written), own)
+
+
+def _of_columns(value: Mapping[str, Any]) -> list[Any]:
+    """The one record that an object is, or those of a table written column by column, as pandas' `to_json` does."""
+    columns = list(value.values())
+    if not all(isinstance(column, Mapping) and column.keys() == columns[0].keys() for column in columns):
+        return [value]
+    return [{name: column[row] for name, column in value.items()} for row in columns[0]]
 
 
 def _is_record(value: Any, text_key: str) -> bool:
@@ -137,9 +150,10 @@ def _is_record(value: Any, text_key: str) -> bool:
 
 
 def _renamed(record: Any, names: Mapping[str, str]) -> Any:
-    if not isinstance(record, Mapping):
+    """A record that lacks a key stays, so that errors name the keys it has."""
+    if not isinstance(record, Mapping) or not all(old in record for old in names):
         return record
-    return {new: record[old] for old, new in names.items() if old in record} or record
+    return {new: record[old] for old, new in names.items()}
 
 
 def _is_lmms_eval(record: Any) -> bool:
