@@ -80,6 +80,12 @@ def test_predictions_may_name_the_image(put, name, ids, capsys):
     assert renamed == (name != "Flickr8k.token.txt" or ids[0] == "10_a")
 
 
+def test_names_that_images_share_name_none(put):
+    truth = put("r.json", {"a.jpg": "x", "a.png": "y"})
+    with pytest.raises(UserError, match=r"1 ids are not in .*r\.json \(a\)"):
+        score("caption", predictions=put("p.json", {"a": "c"}), annotations=truth)
+
+
 def test_a_list_of_names_chooses_the_images(put, rows):
     put("tokens.txt", FILES["Flickr8k.token.txt"])
     put("Flickr_8k.testImages.txt", "36.jpg\n")

@@ -5,7 +5,10 @@ import json
 import pytest
 
 from vlhyper.errors import UserError
+from vlhyper.readers import load_rows
 from vlhyper.scoring import score
+from vlhyper.scoring.truth import find_truth
+from vlhyper.tasks import TASKS
 
 TEN = ["cab"] * 4 + ["taxi"] * 3 + ["bus", "train", "truck"]
 AOKVQA = {
@@ -77,7 +80,7 @@ def test_what_is_published_is_truth(put, name, task):
     assert report.metrics["overall"] == 90.0 and [str(cluster) for cluster in report.clusters] == [
         image + (".jpg" if name == "val.json" else "")
     ]
-    with pytest.raises(UserError, match="answers of this split are not public"):
+    with pytest.raises(UserError, match="no record has an answer"):
         score(task, predictions=[{"question_id": id, "answer": "x"}], annotations=put(f"t_{name}", hidden(content)))
 
 
@@ -134,7 +137,19 @@ def test_own_questions_have_text_ids_in_every_layout(put, rows, name):
     ]
     given = put("p.csv", "question_id,answer\nq-1,red\nq-2,green\n")
     report = score("vqa", predictions=given, annotations=truth)
-    assert report.ids == ["q-1", "q-2"] and "2 of 2 questions have fewer than 10" in report.notes[0]
+    # One text is the right answer, a list is what so many people said.
+    assert report.metrics["overall"] == 50.0 and report.ids == ["q-1", "q-2"]
+    assert "1 of 2 questions have fewer than 10" in report.notes[0]
+
+
+def test_one_right_answer_is_one_truth_whichever_format_reads_it(put, manifest, tmp_path):
+    truth = put("own.csv", "question_id,image,question,answer\nq-1,a,Why?,red\nq-2,b,Why?,blue\n")
+    fields = {"id": "question_id", "image": "image", "question": "question", "label": "answer"}
+    table = manifest("table", {"table": "own.csv"}, fields=fields)
+    answers = {"q-1": "red", "q-2": "green"}
+    by_rows = find_truth(TASKS["vqa"], table, "train", load_rows(table, "train", tmp_path / "cache")).score(answers)
+    by_file = score("vqa", predictions=put("p.json", answers), annotations=truth)
+    assert by_rows.metrics == by_file.metrics == {"overall": 50.0}
 
 
 def test_text_ids_in_the_official_layout(put, rows):

@@ -59,13 +59,14 @@ class Gold:
 
         Of the ids and the other names those are taken that most predictions have, the ids first.
         """
-        known = [self.ids, *self.names]
+        # Names that several items share tell nothing: a.jpg and a.png without their endings.
+        known = [self.ids, *(names for names in self.names if len(set(names)) == len(names))]
         fits = [sum(id in given for id in ids) for ids in known]
         best = known[fits.index(max(fits))]
-        if best is self.ids:
-            return dict(given), False
         id_of = dict(zip(best, self.ids, strict=True))
-        return {id_of.get(name, name): text for name, text in given.items()}, True
+        found = {id_of.get(name, name): text for name, text in given.items()}
+        # Of an item that has two predictions, by id and by name, both stay as they are.
+        return (found, True) if best is not self.ids and len(found) == len(given) else (dict(given), False)
 
     def answers(self) -> dict[Any, str]:
         """One right answer for each item, as a system would give it."""

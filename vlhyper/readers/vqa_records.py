@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vlhyper.errors import UserError
+from vlhyper.published import PEOPLE
 from vlhyper.readers.answers import answer_texts, soft_scores
 from vlhyper.readers.fields import FieldError, Row, any_id, items, make_row, number_id, optional, text, value
 from vlhyper.readers.gold import Gold, without_duplicates
@@ -57,7 +58,8 @@ def read_vqa_records_gold(source: Source) -> Gold:
     without_duplicates(ids, where, "id")
     answered = [index for index, record in enumerate(found) if record["answers"]]
     if not answered:
-        why = "the answers of this split are not public; give a labelled one" if found else "it has no record"
+        keys = ", ".join(map(repr, ANSWER_KEYS))
+        why = f"no record has an answer (under {keys}); those of test splits are not public" if found else "it is empty"
         raise UserError(f"{where}: nothing to score against: {why}")
     columns = {name: [record[name] for record in found] for name in (*COLUMNS, "choice", "difficult")}
     gold = Gold(
@@ -115,7 +117,8 @@ def _answers(record: Any) -> list[str] | None:
     if found is None:
         return None
     if isinstance(found, str):
-        return [found] if found.strip() else None
+        # Not what one person said, but the right answer: as if all had said so.
+        return [found] * PEOPLE if found.strip() else None
     if not isinstance(found, list) or not found:
         raise FieldError(f"{key!r} is {shown(found)}; it must be a list of answers")
     texts = answer_texts({key: found}, key)
