@@ -19,6 +19,8 @@ FILES = {
     "table.tsv": f"caption\tid\n{TWO[0]}\t10_a.jpg\n{TWO[1]}\t10_a.jpg\nTwo men .\t36.jpg\n",
     "lists.json": {"10_a.jpg": TWO, "36.jpg": "Two men ."},
     "objects.json": {"10_a.jpg": [{"caption": text} for text in TWO], "36.jpg": [{"caption": "Two men ."}]},
+    # As what a pipe delivers is kept.
+    "line.jsonl": '{"10_a.jpg": ["A dog, running .", "A brown dog ."], "36.jpg": "Two men ."}\n',
     "list.json": [
         {"image_id": "10_a.jpg", "caption": TWO[0]},
         {"image_id": "10_a.jpg", "caption": TWO[1]},

@@ -84,7 +84,8 @@ def _named(source: Source) -> str:
 
 def _pairs(path: Path) -> Iterator[tuple[str, list[str]]]:
     first = first_character(path)
-    if first == "{" and not head_keys(path) & set(LISTS) and not is_json_lines(path):
+    keys = head_keys(path) if first == "{" else set()
+    if first == "{" and not keys & set(LISTS) and not (keys & set(CAPTION_KEYS) and is_json_lines(path)):
         return read_rows(path, json_members(path, strict=True), _of_member)
     if first in ("[", "{") or path.name.removesuffix(".gz").endswith(".parquet"):
         return read_rows(path, any_records(path, LISTS, (*IMAGE_KEYS, *CAPTION_KEYS)), _of_record)

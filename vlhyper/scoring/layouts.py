@@ -33,6 +33,13 @@ TEXT_KEYS = (PREDICTED, "answer", "caption", "text", "pred_ans", "pred", "respon
 LISTS = ("predictions", "results", "answers", "annotations", "logs")
 
 
+def name_of(source: object) -> str:
+    """How messages call the source: its path, or `predictions` for records given from Python."""
+    if source == "-":
+        return "standard input"
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else "predictions"
+
+
 def prediction_records(
     source: str | os.PathLike[str], own: tuple[str, str], shape: str, keys: tuple[str | None, str | None] = (None, None)
 ) -> list[Any]:
@@ -61,7 +68,7 @@ def prediction_records(
     id_key = keys[0] or _key(first, own[0], ID_KEYS)
     answer_key = keys[1] or _key(first, PREDICTED if PREDICTED in first else own[1], TEXT_KEYS)
     if (id_key, answer_key) != own or told:
-        say(f"{os.fspath(source)}: read as {told or 'a JSON list'}, ids under {id_key!r}, answers under {answer_key!r}")
+        say(f"{name_of(source)}: read as {told or 'a JSON list'}, ids under {id_key!r}, answers under {answer_key!r}")
     if (id_key, answer_key) == own:
         return found
     return [_renamed(record, {id_key: own[0], answer_key: own[1]}) for record in found]

@@ -18,7 +18,7 @@ from vlhyper.readers.fields import FieldError, any_id, value, whole_text
 from vlhyper.readers.gold import duplicates
 from vlhyper.readers.quick import decoded_texts
 from vlhyper.readers.streams import record_name
-from vlhyper.scoring.layouts import PREDICTED, prediction_records
+from vlhyper.scoring.layouts import PREDICTED, name_of, prediction_records
 from vlhyper.wording import kind, named, some
 
 # A path, or the records themselves.
@@ -56,11 +56,6 @@ class PredictionFile:
     def records(self, answers: Mapping[Any, str]) -> list[dict[str, Any]]:
         """The records of answers by id (row ids too), in their order."""
         return [self.record(self.as_id(id, self.id_key), text) for id, text in answers.items()]
-
-
-def name_of(source: object) -> str:
-    """How errors call the source: its path, or `predictions` for records given from Python."""
-    return os.fspath(source) if isinstance(source, str | os.PathLike) else "predictions"
 
 
 def read_predictions(
