@@ -122,3 +122,16 @@ def test_what_is_wrong_names_the_place(put, name, content, told):
 def test_a_split_is_not_asked_of_files_that_have_none(put):
     with pytest.raises(UserError, match="this file has no splits; leave out --split"):
         score("caption", predictions=[], annotations=put("r.json", {"a": "x"}), split="test")
+
+
+def test_ids_of_cocos_layout_may_be_texts(put, rows):
+    content = {
+        "images": [{"id": "tree/1 a", "file_name": "1.jpg"}],
+        "annotations": [{"id": 1, "image_id": "tree/1 a", "caption": "A tree."}],
+    }
+    truth = put("c.json", content)
+    assert [(row["id"], row["image"]) for row in rows("coco-captions", {"annotations": "c.json"})] == [
+        ("tree/1 a", "1")
+    ]
+    given = put("p.json", [{"image_id": "tree/1 a", "caption": "a tree"}])
+    assert score("caption", predictions=given, annotations=truth).ids == ["tree/1 a"]

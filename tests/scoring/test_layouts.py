@@ -71,6 +71,7 @@ FILES = {
         "Question_ID;Answer\r\n" + "".join(f"{id};{text}\r\n" for id, text in ANSWERS.items()),
         "csv, ids under 'Question_ID', answers under 'Answer'",
     ),
+    "csv.out": ("question_id,answer\n" + "".join(f"{id},{text}\n" for id, text in ANSWERS.items()), "csv"),
     "logs.json": (json.dumps({"args": {}, "logs": LMMS}), "samples of lmms-eval"),
 }
 

@@ -25,7 +25,9 @@ def command(
     task: Annotated[
         str, typer.Argument(help="vqa, okvqa, gqa, caption, snli-ve, glue:cola … glue:rte, cb, boolq, imdb, paws.")
     ],
-    predictions: Annotated[str | None, file_option("Predictions in the task's official format.")] = None,
+    predictions: Annotated[
+        str | None, file_option("Predictions; several files as a pattern in quotes, - for standard input.")
+    ] = None,
     annotations: Annotated[str | None, file_option("What people answered or wrote.")] = None,
     questions: Annotated[str | None, file_option("Official questions (for GQA also a folder of chunks).")] = None,
     split: Annotated[str | None, typer.Option(help="Split of dataset_coco.json; test unless given.")] = None,

@@ -29,7 +29,18 @@ IMAGE_KEYS = ("image", "image_name", "file_name", "filename")
 ID_KEYS = ("question_id", "questionId", "qid", "image_id", "pairID", "id", "index", "idx", *IMAGE_KEYS)
 # Where a record has both a prediction and an answer, as VLMEvalKit's have, the answer is the truth.
 PREDICTED = "prediction"
-TEXT_KEYS = (PREDICTED, "answer", "caption", "text", "pred_ans", "pred", "response", "output", "direct_answer")
+TEXT_KEYS = (
+    PREDICTED,
+    "answer",
+    "caption",
+    "text",
+    "pred_ans",
+    "pred",
+    "response",
+    "output",
+    "direct_answer",
+    "multiple_choice",
+)
 LISTS = ("predictions", "results", "answers", "annotations", "logs")
 
 
@@ -89,9 +100,8 @@ def _content(path: Path | None) -> bytes:
 
 def _of_content(content: bytes, path: Path | None, own: tuple[str, str], shape: str) -> tuple[list[Any], str]:
     where = path or Path("standard input")
-    ending = Path(where.stem).suffix if where.suffix == ".gz" else where.suffix
-    if ending in (".csv", ".tsv"):
-        return _table(content, where, "\t" if ending == ".tsv" else ","), f"{ending[1:]}"
+    if mark := _mark(content, where, own):
+        return _table(content, where, mark), "tsv" if mark == "\t" else "csv"
     if lines := _lines(content):
         return lines, "JSON lines"
     value = parsed_json(content, where)
@@ -121,10 +131,19 @@ def _lines(content: bytes) -> list[Any]:
         return []
 
 
-def _table(content: bytes, path: Path, mark: str) -> list[dict[str, str]]:
-    head = content.partition(b"\n")[0]
+def _mark(content: bytes, path: Path, own: tuple[str, str]) -> str | None:
+    """What parts the cells of a table, told by its first line or by the file's ending; None where it is none."""
+    head = content[:4096].partition(b"\n")[0].decode("utf-8", "replace").lower()
     # Where the comma is the decimal sign, spreadsheets write semicolons.
-    mark = ";" if mark == "," and b"," not in head and b";" in head else mark
+    for mark in ("\t", ",", ";"):
+        names = {name.strip(' "\ufeff\r') for name in head.split(mark)}
+        if all(names & {key.lower() for key in keys} for keys in ((own[0], *ID_KEYS), (own[1], *TEXT_KEYS))):
+            return mark
+    ending = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    return {".csv": ",", ".tsv": "\t"}.get(ending.lower())
+
+
+def _table(content: bytes, path: Path, mark: str) -> list[dict[str, str]]:
     try:
         rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=mark, strict=True))
     except UnicodeDecodeError as error:
@@ -153,7 +172,7 @@ def _of_columns(value: Mapping[str, Any]) -> list[Any]:
 
 
 def _is_record(value: Any, text_key: str) -> bool:
-    return isinstance(value, Mapping) and bool(value.keys() & {text_key, *TEXT_KEYS, "multiple_choice"})
+    return isinstance(value, Mapping) and bool(value.keys() & {text_key, *TEXT_KEYS})
 
 
 def _renamed(record: Any, names: Mapping[str, str]) -> Any:
