@@ -10,6 +10,7 @@ FILES = {
     "Flickr8k.token.txt": f"10_a.jpg#0\t{TWO[0]}\n10_a.jpg#1\t{TWO[1]}\n36.jpg#0\tTwo men .\n",
     "captions.txt": f'image,caption\n10_a.jpg,"{TWO[0]}"\n10_a.jpg,{TWO[1]}\n36.jpg,Two men .\n',
     "unquoted.csv": f"image,caption\n10_a.jpg,{TWO[0]}\n10_a.jpg,{TWO[1]}\n36.jpg,Two men .\n",
+    "excel.csv": f"Image;Caption\n10_a.jpg;{TWO[0]}\n10_a.jpg;{TWO[1]}\n36.jpg;Two men .\n",
     "results.csv": "image_name| comment_number| comment\n"
     f"10_a.jpg| 0| {TWO[0]}\n10_a.jpg| 1   {TWO[1]}\n36.jpg| 0| Two men .\n",
     "annotations.csv": 'raw,sentids,split,filename\n"[""A dog, running ."", ""A brown dog .""]",[0],train,10_a.jpg\n'
@@ -103,7 +104,13 @@ def test_a_list_of_names_chooses_the_images(put, rows):
     [
         ("r.txt", "a.jpg#0\tA dog.\nalone\n", "line 2 has no image and caption: 'alone'"),
         ("r.tsv", "id\tcaption\na\tb\tc\n", ""),
-        ("r.tsv", "caption\tid\na\tb\tc\n", "row 2 has 3 cells, 2 are expected"),
+        ("r.tsv", "caption\tid\na\tb\tc\n", "line 2 has 3 cells, 2 are expected"),
+        (
+            "r.csv",
+            'image,caption\na,"A dog\nb,A cat\n',
+            "line 3: unexpected end of data; save the table",
+        ),
+        ("r.csv", f"image,caption\na,{'x' * 200_000}\n", "line 2: field larger than field limit"),
         ("r.json", {"a": []}, r"record 1 \(a\) the value has no caption"),
         ("r.json", {"a": [3]}, r"record 1 \(a\) the value is a number; it must be a caption"),
         ("r.json", [{"image_id": "a"}], r"record 1 \(image_id a\) has no 'caption'"),

@@ -374,3 +374,13 @@ def test_a_cell_may_hold_the_list_of_answers_or_captions(put, rows):
     assert found[0]["targets"][0] == "red"
     captions = rows("table", {"table": "c.tsv"}, fields={"image": "image", "captions": "captions"}, name="captions")
     assert captions[0]["targets"] == ["A dog.", "One dog."]
+
+
+def test_a_csv_may_have_semicolons_and_must_close_its_quotes(put, rows):
+    fields = {"id": "id", "image": "image", "question": "question", "label": "answer"}
+    put("a.csv", 'id;image;question;answer\nq;a;"Why; now?";red\n')
+    (row,) = rows("table", {"table": "a.csv"}, fields=fields)
+    assert (row["question"], row["targets"]) == ("Why; now?", ["red"])
+    put("b.csv", 'id,image,question,answer\nq,a,"Why?,red\nr,a,Why?,red\n')
+    with pytest.raises(UserError, match=r"b\.csv: line 3: unexpected end of data; save the table as a plain csv"):
+        rows("table", {"table": "b.csv"}, fields=fields, name="other")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,16 @@ def _tsv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    rows = csv.reader(line + "\n" for _, line in text_lines(path))
+    lines = (line + "\n" for _, line in text_lines(path))
+    head = next(lines, "")
+    # Where the comma is the decimal sign, spreadsheets write semicolons.
+    yield from cells_of(path, chain([head], lines), ";" if ";" in head and "," not in head else ",")
+
+
+def cells_of(path: Path, lines: Iterable[str], mark: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each row of a csv."""
+    # A quotation mark that is not closed would swallow the rows behind it.
+    rows = csv.reader(lines, delimiter=mark, strict=True)
     try:
         for cells in rows:
             yield rows.line_num, cells

@@ -6,7 +6,6 @@ cells between bars; `results_20130124.token`) are such files. An image is known 
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -19,7 +18,7 @@ from vlhyper.readers.fields import FieldError, Row, any_id, make_row, number_id,
 from vlhyper.readers.gold import Gold
 from vlhyper.readers.images import without_ending
 from vlhyper.readers.opening import first_character, head_keys
-from vlhyper.readers.records import any_records, is_json_lines, listed
+from vlhyper.readers.records import any_records, cells_of, is_json_lines, listed
 from vlhyper.readers.source import Source
 from vlhyper.readers.streams import json_members, read_rows, text_lines
 from vlhyper.wording import kind, some
@@ -27,7 +26,7 @@ from vlhyper.wording import kind, some
 IMAGE_KEYS = ("image_id", "image", "image_name", "file_name", "filename", "img_id", "id", "cocoid")
 CAPTION_KEYS = ("caption", "captions", "references", "comment", "raw", "sentence", "sentences", "text")
 LISTS = ("data",)
-MARKS = "\t|,"
+MARKS = "\t|,;"
 # An id ends at the tab, or where there is none at the first space, comma or bar; a caption's number belongs to neither.
 _TABBED = re.compile(r"(?P<id>[^\t]+?)(?:#\d+)?\s*\t\s*(?P<text>\S.*)")
 _SPACED = re.compile(r"(?P<id>[^\s,|]+?)(?:#\d+)?\s*[ ,|]\s*(?P<text>\S.*)")
@@ -134,7 +133,7 @@ def _of_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
     elif "|" in head[1]:
         yield from _plain(path, lines, (_BARS,))
     else:
-        yield from _table(path, lines, *columns)
+        yield from _table(path, chain([head], lines), *columns)
 
 
 def _columns(line: str) -> tuple[str, list[str], int, int] | None:
@@ -165,14 +164,18 @@ def _unquoted(text: str) -> str:
 def _table(
     path: Path, lines: Iterable[tuple[int, str]], mark: str, cells: Sequence[str], image: int, caption: int
 ) -> Iterator[tuple[str, list[str]]]:
-    """The rows of a table; in a tsv a quotation mark is a character. An unquoted last caption may hold commas."""
-    texts = (line + "\n" for _, line in lines)
-    plain = csv.reader(texts, delimiter=mark, quoting=csv.QUOTE_NONE)
-    rows = plain if mark == "\t" else csv.reader(texts, delimiter=mark)
+    """The rows of a table below its first line. In a tsv a quotation mark is a character."""
+    rows = (
+        ((number, line.split(mark)) for number, line in lines)
+        if mark == "\t"
+        else cells_of(path, (line + "\n" for _, line in lines), mark)
+    )
+    next(rows)
     last = len(cells) - 1
-    for count, row in enumerate(rows, start=2):
+    for number, row in rows:
+        # A caption that nobody quoted may hold commas.
         if caption == last and len(row) > len(cells):
             row = [*row[:last], mark.join(row[last:])]
         if len(row) != len(cells):
-            raise UserError(f"{path}: row {count} has {len(row)} cells, {len(cells)} are expected; correct the row")
+            raise UserError(f"{path}: line {number} has {len(row)} cells, {len(cells)} are expected; correct it")
         yield row[image].strip(), _texts(row[caption], cells[caption])
