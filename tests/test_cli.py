@@ -34,8 +34,8 @@ COMMANDS = {
     "merge": "shards --out",
     "params": "config overrides --all --json",
     "score": (
-        "task --against --annotations --answer-key --answers --choices --complete --confidence --half --id-key --items "
-        "--json --metrics --partial --predictions --questions --split --submission --variant --vocabulary"
+        "task --against --annotations --answer-key --answers --chat --choices --complete --confidence --half --id-key "
+        "--items --json --metrics --partial --predictions --questions --split --submission --variant --vocabulary"
     ),
     "setup spice": "--repository",
     "train": "config overrides --out",

@@ -20,6 +20,11 @@ TASK_OF = {
     "coco_karpathy": "caption",
     "coco_captions": "caption",
     "snli_ve": "snli-ve",
+    "aokvqa": "vqa",
+    "vizwiz": "vqa",
+    "textvqa": "vqa",
+    "flickr8k": "caption",
+    "flickr30k": "caption",
 }
 COUNTS = {
     "vqa_karpathy": {"train": 605102, "val": 26729, "test": 26280},
@@ -32,6 +37,11 @@ COUNTS = {
     "glue_mnli": {"train": 391702, "validation": 1000, "test": 9815, "test_mismatched": 9832},
     "imdb": {"train": 25000, "validation": 12500, "test": 12500},
     "paws": {"train": 49401, "validation": 8000, "test": 8000},
+    "aokvqa": {"train": 17056, "val": 1145, "test": 6702},
+    "vizwiz": {"train": 20523, "val": 4319, "test": 8000},
+    "textvqa": {"train": 34602, "val": 5000, "test": 5734},
+    "flickr8k": {"train": 6000, "val": 1000, "test": 1000},
+    "flickr30k": {"train": 29000, "val": 1014, "test": 1000},
 }
 
 

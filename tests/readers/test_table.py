@@ -363,3 +363,24 @@ def test_imdbs_folders(put, tmp_path, shipped):
     found = shipped("imdb", "train", tmp_path)
     assert [(row["id"], row["targets"]) for row in found] == [("neg/0_3", ["negative"]), ("pos/1_9", ["positive"])]
     assert found[0]["sentence"] == "A film.<br />\u2028train/neg/0_3.txt"
+
+
+def test_a_cell_may_hold_the_list_of_answers_or_captions(put, rows):
+    """A-OKVQA on the hub has its answers so, as Python writes them; csv has no other way."""
+    fields = {"id": "id", "image": "image", "question": "question", "answers": "answers"}
+    put("a.csv", "id,image,question,answers\nq,a,Why?,\"['red', 'red', 'blue']\"\n")
+    put("c.tsv", 'image\tcaptions\na\t["A dog.", "One dog."]\n')
+    found = rows("table", {"table": "a.csv"}, fields={**fields})
+    assert found[0]["targets"][0] == "red"
+    captions = rows("table", {"table": "c.tsv"}, fields={"image": "image", "captions": "captions"}, name="captions")
+    assert captions[0]["targets"] == ["A dog.", "One dog."]
+
+
+def test_a_csv_may_have_semicolons_and_must_close_its_quotes(put, rows):
+    fields = {"id": "id", "image": "image", "question": "question", "label": "answer"}
+    put("a.csv", 'id;image;question;answer\nq;a;"Why; now?";red\n')
+    (row,) = rows("table", {"table": "a.csv"}, fields=fields)
+    assert (row["question"], row["targets"]) == ("Why; now?", ["red"])
+    put("b.csv", 'id,image,question,answer\nq,a,"Why?,red\nr,a,Why?,red\n')
+    with pytest.raises(UserError, match=r"b\.csv: line 3: unexpected end of data; save the table as a plain csv"):
+        rows("table", {"table": "b.csv"}, fields=fields, name="other")

@@ -13,6 +13,9 @@ import typer
 if TYPE_CHECKING:
     from vlhyper.metrics import Report
 
+# The column of what --chat adds.
+SENTENCES = "answers from sentences"
+
 
 def file_option(text: str) -> Any:
     return typer.Option(metavar="FILE", help=text)
@@ -22,11 +25,13 @@ def command(
     task: Annotated[
         str, typer.Argument(help="vqa, okvqa, gqa, caption, snli-ve, glue:cola … glue:rte, cb, boolq, imdb, paws.")
     ],
-    predictions: Annotated[str | None, file_option("Predictions in the task's official format.")] = None,
+    predictions: Annotated[
+        str | None, file_option("Predictions; several files as a pattern in quotes, - for standard input.")
+    ] = None,
     annotations: Annotated[str | None, file_option("What people answered or wrote.")] = None,
     questions: Annotated[str | None, file_option("Official questions (for GQA also a folder of chunks).")] = None,
     split: Annotated[str | None, typer.Option(help="Split of dataset_coco.json; test unless given.")] = None,
-    variant: Annotated[str | None, typer.Option(help="VQA accuracy: official, vl-t5 or lmms-eval.")] = None,
+    variant: Annotated[str | None, typer.Option(help="VQA accuracy: official, vl-t5, lmms-eval or textvqa.")] = None,
     answers: Annotated[str | None, typer.Option(help="OK-VQA answers: stemmed or raw.")] = None,
     half: Annotated[str | None, typer.Option(help="OK-VQA: one half, first or second, by a hash of the ids.")] = None,
     vocabulary: Annotated[str | None, file_option("VQA: frequent answers, for in_domain and out_domain.")] = None,
@@ -35,6 +40,9 @@ def command(
     complete: Annotated[bool, typer.Option("--complete", help="Captions: an image without one is an error.")] = False,
     partial: Annotated[
         bool, typer.Option("--partial", help="Score what is there; missing ones are not an error.")
+    ] = False,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Beside the official scores, those of the short answers in sentences.")
     ] = False,
     confidence: Annotated[bool, typer.Option("--confidence", help="Add 95 % bootstrap intervals.")] = False,
     against: Annotated[str | None, file_option("A second system's predictions, to compare with.")] = None,
@@ -65,7 +73,7 @@ def command(
                 signal.signal(number, _leave)
     files = {"annotations": annotations, "questions": questions, "vocabulary": vocabulary, "choices": choices}
     options: dict[str, Any] = {"split": split, "variant": variant, "answers": answers, "half": half, "metrics": metrics}
-    options |= {"complete": complete or None, "partial": partial or None}
+    options |= {"complete": complete or None, "partial": partial or None, "chat": chat or None}
     for name, path in (("--items", items), ("--submission", submission)):
         if path is not None:
             read = {f"--{key}": file for key, file in files.items()}
@@ -142,6 +150,12 @@ def _show(report: Report) -> None:
         [escape(" / ".join(map(named, path))) + (" ↓" if path == ("distribution",) else ""), value]
         for path, value in report.flat()
     ]
+    sentences = content.get("answers_from_sentences")
+    if sentences is not None:
+        columns.append(SENTENCES)
+        short = dict(flatten(sentences["metrics"]))
+        for row, (path, _) in zip(rows, report.flat(), strict=True):
+            row.append(short.get(path, ""))
     additions = [("95 % interval", content.get("confidence")), ("better by (95 %)", content.get("against"))]
     for title, addition in additions:
         if addition is None:
@@ -172,6 +186,8 @@ def _show(report: Report) -> None:
         say(f"{name} skipped: {why}")
     for note in report.notes:
         say(f"note: {note}")
+    if sentences is not None:
+        say(f"note: {SENTENCES!r} is not the official score: {sentences['rule']} ({sentences['changed']} changed)")
 
 
 def _range(value: float | None, interval: list[float] | None) -> str:

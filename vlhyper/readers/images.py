@@ -6,10 +6,18 @@ import re
 from collections import Counter
 from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from vlhyper.errors import UserError, first_few
 
 _NUMBER = re.compile(r"(?:.*_)?(\d+)")
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+
+
+def without_ending(name: str) -> str:
+    """The name of an image file without folder and ending, as features have it; any other id as it is."""
+    path = PurePosixPath(name)
+    return path.stem if path.suffix.lower() in PICTURES else name
 
 
 class ImageId(str):

@@ -15,7 +15,7 @@ from vlhyper.readers.gold import Gold, best_target
 from vlhyper.readers.snli_ve import read_snli_ve_gold
 from vlhyper.readers.table import WRITTEN
 from vlhyper.scoring.predictions import PredictionFile
-from vlhyper.scoring.scorer import Scorer
+from vlhyper.scoring.scorer import Scorer, a_switch
 from vlhyper.wording import shown
 
 GLUE = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte")
@@ -93,6 +93,7 @@ def _text_task(name: str) -> Scorer:
         right_of=partial(_right_of, name),
         table=_table(name),
         predictions=PredictionFile(in_order=True, scalars=True),
+        options={"chat": a_switch},
     )
 
 
@@ -102,4 +103,5 @@ SNLI_VE = Scorer(
     report=partial(_report, "snli-ve"),
     layouts={"snli-ve": read_snli_ve_gold},
     predictions=PredictionFile("pairID", "prediction", text_id, ("4705552913.jpg#2r1n", "neutral"), scalars=True),
+    options={"chat": a_switch},
 )
