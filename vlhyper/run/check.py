@@ -14,7 +14,8 @@ from vlhyper.run.available import missing_models
 from vlhyper.run.config import RunConfig, stated_inputs
 from vlhyper.run.held_out import hold_out_of
 from vlhyper.run.lengths import cut_off, labels_too_long
-from vlhyper.run.rows import TaskRows, find_features, load_split, model_inputs
+from vlhyper.run.rows import TaskRows, find_features, load_split, model_inputs, stated
+from vlhyper.run.start import check_start
 from vlhyper.run.tasks import Run, RunTask, resolve_task
 from vlhyper.tasks import Examples
 
@@ -53,6 +54,7 @@ def _all_problems(config: RunConfig, say: Say) -> Iterator[str]:
         yield from labels_too_long(run, tokenizer)
     try:
         count(config.model, model_inputs(run, features) if features else stated_inputs(config))
+        check_start(stated(run, features), model_inputs(run, features) if features or not run.images else None)
     except UserError as error:
         yield str(error)
     for task in tasks.values():

@@ -89,6 +89,7 @@ class RunConfig(Strict):
     """A run: a model, its tasks, their features, and how it is trained and validated."""
 
     model: ModelSpec = ModelSpec()
+    start: str | None = Field(None, description="run folder or hub id whose trained weights the run begins with")
     tasks: dict[str, TaskConfig] = Field(min_length=1)
     features: FeatureConfig = FeatureConfig()
     training: TrainingConfig = TrainingConfig()
@@ -197,7 +198,7 @@ def _override(values: dict[str, Any], override: str) -> None:
 def _absolute(value: Any, base: Path, keys: tuple[str, ...] = ()) -> Any:
     """The value under `keys` of a config, its relative paths made absolute from `base`."""
     match keys:
-        case ("model", "backbone" | "tokenizer"):
+        case ("model", "backbone" | "tokenizer") | ("start",):
             return _folder(base, value)
         case ("features", "files") if isinstance(value, list):
             return [_under(base, path) for path in value]

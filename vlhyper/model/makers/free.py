@@ -36,7 +36,7 @@ class Free(Maker):
     def weights(self) -> dict[str, Weight]:
         shape = (len(self.inputs.tasks), len(self.sites), self.options.prefix_length, self.size.inner)
         # As large as T5's own keys and values, as those of generated prefixes are.
-        return {name: Weight(shape, Normal(of=name), "prefixes") for name in ("key", "value")}
+        return {name: Weight(shape, Normal(of=name), "prefixes", per_task=True) for name in ("key", "value")}
 
     def make(self, tensors: Tensors, conditions: Conditions) -> dict[Site, list[Form]]:
         """A prefix of (R, N, H·P) keys and values at every site."""
