@@ -14,7 +14,7 @@ from vlhyper.errors import UserError
 from vlhyper.files import write_text
 from vlhyper.model.methods import method
 from vlhyper.model.spec import WEIGHTS, Inputs, ModelSpec
-from vlhyper.readers.manifest import DATA_FOLDER
+from vlhyper.readers.manifest import DATA_FOLDER, Texts
 from vlhyper.settings import Strict, parse_yaml, read_yaml, validated
 from vlhyper.tasks import Task, find_task
 
@@ -34,6 +34,7 @@ class TaskConfig(Strict):
     data: str | dict[str, Any] = Field(description="path of a manifest, or its content")
     task: str | None = Field(None, description="row of the table of tasks; the key in `tasks` where left out")
     root: str | None = Field(None, description="folder of the data set's files, in place of the manifest's")
+    image_key: Texts | None = Field(None, description="in place of the manifest's; found and kept where both lack it")
     train: str = Field("train", description="split to train on")
     validation: str | None = Field("val", description="split to validate on; null for none")
     test: str = Field("test", description="split to evaluate on")
@@ -192,6 +193,9 @@ def _override(values: dict[str, Any], override: str) -> None:
         value = parse_yaml(text)
     except ValueError:
         value = text
+    if parents[:1] == ["tasks"] and last == "data":
+        # What was found for one data set says nothing of another.
+        section.pop("image_key", None)
     section[last] = _absolute(value, Path.cwd(), (*parents, last))
 
 
