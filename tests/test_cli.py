@@ -38,7 +38,7 @@ COMMANDS = {
         "--json --metrics --partial --predictions --questions --split --submission --variant --vocabulary"
     ),
     "setup spice": "--repository",
-    "train": "config overrides --out",
+    "train": "config overrides --from --out",
 }
 
 

@@ -14,7 +14,7 @@ from vlhyper.errors import UserError
 from vlhyper.files import write_text
 from vlhyper.model.methods import method
 from vlhyper.model.spec import WEIGHTS, Inputs, ModelSpec
-from vlhyper.readers.manifest import DATA_FOLDER
+from vlhyper.readers.manifest import DATA_FOLDER, Texts
 from vlhyper.settings import Strict, parse_yaml, read_yaml, validated
 from vlhyper.tasks import Task, find_task
 
@@ -34,6 +34,7 @@ class TaskConfig(Strict):
     data: str | dict[str, Any] = Field(description="path of a manifest, or its content")
     task: str | None = Field(None, description="row of the table of tasks; the key in `tasks` where left out")
     root: str | None = Field(None, description="folder of the data set's files, in place of the manifest's")
+    image_key: Texts | None = Field(None, description="in place of the manifest's; found and kept where both lack it")
     train: str = Field("train", description="split to train on")
     validation: str | None = Field("val", description="split to validate on; null for none")
     test: str = Field("test", description="split to evaluate on")
@@ -89,6 +90,7 @@ class RunConfig(Strict):
     """A run: a model, its tasks, their features, and how it is trained and validated."""
 
     model: ModelSpec = ModelSpec()
+    start: str | None = Field(None, description="run folder or hub id whose trained weights the run begins with")
     tasks: dict[str, TaskConfig] = Field(min_length=1)
     features: FeatureConfig = FeatureConfig()
     training: TrainingConfig = TrainingConfig()
@@ -191,13 +193,16 @@ def _override(values: dict[str, Any], override: str) -> None:
         value = parse_yaml(text)
     except ValueError:
         value = text
+    if parents[:1] == ["tasks"] and last == "data":
+        # What was found for one data set says nothing of another.
+        section.pop("image_key", None)
     section[last] = _absolute(value, Path.cwd(), (*parents, last))
 
 
 def _absolute(value: Any, base: Path, keys: tuple[str, ...] = ()) -> Any:
     """The value under `keys` of a config, its relative paths made absolute from `base`."""
     match keys:
-        case ("model", "backbone" | "tokenizer"):
+        case ("model", "backbone" | "tokenizer") | ("start",):
             return _folder(base, value)
         case ("features", "files") if isinstance(value, list):
             return [_under(base, path) for path in value]

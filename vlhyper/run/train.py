@@ -27,14 +27,15 @@ from vlhyper.run.checkpoints import (
     save_checkpoint,
     save_progress,
 )
-from vlhyper.run.config import TrainingConfig
+from vlhyper.run.config import TrainingConfig, load_config
 from vlhyper.run.folder import claim, disk_errors, finished, require_room
 from vlhyper.run.held_out import hold_out
 from vlhyper.run.lengths import labels_too_long
 from vlhyper.run.lock import locked
 from vlhyper.run.log import Log
-from vlhyper.run.rows import find_features, load_split, model_inputs, stated
+from vlhyper.run.rows import find_features, keyed, load_split, model_inputs, stated
 from vlhyper.run.schedule import Schedule
+from vlhyper.run.start import begun, check_start, start_from
 from vlhyper.run.tasks import Run
 from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.run.validation import validate
@@ -53,9 +54,13 @@ def train(run: Run, folder: Path) -> None:
 
 
 def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
-    config, settings = run.config, run.config.training
     features = find_features(run)
-    run = stated(run, features)
+    resumed = begun(folder)
+    recorded = load_config(folder / "config.yaml") if resumed else None
+    run = keyed(stated(run, features), features, run.learned(), recorded)
+    config, settings = run.config, run.config.training
+    if not resumed:
+        check_start(run, model_inputs(run, features))
     if accelerator.is_main_process:
         claim(folder, run, features)
     accelerator.wait_for_everyone()
@@ -76,6 +81,10 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
     model = VLHyperPELT.build(config.model, model_inputs(run, features))
     if features is not None:
         model.standardise(*grid_statistics(list(rows.values()), features))
+    if config.start is not None and not resumed:
+        taken = start_from(model, config.start)
+        if accelerator.is_main_process:
+            say(f"{folder}: {taken}")
     if settings.gradient_checkpointing:
         model.checkpoint_gradients()
     if accelerator.is_main_process:
