@@ -6,7 +6,7 @@ from run_cases import GRID, write_features
 from vlhyper.errors import UserError
 from vlhyper.run.check import problems
 from vlhyper.run.config import load_config, save_config
-from vlhyper.run.rows import find_features, keyed, load_split, model_inputs, stated
+from vlhyper.run.rows import find_features, keyed, load_split, load_training, model_inputs, stated
 
 SPLIT = {"vqa": "test", "gqa": "test", "caption": "test"}
 
@@ -118,3 +118,28 @@ def test_a_key_that_does_not_fit_is_told_with_one_that_does(lab, keyless):
         loaded(lab, keyless, splits={"vqa": "test"})
     assert any("try image_key" in one for one in problems(lab.config("tasks.vqa.image_key=x{id}"), lambda _: None))
     assert not list(problems(lab.config(keyless), lambda _: None))
+
+
+def shots(run):
+    [rows] = load_training(run, find_features(run)).values()
+    return rows.rows["id"][:]
+
+
+def test_a_few_rows_are_drawn_by_the_seed_and_are_the_same_for_every_method(lab):
+    task = ["tasks={okvqa: {data: okvqa.yaml}}", f"tasks.okvqa.data={lab.folder}/okvqa.yaml"]
+    four, ten, other = (
+        shots(lab.run(*task, f"tasks.okvqa.shots={number}", f"training.seed={seed}"))
+        for number, seed in ((4, 0), (10, 0), (10, 1))
+    )
+    assert len(four) == 4 and len(ten) == 10 and set(four) < set(ten) != set(other)
+    blind = lab.run(*task, "tasks.okvqa.shots=4", "model.method=hyperpelt")
+    assert shots(blind) == four
+    assert "okvqa: split train has 24 rows, 4 examples" in told(lab, *task, "tasks.okvqa.shots=4")
+    with pytest.raises(UserError, match="okvqa, split train: has 24 rows with an answer; set shots to at most so many"):
+        shots(lab.run(*task, "tasks.okvqa.shots=25"))
+
+
+def told(lab, *overrides):
+    lines = []
+    assert not list(problems(lab.config(*overrides), lines.append))
+    return lines

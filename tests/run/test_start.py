@@ -62,6 +62,18 @@ def test_everything_is_taken_and_rows_of_tasks_by_their_names(lab, old):
     )
 
 
+def test_new_tasks_may_begin_as_the_mean_of_all_tasks_of_the_run(lab, old):
+    model, state = built(lab.run(*okvqa(lab))), load_file(old / WEIGHTS)
+    taken = start_from(model, old, mean=True)
+    torch.testing.assert_close(model.state()[ROWS][1], state[ROWS].mean(0), rtol=0, atol=1e-7)
+    assert torch.equal(model.state()[ROWS][2], state[ROWS][0])
+    assert "those of okvqa start as the mean of all that it has" in str(taken)
+
+
+def test_a_run_that_tunes_less_starts_from_one_that_tuned_all(lab, old):
+    start_from(built(lab.run(*okvqa(lab, "model.tune=[task embeddings]"))), old)
+
+
 def test_training_starts_there_with_fresh_steps_and_says_so(lab, old, tmp_path, capsys):
     train(lab.run(*okvqa(lab, f"start={old}")), tmp_path / "new")
     assert f"{tmp_path / 'new'}: starts from {old / WEIGHTS} (SHA-256 " in capsys.readouterr().err

@@ -28,9 +28,9 @@ class Saved(NamedTuple):
     def differences(self, spec: ModelSpec, inputs: Inputs) -> Iterator[str]:
         """`key is old, not new` for each setting that gives the trained tensors another meaning or shape.
 
-        Where the backbone lies and how many tasks there are does neither.
+        Where the backbone lies, what of the method is tuned and how many tasks there are do neither.
         """
-        old, new = ({**one.model_dump(exclude={"backbone", "tokenizer"})} for one in (self.spec, spec))
+        old, new = ({**one.model_dump(exclude={"backbone", "tokenizer", "tune"})} for one in (self.spec, spec))
         if self.spec.method == spec.method and method(spec.method).images != "none":
             old |= {f"features.{key}": getattr(self.inputs, key) for key in ("tokens", "width")}
             new |= {f"features.{key}": getattr(inputs, key) for key in ("tokens", "width")}

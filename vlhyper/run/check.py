@@ -15,7 +15,7 @@ from vlhyper.run.available import missing_models
 from vlhyper.run.config import RunConfig, stated_inputs
 from vlhyper.run.held_out import hold_out_of
 from vlhyper.run.lengths import cut_off, labels_too_long
-from vlhyper.run.rows import TaskRows, find_features, keyed, load_split, model_inputs, stated
+from vlhyper.run.rows import TaskRows, few_of, find_features, keyed, load_split, model_inputs, stated
 from vlhyper.run.start import check_start
 from vlhyper.run.tasks import Run, RunTask, resolve_task
 from vlhyper.tasks import Examples
@@ -90,7 +90,8 @@ def _split_problems(
             return
         checked = features is not None or not task.images
         rows = load_split(run, {task.name: split}, features)[task.name] if checked else _unmatched(task, split)
-        examples = f", {len(Examples(task.kind, rows.rows))} examples" if split == task.splits["train"] else ""
+        learned = split == task.splits["train"]
+        examples = f", {len(Examples(task.kind, few_of(run, rows).rows))} examples" if learned else ""
         unseen = "" if checked else "; its images were not checked, because there are no features"
         say(f"{task.name}: split {split} has {len(rows)} rows{examples}{unseen}")
         if tokenizer is not None and (cut := cut_off(rows, tokenizer, run.config.training.max_target_tokens)):

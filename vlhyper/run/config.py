@@ -36,6 +36,7 @@ class TaskConfig(Strict):
     root: str | None = Field(None, description="folder of the data set's files, in place of the manifest's")
     image_key: Texts | None = Field(None, description="in place of the manifest's; found and kept where both lack it")
     train: str = Field("train", description="split to train on")
+    shots: int | None = Field(None, gt=0, description="train on so many rows, drawn by training.seed; all if null")
     validation: str | None = Field("val", description="split to validate on; null for none")
     test: str = Field("test", description="split to evaluate on")
     beams: int | None = Field(None, gt=0, description="beams of the final evaluation; the task's own where left out")
@@ -91,6 +92,9 @@ class RunConfig(Strict):
 
     model: ModelSpec = ModelSpec()
     start: str | None = Field(None, description="run folder or hub id whose trained weights the run begins with")
+    new_tasks: Literal["fresh", "mean"] = Field(
+        "fresh", description="rows of tasks that `start` lacks: drawn anew, or the mean of the rows it has"
+    )
     tasks: dict[str, TaskConfig] = Field(min_length=1)
     features: FeatureConfig = FeatureConfig()
     training: TrainingConfig = TrainingConfig()

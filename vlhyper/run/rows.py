@@ -19,8 +19,10 @@ from vlhyper.features.layout import IDENTITY
 from vlhyper.model.spec import Inputs
 from vlhyper.readers import load_rows, match_images, require_all
 from vlhyper.readers.image_keys import best_of, found_by
+from vlhyper.readers.splits import drawn
 from vlhyper.run.config import RunConfig
 from vlhyper.run.tasks import Run, RunTask
+from vlhyper.tasks import target_counts
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -56,6 +58,28 @@ def load_split(run: Run, splits: Mapping[str, str], features: FeatureSet | None)
     """
     loaded = {name: _load(run, run.tasks[name], split, features) for name, split in splits.items()}
     return _mismatched(loaded, run.config.training.seed) if run.config.features.mismatched else loaded
+
+
+def load_training(run: Run, features: FeatureSet | None) -> dict[str, TaskRows]:
+    """The rows that a run is trained on, of a task with `shots` so many. Raises UserError as `load_split` does."""
+    loaded = load_split(run, {name: entry.train for name, entry in run.config.tasks.items()}, features)
+    return {name: few_of(run, rows) for name, rows in loaded.items()}
+
+
+def few_of(run: Run, rows: TaskRows) -> TaskRows:
+    """The rows of a training split that `shots` asks for, whatever the method; all where it does not.
+
+    Raises UserError where there are fewer.
+    """
+    shots = run.config.tasks[rows.task.name].shots
+    if shots is None:
+        return rows
+    learnable = np.flatnonzero(target_counts(rows.rows)).tolist()
+    if shots > len(learnable):
+        raise UserError(f"{rows.where}: has {len(learnable)} rows with an answer; set shots to at most so many")
+    ids = rows.rows["id"]
+    chosen = drawn([ids[index] for index in learnable], shots, run.config.training.seed)
+    return replace(rows, rows=rows.rows.select([learnable[index] for index in chosen]))
 
 
 def _load(run: Run, task: RunTask, split: str, features: FeatureSet | None) -> TaskRows:

@@ -31,12 +31,13 @@ class Taken:
     carried: Sequence[str]
     new: Sequence[str]
     left: Sequence[str]
+    mean: bool
 
     def __str__(self) -> str:
         """One line for the user."""
         told = {
             "rows of {} are carried over": self.carried,
-            "those of {} start anew": self.new,
+            f"those of {{}} start {'as the mean of all that it has' if self.mean else 'anew'}": self.new,
             "those of {} are left": self.left,
         }
         tasks = ", ".join(text.format(", ".join(names)) for text, names in told.items() if names)
@@ -64,11 +65,12 @@ def check_start(run: Run, inputs: Inputs | None = None) -> None:
         _require_same_features(folder, run)
 
 
-def start_from(model: VLHyperPELT, run: str | Path) -> Taken:
+def start_from(model: VLHyperPELT, run: str | Path, mean: bool = False) -> Taken:
     """Put the trained weights of a run (folder or hub id) into a model: those of each task by the task's name.
 
-    Tasks that only the model has keep the weights they have. The statistics of the image features are taken too, for
-    the weights were trained with them. Raises UserError where method, options, features or backbone differ.
+    Tasks that only the model has keep the weights they have or, with `mean`, get the mean of the run's tasks. The
+    statistics of the image features are taken too, for the weights were trained with them.
+    Raises UserError where method, options, features or backbone differ.
     """
     from vlhyper.model.model import read_weights
     from vlhyper.model.old_runs import upgraded
@@ -83,7 +85,8 @@ def start_from(model: VLHyperPELT, run: str | Path) -> Taken:
     for name in rows:
         # What does not fit is left to load_state, which names it.
         if name in state and state[name].shape == (len(saved.inputs.tasks), *fresh[name].shape[1:]):
-            state[name] = _matched(state[name], saved.inputs.tasks, fresh[name], model.inputs.tasks)
+            begin = state[name].mean(0).expand_as(fresh[name]) if mean else fresh[name]
+            state[name] = _matched(state[name], saved.inputs.tasks, begin, model.inputs.tasks)
     model.load_state(state, str(path))
     old, new = (saved.inputs.tasks, model.inputs.tasks) if rows else ((), ())
     return Taken(
@@ -93,6 +96,7 @@ def start_from(model: VLHyperPELT, run: str | Path) -> Taken:
         carried=[task for task in new if task in old],
         new=[task for task in new if task not in old],
         left=[task for task in old if task not in new],
+        mean=mean,
     )
 
 
