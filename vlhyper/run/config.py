@@ -146,10 +146,20 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     Relative paths are resolved from the folder of the config file; in overrides, from the current directory.
     Raises UserError that names the file, the key, and the nearest valid key.
     """
-    values = _absolute(read_yaml(path, "a config"), Path(path).absolute().parent)
+    return with_overrides(config_values(path), overrides, str(path))
+
+
+def config_values(path: str | Path) -> dict[str, Any]:
+    """What a config file says and no more, its paths absolute. Raises UserError that names file and line."""
+    values: dict[str, Any] = _absolute(read_yaml(path, "a config"), Path(path).absolute().parent)
+    return values
+
+
+def with_overrides(values: dict[str, Any], overrides: Sequence[str], where: str) -> RunConfig:
+    """The config of these values with `key.sub=value` put in. Raises UserError that begins with `where`."""
     for override in overrides:
         _override(values, override)
-    return validated(RunConfig, values, str(path))
+    return validated(RunConfig, values, where)
 
 
 def load_run(folder: Path, overrides: Sequence[str] = ()) -> RunConfig:

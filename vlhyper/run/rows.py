@@ -74,12 +74,16 @@ def few_of(run: Run, rows: TaskRows) -> TaskRows:
     shots = run.config.tasks[rows.task.name].shots
     if shots is None:
         return rows
-    learnable = np.flatnonzero(target_counts(rows.rows)).tolist()
-    if shots > len(learnable):
-        raise UserError(f"{rows.where}: has {len(learnable)} rows with an answer; set shots to at most so many")
-    ids = rows.rows["id"]
-    chosen = drawn([ids[index] for index in learnable], shots, run.config.training.seed)
-    return replace(rows, rows=rows.rows.select([learnable[index] for index in chosen]))
+    found, ids = learnable(rows), rows.rows["id"][:]
+    if shots > len(found):
+        raise UserError(f"{rows.where}: has {len(found)} rows with an answer; set shots to at most so many")
+    chosen = drawn([ids[index] for index in found], shots, run.config.training.seed)
+    return replace(rows, rows=rows.rows.select([found[index] for index in chosen]))
+
+
+def learnable(rows: TaskRows) -> list[int]:
+    """The indices of the rows that can be trained on."""
+    return [int(index) for index in np.flatnonzero(target_counts(rows.rows))]
 
 
 def _load(run: Run, task: RunTask, split: str, features: FeatureSet | None) -> TaskRows:
