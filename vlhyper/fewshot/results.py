@@ -50,7 +50,6 @@ class Point(NamedTuple):
 
     mean: float
     deviation: float | None
-    seeds: int
 
     def __str__(self) -> str:
         return f"{self.mean:.1f}" if self.deviation is None else f"{self.mean:.1f} ± {self.deviation:.1f}"
@@ -106,7 +105,7 @@ def curves(results: Iterable[Result]) -> list[Curve]:
 
 def point(scores: Sequence[float]) -> Point:
     """Mean and sample deviation of some scores."""
-    return Point(mean(scores), stdev(scores) if len(scores) > 1 else None, len(scores))
+    return Point(mean(scores), stdev(scores) if len(scores) > 1 else None)
 
 
 def table_of(found: Sequence[Curve]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:

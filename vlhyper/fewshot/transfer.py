@@ -58,7 +58,7 @@ def transfer(study: Study, out: Path, shots: Sequence[int], seeds: int, keep: bo
             say(f"{study.task}: {number} shots are left out; the training split has {most} rows with an answer")
     cells = list(study.cells([0, *(number for number in shots if number <= most)], seeds))
     results = []
-    with progress(f"{study.title} on {study.task}", len(cells), "runs", every=0) as bar:
+    with progress(f"{study.title} on {study.task}", len(cells), "runs") as bar:
         for cell in cells:
             folder = study.folder(out, cell)
             result = _finished(study, cell, folder, features) or _run(study, cell, folder, features, keep)
@@ -72,7 +72,8 @@ def _ready(study: Study) -> tuple[Run, FeatureSet | None]:
     run = resolve(study.config)
     task = run.tasks[study.task]
     if not task.has("test"):
-        raise UserError(f"{task.manifest.name}: has no split 'test'; name one with tasks.{task.name}.test=SPLIT")
+        lacking = f"{task.manifest.name}: has no split {task.split('test')!r}"
+        raise UserError(f"{lacking}; name one with tasks.{task.name}.test=SPLIT")
     features = find_features(run)
     learned = {name: [*splits, task.split("test") or "test"] for name, splits in run.learned().items()}
     run = keyed(stated(run, features), features, learned)
