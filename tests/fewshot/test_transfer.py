@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
 import torch
-from run_cases import forget_accelerate
+import yaml
+from run_cases import forget_accelerate, text_task
 from safetensors.torch import load_file
 
 from vlhyper.cli import run
@@ -131,3 +133,14 @@ def test_a_test_split_that_is_not_there_is_refused_before_anything_is_trained(ol
     with pytest.raises(UserError, match=r"world_okvqa: has no split 'tset'; name one with tasks\.okvqa\.test=SPLIT"):
         transfer(plan(old, "okvqa", overrides=["tasks.okvqa.test=tset"]), tmp_path, [4], 1)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_run_with_images_learns_a_text_task_from_what_its_task_side_makes(old, tmp_path):
+    words = text_task(tmp_path).removeprefix("tasks.sst2=")
+    (tmp_path / "sst2.yaml").write_text(yaml.safe_dump(json.loads(words)["data"]))
+    study = plan(old, "sst2", data=str(tmp_path / "sst2.yaml"), overrides=SHORT)
+    results = transfer(study, tmp_path / "out", [4], 1, keep=True)
+    assert [one.n for one in results] == [8, 8]
+    begin, after = (load_file(study.folder(tmp_path / "out", one) / WEIGHTS) for one in study.cells([0, 4], 1))
+    changed = {name for name in begin if not torch.equal(begin[name], after[name])}
+    assert ROWS in changed and not any("visual" in name for name in changed)

@@ -44,9 +44,9 @@ def command(
     from vlhyper.fewshot.study import plan
 
     numbers = _numbers(shots)
+    study = plan(run, task, data, method, tune and tune.value, overrides or [])
     if out is None and not run.is_dir():
         raise typer.BadParameter("a config needs --out, a folder for the results")
-    study = plan(run, task, data, method, tune and tune.value, overrides or [])
     # Importing torch takes seconds: what is wrong with the words above is said before.
     from vlhyper.fewshot.transfer import transfer
     from vlhyper.fewshot.view import show

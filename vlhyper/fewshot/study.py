@@ -104,6 +104,8 @@ def plan(
     Raises UserError for what does not exist or does not go together.
     """
     find_task(task)
+    if not source.exists():
+        raise UserError(f"{source}: no such run folder or config; name the folder of a run that `vlhyper train` wrote")
     trained = source.is_dir()
     values = load_run(source).model_dump() if trained else config_values(source)
     given = values.get("training") or {}

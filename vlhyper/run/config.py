@@ -104,7 +104,9 @@ class RunConfig(Strict):
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
         kinds = [task_of(self, name) for name in self.tasks]
-        if method(self.model.method).images != "none" and not any(kind.sees_image for kind in kinds):
+        # A model made for images can learn a text task too, where the config says what its images are like.
+        unseen = not any(kind.sees_image for kind in kinds) and not (self.features.tokens and self.features.width)
+        if method(self.model.method).images != "none" and unseen:
             raise ValueError(
                 f"method {self.model.method!r} uses images, but none of the tasks has any ({', '.join(self.tasks)}); "
                 "choose a method without images, such as hyperpelt"

@@ -196,7 +196,8 @@ def stated(run: Run, features: FeatureSet | None) -> Run:
 
 
 def model_inputs(run: Run, features: FeatureSet | None) -> Inputs:
-    """What the model is made for: the run's tasks and the grid that the feature files hold."""
+    """What the model is made for: the run's tasks and the grid that the feature files hold, or the config states."""
     if features is None:
-        return Inputs(tasks=tuple(run.tasks))
+        stated = run.config.features
+        return Inputs(tasks=tuple(run.tasks), tokens=stated.tokens, width=stated.width)
     return Inputs(tasks=tuple(run.tasks), tokens=features.tokens, width=features.width)
