@@ -112,7 +112,7 @@ def test_finished_runs_are_skipped_and_a_killed_one_is_run_again(old, done, tmp_
         transfer(other, out, [4], 2)
 
 
-def interrupted(*_):
+def interrupted(*_, **__):
     raise KeyboardInterrupt
 
 
