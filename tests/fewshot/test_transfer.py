@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 from run_cases import forget_accelerate, text_task
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from vlhyper.cli import run
 from vlhyper.errors import UserError
@@ -110,6 +110,19 @@ def test_finished_runs_are_skipped_and_a_killed_one_is_run_again(old, done, tmp_
     other = plan(old, "okvqa", tune="task-embedding", overrides=[*SHORT, "training.steps=3"])
     with pytest.raises(UserError, match=r"seed-0: holds a few-shot run of another config: training\.steps: 2, now 3"):
         transfer(other, out, [4], 2)
+
+
+def test_results_of_a_run_that_was_trained_again_since_are_refused(old, done, tmp_path):
+    # The run in its place and the results elsewhere, both as they were: nothing differs but the weights.
+    shutil.copytree(done[0], tmp_path / "out")
+    weights = load_file(old / WEIGHTS)
+    before = (old / WEIGHTS).read_bytes()
+    save_file({**weights, ROWS: weights[ROWS] + 1}, old / WEIGHTS)
+    try:
+        with pytest.raises(UserError, match=r"the weights of .*old are others now; choose another --out"):
+            transfer(plan(old, "okvqa", tune="task-embedding", overrides=SHORT), tmp_path / "out", [4], 2)
+    finally:
+        (old / WEIGHTS).write_bytes(before)
 
 
 def interrupted(*_, **__):

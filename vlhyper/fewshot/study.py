@@ -113,7 +113,6 @@ def plan(
         given = {key: given[key] for key in KEPT}
         values |= {"start": str(source.absolute()), "new_tasks": "mean", "validation": {}}
         values["model"]["tune"] = None
-        values.pop("evaluation_batch")
     if method is not None:
         if not trained:
             raise UserError(f"{source}: --method replaces that of a run; in a config set model.method")

@@ -22,6 +22,7 @@ from vlhyper.run.config import load_config, load_run
 from vlhyper.run.evaluate import evaluate_run
 from vlhyper.run.folder import changes, claim
 from vlhyper.run.identity import FILE as INPUTS
+from vlhyper.run.identity import start_digest
 from vlhyper.run.lock import locked
 from vlhyper.run.rows import find_features, keyed, learnable, load_split, load_training, model_inputs, stated
 from vlhyper.run.start import check_start
@@ -95,6 +96,9 @@ def _finished(study: Study, cell: Cell, folder: Path, features: FeatureSet | Non
     changed = changes(load_config(folder / "config.yaml"), run, folder, features)
     if result.steps != (run.config.training.steps if cell.shots else 0):
         changed.append(f"training.steps: {result.steps}, now {run.config.training.steps}")
+    start = run.config.start
+    if start is not None and result.start is not None and result.start["sha256"] != start_digest(start):
+        changed.append(f"the weights of {start} are others now")
     if changed:
         raise UserError(f"{folder}: holds a few-shot run of another config: {changed[0]}; choose another --out")
     return result

@@ -30,7 +30,7 @@ def identity(run: Run, features: FeatureSet | None) -> dict[str, Any]:
         "tokenizer": _of_model(spec.tokenizer or spec.backbone, WORDS),
         "tasks": {task.name: _of_task(task) for task in run.tasks.values()},
     }
-    return found if start is None else {**found, "start": _of_start(start)}
+    return found if start is None else {**found, "start": start_digest(start)}
 
 
 def _of_model(name: Any, patterns: Iterable[str]) -> Any:
@@ -40,7 +40,7 @@ def _of_model(name: Any, patterns: Iterable[str]) -> Any:
     return _joined(sorted(file for pattern in patterns for file in Path(name).glob(pattern)))
 
 
-def _of_start(run: str) -> str:
+def start_digest(run: str) -> str:
     """The digest of the trained weights that a run begins with."""
     path = find_saved(run) / TRAINED
     return sha256(existing_file(path, "the trained weights of the run to start from"))
