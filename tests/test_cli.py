@@ -29,6 +29,8 @@ COMMANDS = {
         "images --batch-size --encoder --list --max-pixels --out --precision --store --strict --trust-weights "
         "--weights --workers"
     ),
+    "fewshot": "run overrides --data --keep --method --out --seeds --shots --task --tune",
+    "fewshot-plot": "folders --out",
     "import-features": "source --encoder --out --store",
     "inspect": "features --images --json --sheet",
     "merge": "shards --out",
@@ -38,7 +40,7 @@ COMMANDS = {
         "--items --json --metrics --partial --predictions --questions --split --submission --variant --vocabulary"
     ),
     "setup spice": "--repository",
-    "train": "config overrides --out",
+    "train": "config overrides --from --out",
 }
 
 

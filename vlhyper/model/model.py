@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from transformers import T5ForConditionalGeneration
 
 from vlhyper.errors import UserError, first_few
-from vlhyper.files import existing_file, read_json, replacing, write_json
+from vlhyper.files import existing_file, replacing, write_json
 from vlhyper.model.attachment import Attachment
 from vlhyper.model.backbone import build_backbone, deviations_of, digest_without
 from vlhyper.model.forms import Form
@@ -27,14 +27,10 @@ from vlhyper.model.makers.maker import Conditions
 from vlhyper.model.makers.module import MakerModule
 from vlhyper.model.methods import method
 from vlhyper.model.old_runs import upgraded
+from vlhyper.model.saved import BACKBONE, CONFIG, find_saved, read_saved
 from vlhyper.model.sites import Site
 from vlhyper.model.sizes import Inputs, matching
 from vlhyper.model.spec import WEIGHTS, ModelSpec, group_of, makers_of, tuned
-from vlhyper.settings import validated
-
-CONFIG = "adapter_config.json"
-# The entry of the configuration that tells the frozen weights apart.
-BACKBONE = "backbone_sha256"
 
 
 class VLHyperPELT(nn.Module):
@@ -194,6 +190,16 @@ class VLHyperPELT(nn.Module):
         """Names and parameters of what is trained."""
         return ((name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad)
 
+    def per_task(self) -> list[str]:
+        """Names of the trained tensors whose first axis counts the tasks."""
+        described = ((name, cast(MakerModule, maker).maker) for name, maker in self.makers.items())
+        return [
+            f"makers.{name}.{weight}"
+            for name, maker in described
+            for weight, kind in maker.weights().items()
+            if kind.per_task
+        ]
+
     def _kept(self) -> dict[str, Tensor]:
         """All that a run adds to its frozen T5, tuned or not, and the statistics of the image features."""
         own = self._groups()
@@ -229,14 +235,12 @@ class VLHyperPELT(nn.Module):
         Args:
             backbone: a local folder to use in place of the one the run was trained on (the same weights elsewhere).
         """
-        folder = Path(run)
-        if not folder.is_dir():
-            folder = _download(str(run))
-        spec, inputs, backbone_sha256 = _read_config(folder / CONFIG)
+        folder = find_saved(run)
+        spec, inputs, backbone_sha256 = read_saved(folder)
         if backbone:
             spec = spec.model_copy(update={"backbone": backbone})
         # Read before the backbone is loaded, which takes long, so that a damaged file is found at once.
-        state = _read_weights(folder / WEIGHTS)
+        state = read_weights(folder / WEIGHTS)
         model = cls.build(spec, inputs)
         if backbone_sha256 not in (None, model.backbone_sha256):
             raise UserError(
@@ -257,30 +261,11 @@ class VLHyperPELT(nn.Module):
             return str(api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Add trained weights"))
 
 
-def _read_config(path: Path) -> tuple[ModelSpec, Inputs, str | None]:
-    """What `save_pretrained` wrote. Raises UserError that names the file and the entry."""
-    config = read_json(path)
-    if not isinstance(config, dict) or not {"model", "inputs"} <= config.keys():
-        raise UserError(f"{path}: not the configuration of a trained model (needs the entries model and inputs)")
-    spec, inputs = validated(ModelSpec, config["model"], str(path)), validated(Inputs, config["inputs"], str(path))
-    # Runs of earlier releases say nothing of the frozen weights.
-    return spec, inputs, config.get(BACKBONE)
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors that `save_pretrained` wrote. Raises UserError where the file is missing or damaged."""
     try:
         return load_file(existing_file(path, "the trained weights"))
     except SafetensorError as error:
         raise UserError(
             f"{path}: damaged or incomplete safetensors file ({error}); copy it again or use a checkpoint"
         ) from None
-
-
-def _download(repo: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(repo, allow_patterns=[WEIGHTS, CONFIG]))
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(f"{repo}: neither a local run folder nor a repository that is available ({error})") from None

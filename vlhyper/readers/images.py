@@ -8,7 +8,7 @@ from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from vlhyper.errors import UserError, first_few
+from vlhyper.errors import UserError
 
 _NUMBER = re.compile(r"(?:.*_)?(\d+)")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -69,6 +69,11 @@ def _candidates(raw_id: str, templates: Iterable[str]) -> Iterable[tuple[str, st
             continue
 
 
+def tried(raw_id: str, templates: Iterable[str]) -> list[str]:
+    """The keys that the templates make of an id."""
+    return [key for _, key in _candidates(raw_id, templates)]
+
+
 def check_template(template: str) -> None:
     """Raises UserError where a template is no template of `id`."""
     try:
@@ -77,14 +82,3 @@ def check_template(template: str) -> None:
         raise UserError(
             f"image_key {template!r} cannot be filled ({error}); write it like COCO_val2014_{{id:012d}}"
         ) from None
-
-
-def require_all(matches: Matches, templates: Collection[str], where: str) -> None:
-    """Raises UserError that names the first ids without features and what was tried for them."""
-    if matches.missing:
-        first = matches.missing[0]
-        tried = first_few([key for _, key in _candidates(first, templates)], 6)
-        raise UserError(
-            f"{where}: {len(matches.missing)} images have no features ({first_few(matches.missing)}); "
-            f"tried {tried} for {first}; extract them or add their key to image_key"
-        )

@@ -184,8 +184,23 @@ class Manifest(Strict):
 
     def image_templates(self, name: str) -> list[str]:
         """`image_key` with {split} filled by the split's `image_split`, or its name."""
-        filling = self.split(name).image_split or name
+        filling = self.split_in_keys(name)
         return [template.replace("{split}", filling) for template in self.image_key]
+
+    def split_in_keys(self, name: str) -> str:
+        """What fills {split} in `image_key`."""
+        return self.split(name).image_split or name
+
+    @property
+    def lacks_image_key(self) -> bool:
+        """Whether `image_key` is left out."""
+        return "image_key" not in self.model_fields_set
+
+    def with_image_key(self, templates: list[str]) -> Manifest:
+        """The same data set with another `image_key`. Raises UserError for what is no template."""
+        for template in templates:
+            check_template(template)
+        return self.model_copy(update={"image_key": templates})
 
     def feature_paths(self) -> list[Path]:
         return [Path(self.root, path) for path in self.features]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from transformers import PreTrainedTokenizerBase
 
@@ -14,7 +15,8 @@ from vlhyper.run.available import missing_models
 from vlhyper.run.config import RunConfig, stated_inputs
 from vlhyper.run.held_out import hold_out_of
 from vlhyper.run.lengths import cut_off, labels_too_long
-from vlhyper.run.rows import TaskRows, find_features, load_split, model_inputs
+from vlhyper.run.rows import TaskRows, few_of, find_features, keyed, load_split, model_inputs, stated
+from vlhyper.run.start import check_start
 from vlhyper.run.tasks import Run, RunTask, resolve_task
 from vlhyper.tasks import Examples
 
@@ -53,13 +55,17 @@ def _all_problems(config: RunConfig, say: Say) -> Iterator[str]:
         yield from labels_too_long(run, tokenizer)
     try:
         count(config.model, model_inputs(run, features) if features else stated_inputs(config))
+        check_start(stated(run, features), model_inputs(run, features) if features or not run.images else None)
     except UserError as error:
         yield str(error)
     for task in tasks.values():
         if task.kind.sees_image and not task.images:
             say(f"{task.name}: method {config.model.method} uses no images; the model answers from the text alone")
+        with suppress(UserError):
+            # What is wrong with a split is told below.
+            run = keyed(run, features, {task.name: run.learned()[task.name]})
         for split in _splits(run, task):
-            yield from _split_problems(run, task, split, features, tokenizer, say)
+            yield from _split_problems(run, run.tasks[task.name], split, features, tokenizer, say)
 
 
 def _splits(run: Run, task: RunTask) -> list[str]:
@@ -84,7 +90,8 @@ def _split_problems(
             return
         checked = features is not None or not task.images
         rows = load_split(run, {task.name: split}, features)[task.name] if checked else _unmatched(task, split)
-        examples = f", {len(Examples(task.kind, rows.rows))} examples" if split == task.splits["train"] else ""
+        learned = split == task.splits["train"]
+        examples = f", {len(Examples(task.kind, few_of(run, rows).rows))} examples" if learned else ""
         unseen = "" if checked else "; its images were not checked, because there are no features"
         say(f"{task.name}: split {split} has {len(rows)} rows{examples}{unseen}")
         if tokenizer is not None and (cut := cut_off(rows, tokenizer, run.config.training.max_target_tokens)):

@@ -18,7 +18,7 @@ from vlhyper.metrics import Report
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.run.batches import Collator, to_device
 from vlhyper.run.held_out import Answers, answerable
-from vlhyper.run.rows import TaskRows, find_features, load_split
+from vlhyper.run.rows import TaskRows, find_features, keyed, load_split
 from vlhyper.run.tasks import Run
 from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.scoring.predictions import write_predictions
@@ -74,6 +74,7 @@ def evaluate_run(
     """
     splits = _splits_named(run, split, only, folder)
     features = find_features(run)
+    run = keyed(run, features, {name: [one] for name, one in splits.items()})
     loaded = load_split(run, splits, features)
     # As in training: without a GPU the processes of a launcher have to be told to work together.
     state = PartialState(cpu=not torch.accelerator.is_available())

@@ -7,6 +7,7 @@ config by itself.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 
 from vlhyper.console import progress, say
 from vlhyper.errors import UserError
+from vlhyper.features import FeatureSet
 from vlhyper.launcher import end_with_launcher
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.model.spec import WEIGHTS
@@ -27,14 +29,15 @@ from vlhyper.run.checkpoints import (
     save_checkpoint,
     save_progress,
 )
-from vlhyper.run.config import TrainingConfig
+from vlhyper.run.config import TrainingConfig, load_config
 from vlhyper.run.folder import claim, disk_errors, finished, require_room
 from vlhyper.run.held_out import hold_out
 from vlhyper.run.lengths import labels_too_long
 from vlhyper.run.lock import locked
 from vlhyper.run.log import Log
-from vlhyper.run.rows import find_features, load_split, model_inputs, stated
+from vlhyper.run.rows import TaskRows, find_features, keyed, load_training, model_inputs, stated
 from vlhyper.run.schedule import Schedule
+from vlhyper.run.start import Taken, begun, check_start, start_from
 from vlhyper.run.tasks import Run
 from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.run.validation import validate
@@ -53,9 +56,13 @@ def train(run: Run, folder: Path) -> None:
 
 
 def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
-    config, settings = run.config, run.config.training
     features = find_features(run)
-    run = stated(run, features)
+    resumed = begun(folder)
+    recorded = load_config(folder / "config.yaml") if resumed else None
+    run = keyed(stated(run, features), features, run.learned(), recorded)
+    config, settings = run.config, run.config.training
+    if not resumed:
+        check_start(run, model_inputs(run, features))
     if accelerator.is_main_process:
         claim(folder, run, features)
     accelerator.wait_for_everyone()
@@ -63,7 +70,7 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
         accelerator.end_training()
         return
 
-    rows = load_split(run, {name: entry.train for name, entry in config.tasks.items()}, features)
+    rows = load_training(run, features)
     held_out = hold_out(run, features, scoring=accelerator.is_main_process)
     examples = {name: Examples(one.task.kind, one.rows, settings.seed) for name, one in rows.items()}
     tokenizer = load_tokenizer(config.model)
@@ -71,11 +78,9 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
         raise UserError(too_long[0])
     collator = Collator(tokenizer, features, settings.max_target_tokens)
 
-    # The same seed on all ranks: each builds the same start without sending it around.
-    torch.manual_seed(settings.seed)
-    model = VLHyperPELT.build(config.model, model_inputs(run, features))
-    if features is not None:
-        model.standardise(*grid_statistics(list(rows.values()), features))
+    model, taken = first_model(run, rows, features, started=not resumed)
+    if taken is not None and accelerator.is_main_process:
+        say(f"{folder}: {taken}")
     if settings.gradient_checkpointing:
         model.checkpoint_gradients()
     if accelerator.is_main_process:
@@ -140,6 +145,23 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
             model.save_pretrained(folder)
         best = f", best validation mean {done.best:.2f} at step {done.best_step}" if done.best is not None else ""
         say(f"{folder}: trained{best}; score it with: vlhyper evaluate {folder}")
+
+
+def first_model(
+    run: Run, rows: Mapping[str, TaskRows], features: FeatureSet | None, started: bool = True
+) -> tuple[VLHyperPELT, Taken | None]:
+    """The model before the first step, and what it took from the run that `start` names.
+
+    started: False where a checkpoint comes next, and the weights of `start` are of no use.
+    """
+    # The same seed on all ranks: each builds the same start without sending it around.
+    torch.manual_seed(run.config.training.seed)
+    model = VLHyperPELT.build(run.config.model, model_inputs(run, features))
+    if features is not None:
+        model.standardise(*grid_statistics(list(rows.values()), features))
+    start = run.config.start
+    taken = start_from(model, start, run.config.new_tasks == "mean") if start is not None and started else None
+    return model, taken
 
 
 def start_processes(settings: TrainingConfig, folder: Path, unused: bool = False) -> Accelerator:

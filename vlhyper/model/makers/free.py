@@ -96,9 +96,10 @@ class Free(Maker):
         for part in self.parts:
             for block in part.blocks:
                 layers = len(sites(self.size, [block]))
-                for name, (shape, start, group) in self._numbers(part, block).items():
-                    tasks = 1 if self._shared(part, name) else len(self.inputs.tasks)
-                    found[f"{block}.{name}"] = Weight((tasks, layers, *shape), start, group)
+                for name, (shape, start, group, _) in self._numbers(part, block).items():
+                    own = not self._shared(part, name)
+                    tasks = len(self.inputs.tasks) if own else 1
+                    found[f"{block}.{name}"] = Weight((tasks, layers, *shape), start, group, per_task=own)
         return found
 
     def _shared(self, part: Part, name: str) -> bool:

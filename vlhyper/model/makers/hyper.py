@@ -84,7 +84,8 @@ class Hyper(Maker):
             "block": Weight((len(self.blocks), *embedding), Normal(), "block embeddings"),
         }
         if "task" in self.sides:
-            found["sources.task.weight"] = Weight((len(self.inputs.tasks), *embedding), Normal(), "task embeddings")
+            shape = (len(self.inputs.tasks), *embedding)
+            found["sources.task.weight"] = Weight(shape, Normal(), "task embeddings", per_task=True)
         if "visual" in self.sides:
             channels = self.inputs.width or 0
             mapping = Weight((channels, self.width), Normal(channels**-0.5), "visual mapping")

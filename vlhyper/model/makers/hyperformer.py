@@ -61,7 +61,8 @@ class HyperFormer(Maker):
 
     def weights(self) -> dict[str, Weight]:
         width = self.options.embedding_width
-        found = {"task": Weight((len(self.inputs.tasks), width), Normal(), "task embeddings")}
+        tasks = (len(self.inputs.tasks), width)
+        found = {"task": Weight(tasks, Normal(), "task embeddings", per_task=True)}
         for stack in self.stacks:
             found[f"{stack}.layer"] = Weight((self._layers(stack), width), Normal(), "layer embeddings")
             found[f"{stack}.block"] = Weight((len(self._types(stack)), width), Normal(), "block embeddings")

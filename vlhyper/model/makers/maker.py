@@ -52,11 +52,15 @@ Start = Normal | Uniform | Fill
 
 
 class Weight(NamedTuple):
-    """A parameter: its shape, how it starts, and the line of the parameter counts that it belongs to."""
+    """A parameter: its shape, how it starts, and the line of the parameter counts that it belongs to.
+
+    per_task: the first axis has a row for each task; a run that starts from another's weights matches them by name.
+    """
 
     shape: Shape
     start: Start
     group: str
+    per_task: bool = False
 
 
 class Conditions(NamedTuple):
