@@ -31,6 +31,7 @@ COMMANDS = {
     ),
     "fewshot": "run overrides --data --keep --method --out --seeds --shots --task --tune",
     "fewshot-plot": "folders --out",
+    "freeze": "run --image --out --peft --task",
     "import-features": "source --encoder --out --store",
     "inspect": "features --images --json --sheet",
     "merge": "shards --out",
@@ -100,6 +101,7 @@ def test_the_examples_work_as_they_are_written(path, tmp_path, monkeypatch):
     assert open_features("coco.h5").ids == {
         "inspect": ["coco.h5"],
         "merge": ["coco.shard-0-of-2.h5", "coco.shard-1-of-2.h5"],
+        "freeze": "run --image --out --peft --task",
         "import-features": ["1"],
     }.get(path)
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, T5ForConditionalGeneration
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
+from vlhyper.errors import UserError
 from vlhyper.model.adapters import ADDED
 from vlhyper.model.attention import beside, prefix_attention
 from vlhyper.model.forms import Form
@@ -36,6 +37,10 @@ def _linear(block: str, part: str) -> Callable[[Any], nn.Module]:
 MODULES |= {f"{block}_{part}": _linear(block, part) for block in ATTENTION for part in "qkvo"}
 
 
+# What an attached T5 carries, so that a second attachment is refused.
+MARK = "vlhyper_attached"
+
+
 class Attachment:
     """The sites of one T5. `set` puts forms in; they stay until the next `set`.
 
@@ -43,8 +48,15 @@ class Attachment:
     """
 
     def __init__(self, t5: T5ForConditionalGeneration) -> None:
-        """Prepare every site of `t5`. A site without forms computes exactly what T5 computes there."""
-        self._t5 = t5
+        """Prepare every site of `t5`. A site without forms computes exactly what T5 computes there.
+
+        Raises UserError where another attachment holds this T5: the two would replace each other's forms.
+        """
+        if getattr(t5, MARK, None) is not None:
+            raise UserError("this T5 has a method attached already; detach that one first")
+        setattr(t5, MARK, self)
+        self._t5, self._attention = t5, t5.config._attn_implementation
+        self._hooks: list[Any] = []
         self._modules = _modules(t5)
         # What is put at each module: what its output is given to, and what changes an attention from within.
         self._added: dict[nn.Module, list[Any]] = {}
@@ -58,10 +70,22 @@ class Attachment:
                 module.vlhyper_attachment, module.vlhyper_encodes = self, site.block == "encoder_self"
         # Two blocks may name one module.
         for module in dict.fromkeys(self._modules.values()):
-            module.register_forward_hook(self._add)
+            self._hooks.append(module.register_forward_hook(self._add))
         # Older releases do not hand it on to the stacks, which would go on without prefixes and without a word.
         for part in (t5, t5.encoder, t5.decoder):
             part.set_attn_implementation("vlhyper")
+
+    def detach(self) -> None:
+        """Leave T5 as it was found: no hooks, no marks, its own attention function."""
+        self.set({})
+        for hook in self._hooks:
+            hook.remove()
+        for site, module in self._modules.items():
+            if site.block in ATTENTION:
+                del module.vlhyper_attachment, module.vlhyper_encodes
+        for part in (self._t5, self._t5.encoder, self._t5.decoder):
+            part.set_attn_implementation(self._attention)
+        delattr(self._t5, MARK)
 
     def set(self, forms: Mapping[Site, Sequence[Form]]) -> None:
         """Replace all forms. Sites that are left out have none."""
@@ -71,6 +95,11 @@ class Attachment:
             for form in put if site.block != "input" else ():
                 to = self._added if type(form) in ADDED else self._within
                 to.setdefault(self._modules[site], []).append(form)
+
+    @property
+    def modules(self) -> Mapping[Site, nn.Module]:
+        """The module of each site."""
+        return self._modules
 
     def within(self, module: nn.Module) -> Sequence[Any]:
         """The prefixes of an attention."""

@@ -23,7 +23,7 @@ from vlhyper.files import existing_file, replacing, write_json
 from vlhyper.model.attachment import Attachment
 from vlhyper.model.backbone import build_backbone, deviations_of, digest_without
 from vlhyper.model.forms import Form
-from vlhyper.model.makers.maker import Conditions
+from vlhyper.model.makers.maker import Conditions, Maker
 from vlhyper.model.makers.module import MakerModule
 from vlhyper.model.methods import method
 from vlhyper.model.old_runs import upgraded
@@ -45,20 +45,28 @@ class VLHyperPELT(nn.Module):
         """Join the parts; `VLHyperPELT.build` makes them from a spec."""
         super().__init__()
         self.t5, self.makers, self.spec, self.inputs = t5, nn.ModuleDict(makers), spec, inputs
-        self.attachment = Attachment(t5)
         self.images = method(spec.method).images
         # Of T5, what the method trains: it belongs to the run, even where this run tunes something else.
         self._own = set(matching(dict(t5.named_parameters()), method(spec.method).trains))
         groups = self._groups()
         trained = tuned(spec, dict.fromkeys(groups.values()))
+        # After whatever can be refused: an attached T5 takes no second method.
+        self.attachment = Attachment(t5)
         for name, weight in self.named_parameters():
             weight.requires_grad_(groups.get(name) in trained)
 
     @classmethod
     def build(cls, spec: ModelSpec, inputs: Inputs) -> VLHyperPELT:
         """A model at step 0. Raises UserError where the backbone is not available."""
+        # What is wrong with the spec is said before the backbone is loaded.
         described = makers_of(spec, inputs)
-        t5 = build_backbone(spec.backbone)
+        return cls.around(build_backbone(spec.backbone), described, spec, inputs)
+
+    @classmethod
+    def around(
+        cls, t5: T5ForConditionalGeneration, described: Mapping[str, Maker], spec: ModelSpec, inputs: Inputs
+    ) -> VLHyperPELT:
+        """A model at step 0 on a T5 that is there already."""
         deviations = deviations_of(t5)
         return cls(t5, {name: MakerModule(maker, deviations) for name, maker in described.items()}, spec, inputs)
 
@@ -102,7 +110,7 @@ class VLHyperPELT(nn.Module):
             () loss in nats.
         """
         logits = self.t5(
-            **self._steered(input_ids, attention_mask, task, grid, pictured, boxes),
+            **self.steered(input_ids, attention_mask, task, grid, pictured, boxes),
             # The loss is taken below; labels given to T5 would be averaged over this batch's tokens alone.
             decoder_input_ids=self.t5._shift_right(labels),
             use_cache=False,
@@ -126,9 +134,9 @@ class VLHyperPELT(nn.Module):
         Forms are made once per call; all steps and beams use them.
         """
         searcher: Any = self.t5  # transformers types generate for a protocol of its own
-        return searcher.generate(**self._steered(input_ids, attention_mask, task, grid, pictured, boxes), **options)
+        return searcher.generate(**self.steered(input_ids, attention_mask, task, grid, pictured, boxes), **options)
 
-    def _steered(
+    def steered(
         self,
         input_ids: Tensor,
         mask: Tensor,
@@ -155,13 +163,19 @@ class VLHyperPELT(nn.Module):
             raise ValueError(f"boxes are {tuple(boxes.shape)}, this batch and model take {(*wanted[:2], 4)}")
         # The last batch's forms go first, so that two sets never take memory together.
         self.attachment.set({})
-        conditions = Conditions(task, grid, pictured, self.t5.shared.weight, boxes)
-        forms: dict[Site, list[Form]] = {}
-        for maker in self.makers.values():
-            for site, made in maker(conditions).items():
-                forms.setdefault(site, []).extend(made)
-        self.attachment.set(forms)
+        self.attachment.set(self.forms(task, grid, pictured, boxes))
         return self.attachment.encoder_inputs(input_ids, mask)
+
+    def forms(
+        self, task: Tensor, grid: Tensor | None = None, pictured: Tensor | None = None, boxes: Tensor | None = None
+    ) -> dict[Site, list[Form]]:
+        """What the makers put at each site for a batch; arguments are those of `forward`."""
+        conditions = Conditions(task, grid, pictured, self.t5.shared.weight, boxes)
+        made: dict[Site, list[Form]] = {}
+        for maker in self.makers.values():
+            for site, forms in maker(conditions).items():
+                made.setdefault(site, []).extend(forms)
+        return made
 
     def checkpoint_gradients(self) -> None:
         """Keep only the inputs of T5's blocks in training and run each block again in backward: less memory, slower."""
@@ -199,6 +213,10 @@ class VLHyperPELT(nn.Module):
             for weight, kind in maker.weights().items()
             if kind.per_task
         ]
+
+    def own_backbone(self) -> dict[str, nn.Parameter]:
+        """The parameters of T5 that the method trains, by T5's names."""
+        return {name: weight for name, weight in self.t5.named_parameters() if name in self._own}
 
     def _kept(self) -> dict[str, Tensor]:
         """All that a run adds to its frozen T5, tuned or not, and the statistics of the image features."""

@@ -1,0 +1,173 @@
+"""A method on a T5 that the user already has, for a training loop of one's own or a transformers Trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import T5ForConditionalGeneration
+from transformers.modeling_outputs import Seq2SeqLMOutput
+
+from vlhyper.errors import UserError
+from vlhyper.model.model import VLHyperPELT
+from vlhyper.model.sizes import T5_FIELDS, Inputs, from_fields
+from vlhyper.model.spec import WEIGHTS, ModelSpec, makers_of
+
+Tasks = str | Sequence[str] | Tensor | None
+
+
+def attach(
+    t5: T5ForConditionalGeneration,
+    method: str = "hyperpelt",
+    tasks: Sequence[str] = ("task",),
+    image: tuple[int, int] | None = None,
+    **options: Any,
+) -> AttachedModel:
+    """Put a method on a T5: freezes what the method does not train, and adds what it trains.
+
+    Args:
+        t5: any T5 of transformers; it is changed in place until `detach`.
+        method: a row of the table of methods.
+        tasks: names of the tasks, in the order of their embeddings.
+        image: (N, d_v), cells and channels of the image features, for a method that sees images.
+        options: those of the method's makers, and `tune`, as in the `model` section of a config.
+
+    Raises UserError for an unknown method or option, and for a T5 that has a method attached already.
+    """
+    fields = t5.config.to_dict()
+    named = t5.config.name_or_path or {key: fields[key] for key in T5_FIELDS if key in fields}
+    cells, channels = image or (None, None)
+    inputs = Inputs(tasks=tuple(tasks), tokens=cells, width=channels)
+    try:
+        spec = ModelSpec(method=method, backbone=named, **options)
+    except ValueError as error:
+        raise UserError(str(error).splitlines()[-2].strip()) from None
+    described = makers_of(spec, inputs, from_fields(fields))
+    return AttachedModel(t5, lambda: VLHyperPELT.around(t5, described, spec, inputs))
+
+
+class AttachedModel(nn.Module):
+    """A T5 with a method on it. Its parameters that require gradients are those the method trains."""
+
+    def __init__(self, t5: T5ForConditionalGeneration, build: Any) -> None:
+        super().__init__()
+        self._before = {name: weight.requires_grad for name, weight in t5.named_parameters()}
+        self.model: VLHyperPELT = build().to(t5.device)
+        # What detaching and disabling put back: norms are small; of full fine-tuning this is a second T5.
+        self._original = {name: weight.detach().clone() for name, weight in self.model.own_backbone().items()}
+        self._disabled = False
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names of the tasks."""
+        return self.model.inputs.tasks
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        task: Tasks = None,
+        grid: Tensor | None = None,
+        pictured: Tensor | None = None,
+        boxes: Tensor | None = None,
+        **inputs: Any,
+    ) -> Seq2SeqLMOutput:
+        """T5's own output; with labels its `.loss` is the mean cross-entropy of the target tokens.
+
+        Args:
+            input_ids, attention_mask: (B, S).
+            labels: (B, T), -100 where there is no target.
+            task: a name for the whole batch, B names, or task numbers () or (B,); may be left out with a single task.
+            grid: (B, N, d_v) image features; pictured: (B,) bool, the rows that have an image; boxes: (B, N, 4).
+            inputs: whatever else T5's forward takes.
+        """
+        source = self._source(input_ids, attention_mask, task, grid, pictured, boxes)
+        output: Seq2SeqLMOutput = self.model.t5(**source, labels=labels, **inputs)
+        return output
+
+    @torch.no_grad()
+    def generate(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        task: Tasks = None,
+        grid: Tensor | None = None,
+        pictured: Tensor | None = None,
+        boxes: Tensor | None = None,
+        **options: Any,
+    ) -> Tensor:
+        """Token ids of the answers; `options` are those of transformers' generate."""
+        searcher: Any = self.model.t5
+        tokens: Tensor = searcher.generate(
+            **self._source(input_ids, attention_mask, task, grid, pictured, boxes), **options
+        )
+        return tokens
+
+    def _source(
+        self, ids: Tensor, mask: Tensor | None, task: Tasks, grid: Tensor | None, pictured: Any, boxes: Tensor | None
+    ) -> dict[str, Tensor]:
+        if mask is None:
+            mask = ids.ne(self.model.t5.config.pad_token_id or 0).long()
+        if self._disabled:
+            return {"input_ids": ids, "attention_mask": mask}
+        return self.model.steered(ids, mask, self._numbers(task).to(ids.device), grid, pictured, boxes)
+
+    def _numbers(self, task: Tasks) -> Tensor:
+        if isinstance(task, Tensor):
+            return task
+        if task is None:
+            if len(self.tasks) > 1:
+                raise UserError(f"this model has {len(self.tasks)} tasks; say which: task={self.tasks[0]!r}")
+            return torch.tensor(0)
+        if isinstance(task, str):
+            return torch.tensor(self.model.task_number(task))
+        return torch.tensor([self.model.task_number(name) for name in task])
+
+    @contextmanager
+    def disable(self) -> Iterator[None]:
+        """Within this block the model is the plain T5, bit for bit."""
+        trained = {name: weight.detach().clone() for name, weight in self.model.own_backbone().items()}
+        self._put(self._original)
+        self.model.attachment.set({})
+        self._disabled = True
+        try:
+            yield
+        finally:
+            self._disabled = False
+            self._put(trained)
+
+    def detach(self) -> T5ForConditionalGeneration:
+        """The T5 as it was before `attach`, bit for bit; this model is of no more use."""
+        self._put(self._original)
+        self.model.attachment.detach()
+        for name, weight in self.model.t5.named_parameters():
+            weight.requires_grad_(self._before[name])
+        return self.model.t5
+
+    def _put(self, weights: dict[str, Tensor]) -> None:
+        for name, weight in self.model.own_backbone().items():
+            weight.data.copy_(weights[name])
+
+    def state_dict(self, *_: Any, **__: Any) -> dict[str, Any]:  # type: ignore[override]
+        """What the method added and trained, without the frozen T5."""
+        return self.model.state()
+
+    def load_state_dict(self, state_dict: Any, *_: Any, **__: Any) -> None:
+        """Put a `state_dict` in. Raises UserError where names or shapes differ."""
+        self.model.load_state(dict(state_dict), "state_dict")
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write what was trained, as a run folder has it; `load` and `VLHyperPELT.from_pretrained` read it."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self.model.save_pretrained(folder)
+
+    def load(self, folder: str | Path) -> None:
+        """Put in what `save_pretrained` wrote. Raises UserError where it does not fit."""
+        path = Path(folder, WEIGHTS)
+        self.model.load_state(load_file(path), str(path))
