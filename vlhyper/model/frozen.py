@@ -1,7 +1,8 @@
 """A trained method frozen for one task, or one task and image: static weights, no hypernetwork at inference.
 
 The file is safetensors. A tensor is named block.layer.number.field after the forms of vlhyper/model/forms.py, or
-t5.NAME for a parameter of T5 that was trained; the metadata say which form each one is, with the numbers that are no tensors.
+t5.NAME for a parameter of T5 that was trained; the metadata say which form each one is, with the numbers that are no
+tensors.
 """
 
 from __future__ import annotations
