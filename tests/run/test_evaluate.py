@@ -3,10 +3,11 @@
 import json
 import shlex
 import shutil
+from dataclasses import replace
 
 import pytest
 import yaml
-from run_cases import RUN, evaluated, forget_accelerate, write_features
+from run_cases import RUN, evaluated, forget_accelerate, text_task, write_features
 
 from vlhyper.cli import run
 from vlhyper.errors import UserError
@@ -15,12 +16,12 @@ from vlhyper.files import read_json
 from vlhyper.model.model import WEIGHTS, VLHyperPELT
 from vlhyper.run.batches import Collator
 from vlhyper.run.config import load_config, save_config
-from vlhyper.run.evaluate import answer
+from vlhyper.run.evaluate import _submitted, _upload, answer
 from vlhyper.run.rows import find_features, load_split
 from vlhyper.run.tasks import resolve
 from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.run.train import train
-from vlhyper.tasks import Decoding
+from vlhyper.tasks import Decoding, find_task
 from vlhyper.world import tiny
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
@@ -202,8 +203,26 @@ def test_a_split_without_public_answers_is_answered_for_the_server(copied, lab):
     manifest["splits"]["secret"] = {"files": {"questions": str(copied / "secret.json")}}
     manifest["root"] = str(lab.folder)
     (copied / "gqa.yaml").write_text(yaml.safe_dump(manifest))
-    assert evaluated(copied, "secret", overrides=[f"tasks.gqa.data={copied / 'gqa.yaml'}"]) == {}
+    moved = [f"tasks.gqa.data={copied / 'gqa.yaml'}"]
+    assert evaluated(copied, "secret", overrides=moved, submission=copied / "up") == {}
     assert len(read_json(copied / "predictions/gqa.secret.json")) == len(secret)
+    assert [record["questionId"] for record in read_json(copied / "up/gqa.secret.json")] == list(secret)
+
+
+def test_a_text_task_is_submitted_as_its_site_wants_it(lab, tmp_path):
+    """Whatever prevents that is found before the model is loaded, or kept until the other tasks are written."""
+    rows = load_split(lab.run(text_task(tmp_path)), {"sst2": "test"}, None)["sst2"]
+    path = _upload(rows, "test", tmp_path / "up")
+    assert path == tmp_path / "up/SST-2.tsv"
+    right = {str(number): "positive" for number in range(8)}
+    assert _submitted(rows, right, path) is None
+    assert path.read_text() == "index\tprediction\n" + "".join(f"{number}\t1\n" for number in range(8))
+    assert "1 of 8 answers are none of the labels" in str(_submitted(rows, {**right, "3": "good"}, path))
+    with pytest.raises(UserError, match="sst2, split test: 2 rows are left out, and a test server wants all"):
+        _upload(replace(rows, left_out=2), "test", tmp_path)
+    mnli = replace(rows, task=replace(rows.task, kind=find_task("mnli")))
+    with pytest.raises(UserError, match=r"the server takes MNLI-m\.tsv or MNLI-mm\.tsv or AX\.tsv; say which"):
+        _upload(mnli, "test", tmp_path)
 
 
 def answering(ran, split="test", task="caption"):

@@ -64,7 +64,7 @@ class Split(Strict):
     """The files of one split by role, and how its rows are taken from them.
 
     `count` is the number of rows it must have, `part` one of splits.PARTS, `image_split` what fills {split} in
-    image_key.
+    image_key, `submission` how the test server wants the file of its answers to be called.
     """
 
     files: dict[str, Texts] = Field(default_factory=dict)
@@ -75,6 +75,7 @@ class Split(Strict):
     part: Literal["first-half", "second-half", "held-out", "all-but-held-out"] | None = None
     held_out: int = Field(1000, gt=0)
     seed: int = 0
+    submission: str | None = Field(None, pattern=r"^[\w.-]+$")
 
 
 class Manifest(Strict):
@@ -87,10 +88,10 @@ class Manifest(Strict):
     root: str = "."
     image_key: Texts = Field(default=["{id}"], min_length=1)
     features: Texts = Field(default_factory=list)
-    fields: dict[str, str | int | list[str | int] | ColumnPart] | None = None
+    fields: dict[str, str | int | list[str | int | None] | ColumnPart] | None = None
     labels: Labels | None = None
     round_labels: float | None = Field(None, gt=0)
-    header: bool = True
+    header: bool | None = True
     short_lines: Literal["refuse", "skip"] = "refuse"
     answers: Literal["stemmed", "raw"] = "stemmed"
     splits: dict[str, Split] = Field(min_length=1)
