@@ -47,6 +47,7 @@ def test_a_manifest_is_whole(path):
     assert manifest.about and manifest.licence and manifest.homepage.startswith("https://")
     assert manifest.name == ("hub_" if path.parent.name == "hub" else "") + path.stem
     written = {file for split in manifest.splits.values() for files in split.files.values() for file in files}
+    written |= {file for split in manifest.splits.values() for entry in split.exclude for file in entry.files}
     assert set(manifest.sources) <= written, "a source of a file that no split names"
     for name in manifest.splits:
         assert manifest.source(name).all_paths

@@ -128,8 +128,14 @@ def test_the_command_prints_a_table(ran, capsys):
     assert "structural / query" in capsys.readouterr().out
 
 
-def test_the_command_that_scores_the_file_again_is_told_and_gives_the_same(ran, scored, capsys):
-    reports = evaluated(ran, "test", "vqa")
+def test_the_command_that_scores_the_file_again_is_told_and_gives_the_same(copied, lab, capsys):
+    """Also in and out of the domain of a vocabulary that the manifest names."""
+    manifest = {**yaml.safe_load((lab.folder / "vqa.yaml").read_text()), "root": str(lab.folder)}
+    manifest["splits"]["test"]["files"]["vocabulary"] = str(copied / "frequent.json")
+    (copied / "vqa.yaml").write_text(yaml.safe_dump(manifest))
+    (copied / "frequent.json").write_text('["yes", "2"]')
+    reports = evaluated(copied, "test", "vqa", overrides=[f"tasks.vqa.data={copied / 'vqa.yaml'}"])
+    assert {"overall", "in_domain", "out_domain"} <= reports["vqa"].metrics.keys()
     lines = capsys.readouterr().err.splitlines()
     (line,) = [line for line in lines if "the same scores from the files: " in line]
     words = shlex.split(line.partition("files: ")[2])

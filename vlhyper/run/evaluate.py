@@ -162,6 +162,8 @@ def score_command(rows: TaskRows, predictions: Path, report: Report) -> str:
         options["split"] = source.options["subset"]
     if "answers" in scorer.options:
         options["answers"] = source.options["answers"]
+    if vocabulary := source.paths("vocabulary"):
+        options["vocabulary"] = str(vocabulary[0])
     command = ["vlhyper", "score", rows.task.kind.scorer]
     command += [part for name, value in options.items() for part in (f"--{name}", value)]
     part = report.n < (report.total or 0) or manifest.split(rows.split).part or source.paths("karpathy")
