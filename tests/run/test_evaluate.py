@@ -215,15 +215,16 @@ def test_a_split_without_public_answers_is_answered_for_the_server(copied, lab):
     assert [record["questionId"] for record in read_json(copied / "up/gqa.secret.json")] == list(secret)
 
 
-def test_a_text_task_is_submitted_as_its_site_wants_it(lab, tmp_path):
+def test_a_text_task_is_submitted_as_its_site_wants_it(lab, tmp_path, capsys):
     """Whatever prevents that is found before the model is loaded, or kept until the other tasks are written."""
     rows = load_split(lab.run(text_task(tmp_path)), {"sst2": "test"}, None)["sst2"]
     path = _upload(rows, "test", tmp_path / "up")
     assert path == tmp_path / "up/SST-2.tsv"
     right = {str(number): "positive" for number in range(8)}
-    assert _submitted(rows, right, path) is None
+    assert _submitted(rows, right, path)
     assert path.read_text() == "index\tprediction\n" + "".join(f"{number}\t1\n" for number in range(8))
-    assert "1 of 8 answers are none of the labels" in str(_submitted(rows, {**right, "3": "good"}, path))
+    assert not _submitted(rows, {**right, "3": "good"}, path)
+    assert "SST-2.tsv: 1 of 8 answers are none of the labels negative, positive (3: 'good')" in capsys.readouterr().err
     with pytest.raises(UserError, match="sst2, split test: 2 rows are left out, and a test server wants all"):
         _upload(replace(rows, left_out=2), "test", tmp_path)
     mnli = replace(rows, task=replace(rows.task, kind=find_task("mnli")))

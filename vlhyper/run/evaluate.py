@@ -100,7 +100,7 @@ def evaluate_run(
     paths = {name: folder / "predictions" / f"{name}.{split}.json" for name in answered}
     for name, answers in answered.items():
         write_predictions(paths[name], prediction_file(loaded[name].task.kind), answers)
-    faults = [fault for name, upload in uploads.items() if (fault := _submitted(loaded[name], answered[name], upload))]
+    refused = [name for name, upload in uploads.items() if not _submitted(loaded[name], answered[name], upload)]
     reports: dict[str, Report] = {}
     for name, answers in answered.items():
         path, rows = paths[name], loaded[name]
@@ -116,8 +116,11 @@ def evaluate_run(
             say(f"{name}: the same scores from the files: {command}")
         # One by one, so that an error in one task's files does not lose the scores of the others.
         add_scores(folder / "scores.json", split, {name: reports[name]})
-    if faults:
-        raise faults[0]
+    if refused:
+        raise UserError(
+            f"{submission}: lacks {', '.join(refused)}, whose answers no server takes (see above); correct "
+            f"{paths[refused[0]]} and write the file with: vlhyper score TASK --predictions FILE --submission FILE"
+        )
     return reports
 
 
@@ -135,8 +138,8 @@ def _upload(rows: TaskRows, split: str, folder: Path) -> Path:
     return path
 
 
-def _submitted(rows: TaskRows, answers: Answers, path: Path) -> UserError | None:
-    """Write the file of a test server; what prevents that is for the end, when the other tasks are done."""
+def _submitted(rows: TaskRows, answers: Answers, path: Path) -> bool:
+    """Write the file of a test server, or say what prevents that: the other tasks go on."""
     scorer = find_scorer(rows.task.kind.scorer)
     as_id = scorer.predictions.as_id
     given = {as_id(id, "id"): text for id, text in answers.items()}
@@ -144,9 +147,10 @@ def _submitted(rows: TaskRows, answers: Answers, path: Path) -> UserError | None
     try:
         write_submission(scorer, path, given, asked, f"{rows.task.name}'s answers", rows.where)
     except UserError as error:
-        return error
+        say(str(error))
+        return False
     say(f"{rows.task.name}: {len(asked)} answers for the test server are in {path}")
-    return None
+    return True
 
 
 def score_command(rows: TaskRows, predictions: Path, report: Report) -> str:

@@ -112,7 +112,7 @@ def _server(name: str) -> Server | None:
     if name not in UPLOADS:
         return None
     spelt = {word: _label_of_site(name, label) for word, label in _label_names(name).items()} if name in LABELS else {}
-    form = LabelUpload(name, spelt, _table(name))
+    form = LabelUpload(LABELS.get(name, ()), spelt, _table(name))
     return Server(form.asked, form.write, form.read, UPLOADS[name])
 
 

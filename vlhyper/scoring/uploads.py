@@ -40,17 +40,19 @@ class Upload(NamedTuple):
 class LabelUpload:
     """What a site takes for one task.
 
-    spelt: the site's spelling of a label by every spelling that systems use; none for grades.
+    labels: the task's labels as systems write them; none for grades.
+    spelt: the site's spelling of a label by every spelling that systems use.
     table: the options with which the test file is read.
     """
 
-    task: str
+    labels: Sequence[str]
     spelt: Mapping[str, str]
     table: Mapping[str, Any]
 
     @property
-    def labels(self) -> Sequence[str]:
-        return list(dict.fromkeys(self.spelt.values()))
+    def allowed(self) -> list[str]:
+        """The labels as the site takes them."""
+        return [self.spelt[label] for label in self.labels]
 
     def asked(self, path: Path) -> list[str]:
         """The ids of a test file. Raises UserError where it has no column of them."""
@@ -62,7 +64,7 @@ class LabelUpload:
         found = {id: self._spelt(text.strip()) for id, text in answers.items()}
         wrong = [f"{id}: {shown(answers[id])}" for id, label in found.items() if label is None]
         if wrong:
-            raise UserError(f"{path}: {self._fault(wrong, len(found))}; the site refuses such a file, so correct them")
+            raise UserError(f"{path}: {_fault(wrong, len(found), self.labels)}; correct them, the site takes no others")
         if not self.spelt and (cut := sum(float(answers[id]) != float(str(label)) for id, label in found.items())):
             say(f"{path}: {cut} grades beyond 0 to 5 are cut to it, for the site takes no others")
         write_text(path, FILES[path.suffix].text({id: str(label) for id, label in found.items()}))
@@ -79,7 +81,7 @@ class LabelUpload:
             raise UserError(duplicates([id for id, times in Counter(ids).items() if times > 1], str(path)))
         wrong = [f"line {number}: {shown(label)}" for number, _, label in given if not self._right(label)]
         if wrong:
-            raise UserError(f"{path}: {self._fault(wrong, len(given))}; write them as the site wants them")
+            raise UserError(f"{path}: {_fault(wrong, len(given), self.allowed)}; write them so")
         return found
 
     def _spelt(self, text: str) -> str | None:
@@ -89,11 +91,12 @@ class LabelUpload:
         return str(min(max(float(text), LOWEST), HIGHEST)) if is_grade(text) else None
 
     def _right(self, label: str) -> bool:
-        return label in self.labels if self.spelt else is_grade(label) and LOWEST <= float(label) <= HIGHEST
+        return label in self.allowed if self.spelt else is_grade(label) and LOWEST <= float(label) <= HIGHEST
 
-    def _fault(self, wrong: Sequence[str], count: int) -> str:
-        known = f"are none of the labels {', '.join(self.labels)}" if self.spelt else "are no grades from 0 to 5"
-        return f"{len(wrong)} of {count} answers {known} ({wrong[0]})"
+
+def _fault(wrong: Sequence[str], count: int, labels: Sequence[str]) -> str:
+    known = f"are none of the labels {', '.join(labels)}" if labels else "are no grades from 0 to 5"
+    return f"{len(wrong)} of {count} answers {known} ({wrong[0]})"
 
 
 def _is_index(id: Any) -> bool:
