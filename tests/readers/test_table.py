@@ -246,6 +246,21 @@ def test_superglues_real_lines(shared, shipped, name, task):
     assert all(row["id"].isdigit() for row in found)
 
 
+@pytest.mark.parametrize(("name", "label"), [("glue_cola", -1), ("glue_stsb", -1.0), ("cb", -1)])
+def test_the_hubs_test_sets_hide_their_labels(tmp_path, name, label):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    manifest = load_manifest(DATA / f"hub/{name}.yaml", root=str(tmp_path))
+    path = tmp_path / manifest.splits["test_server"].files["table"][0].replace("*", "0")
+    path.parent.mkdir()
+    pq.write_table(pa.table({"idx": [7], "label": [label]} | {text: ["a"] for text in manifest.texts}), path)
+    split = manifest.splits["test_server"].model_copy(update={"count": 1})
+    one = manifest.model_copy(update={"splits": {"test_server": split}})
+    (row,) = load_rows(one, "test_server", tmp_path / "cache").to_list()
+    assert row["id"] == "7" and row["targets"] == []
+
+
 PEOPLE = [{"answer": "down", "answer_confidence": "yes", "answer_id": n} for n in range(1, 11)]
 HUB = {
     "vqa_v2": (
