@@ -10,6 +10,8 @@ from vlhyper.cli import run
 from vlhyper.errors import UserError
 from vlhyper.run.check import problems
 from vlhyper.run.config import load_config
+from vlhyper.run.identity import identity
+from vlhyper.run.tasks import resolve
 from vlhyper.run.train import train
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
@@ -36,6 +38,28 @@ def test_a_run_that_can_start_has_no_problem_and_is_described(lab):
 def test_a_split_that_the_run_does_not_read_is_no_fault_and_a_test_split_is(lab):
     assert list(problems(lab.config("tasks.vqa.validation=dev"), lambda text: None)) == []
     assert any("unknown split 'tset'" in line for line in found(lab, "tasks.vqa.test=tset"))
+
+
+def test_pictures_that_a_split_leaves_out_are_counted_and_belong_to_the_run(lab, tmp_path):
+    """Also in a manifest that stands in the config: what it names is relative to the config's folder."""
+    values = yaml.safe_load(lab.path.read_text())
+    data = yaml.safe_load((lab.folder / "vg_qa.yaml").read_text())
+    # The world's val pictures are none of train, which a table of pairs makes the first two.
+    pairs = [{"mine": mine, "theirs": theirs} for mine, theirs in ((1, 25), (2, 26), (3, 1))]
+    (tmp_path / "pairs.json").write_text(json.dumps(pairs))
+    through = {"file": str(tmp_path / "pairs.json"), "id": "mine", "other": "theirs"}
+    data["splits"]["train"]["exclude"] = [{"manifest": "caption.yaml", "splits": "val", "through": through}]
+    count = data["splits"]["train"].pop("count")
+    values["tasks"]["vg_qa"]["data"] = data
+    (lab.folder / "excluding.yaml").write_text(yaml.safe_dump(values))
+    config, told = load_config(lab.folder / "excluding.yaml"), []
+    assert list(problems(config, told.append)) == []
+    line = next(line for line in told if line.startswith("vg_qa: split train"))
+    left = int(line.split(" rows")[0].split()[-1])
+    assert line.endswith(f"; {count - left} rows are left out, whose images are in val of caption") and 0 < left < count
+    before = identity(resolve(config), None)["tasks"]
+    (tmp_path / "pairs.json").write_text(json.dumps(pairs[:1]))
+    assert identity(resolve(config), None)["tasks"]["vg_qa"] != before["vg_qa"]
 
 
 @pytest.fixture

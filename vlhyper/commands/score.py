@@ -50,7 +50,7 @@ def command(
     id_key: Annotated[str | None, typer.Option(help="Key or column of the ids in the predictions.")] = None,
     answer_key: Annotated[str | None, typer.Option(help="Key or column of the answers in the predictions.")] = None,
     submission: Annotated[
-        str | None, file_option("Write a test server's file; without --predictions, check this one.")
+        str | None, file_option("Write a test server's file (of glue, a zip); without --predictions, check this one.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, unrounded, instead of a table.")] = False,
 ) -> None:
@@ -60,6 +60,8 @@ def command(
 
     Test servers: vlhyper score vqa --questions v2_OpenEnded_mscoco_test2015_questions.json --predictions results.json
     --submission upload.json
+
+    A whole suite: vlhyper score glue --predictions FOLDER --submission glue.zip
     """
     from vlhyper.errors import UserError
     from vlhyper.files import check_output
@@ -74,14 +76,15 @@ def command(
     files = {"annotations": annotations, "questions": questions, "vocabulary": vocabulary, "choices": choices}
     options: dict[str, Any] = {"split": split, "variant": variant, "answers": answers, "half": half, "metrics": metrics}
     options |= {"complete": complete or None, "partial": partial or None, "chat": chat or None}
-    for name, path in (("--items", items), ("--submission", submission)):
+    written = submission if predictions is not None else None
+    for name, path in (("--items", items), ("--submission", written)):
         if path is not None:
             read = {f"--{key}": file for key, file in files.items()}
             check_output(path, name, read | {"--predictions": predictions, "--against": against})
     if submission is not None:
         others = {"confidence": confidence or None, "against": against, "items": items}
-        _refuse_beside_submission(options | others | {"vocabulary": vocabulary, "choices": choices})
-        report = _submit(task, questions or annotations, submission, predictions)
+        _refuse_beside_submission(task, options | others | {"vocabulary": vocabulary, "choices": choices})
+        report = _submit(task, questions or annotations, submission, predictions, partial)
     elif predictions is None:
         raise UserError("scoring needs --predictions, the file of a system's answers")
     else:
@@ -104,28 +107,31 @@ def _leave(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _refuse_beside_submission(options: dict[str, Any]) -> None:
+def _refuse_beside_submission(task: str, options: dict[str, Any]) -> None:
     from vlhyper.errors import UserError
+    from vlhyper.scoring.suites import SUITES
 
-    given = [f"--{name}" for name, value in options.items() if value is not None]
+    # Of a suite some files may be missing.
+    allowed = ("partial",) if task in SUITES else ()
+    given = [f"--{name}" for name, value in options.items() if value is not None and name not in allowed]
     if given:
         raise UserError(f"--submission writes or checks a file and gives no score; leave out {', '.join(given)}")
 
 
-def _submit(task: str, questions: str | None, submission: str, predictions: str | None) -> Report:
-    from vlhyper.errors import UserError
+def _submit(task: str, questions: str | None, submission: str, predictions: str | None, partial: bool) -> Report:
     from vlhyper.scoring.submission import submit
 
-    if questions is None:
-        raise UserError("a submission needs --questions, the test questions that every record answers")
-    return submit(task, questions=questions, submission=submission, predictions=predictions)
+    return submit(task, questions=questions, submission=submission, predictions=predictions, partial=partial)
 
 
 def _score(task: str, predictions: str, options: dict[str, Any], confidence: bool, against: str | None) -> Report:
     from vlhyper.errors import UserError
     from vlhyper.scoring import score
     from vlhyper.scoring.scorers import find_scorer
+    from vlhyper.scoring.suites import SUITES
 
+    if task in SUITES:
+        raise UserError(f"{task} is scored task by task, such as {task}:rte; --submission FILE.zip checks a whole one")
     scorer = find_scorer(task)
     if "progress" in scorer.options:
         options["progress"] = True

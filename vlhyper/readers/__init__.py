@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vlhyper.readers.images import resolve_image as resolve_image
     from vlhyper.readers.manifest import Manifest as Manifest
     from vlhyper.readers.manifest import load_manifest as load_manifest
+    from vlhyper.readers.rows import left_out as left_out
     from vlhyper.readers.rows import load_rows as load_rows
 
 # Each is imported when it is first asked for: scoring uses the readers of the layouts, and no manifests or Arrow files.
@@ -19,6 +20,7 @@ _HOMES = {
     "Manifest": "manifest",
     "Matches": "images",
     "check_manifest": "check",
+    "left_out": "rows",
     "load_manifest": "manifest",
     "load_rows": "rows",
     "match_images": "images",

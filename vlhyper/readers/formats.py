@@ -56,7 +56,12 @@ def _is_karpathy(path: Path) -> bool:
 
 FORMATS = {
     "vqa": Format(
-        read_vqa, ("questions",), QUESTION, ("annotations", "karpathy"), ("answers", "subset"), truth="annotations"
+        read_vqa,
+        ("questions",),
+        QUESTION,
+        ("annotations", "karpathy", "vocabulary"),
+        ("answers", "subset"),
+        truth="annotations",
     ),
     "vl-t5": Format(read_vl_t5, ("questions",), QUESTION, recognises=_is_list),
     "vqa-records": Format(read_vqa_records, ("questions",), QUESTION, recognises=is_vqa_records),

@@ -33,6 +33,16 @@ class ImageId(str):
         return format(int(number[1]), spec)
 
 
+def image_number(id: str) -> str:
+    """The number of an image id, the same in all names of one picture; an id without one is itself.
+
+    >>> image_number("COCO_val2014_000000391895"), image_number("n161313")
+    ('391895', 'n161313')
+    """
+    number = _NUMBER.fullmatch(id)
+    return str(int(number[1])) if number else id
+
+
 @dataclass(frozen=True)
 class Matches:
     """Feature key by annotation id, how many ids each template found, and the ids none fits."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from vlhyper.errors import JobError, UserError
+from vlhyper.errors import JobError, UserError, first_few
 from vlhyper.features import FeatureSet
 from vlhyper.model.spec import count
-from vlhyper.readers import check_manifest, load_rows
+from vlhyper.readers import check_manifest, left_out, load_rows
 from vlhyper.run.available import missing_models
 from vlhyper.run.config import RunConfig, stated_inputs
 from vlhyper.run.held_out import hold_out_of
@@ -93,13 +94,22 @@ def _split_problems(
         learned = split == task.splits["train"]
         examples = f", {len(Examples(task.kind, few_of(run, rows).rows))} examples" if learned else ""
         unseen = "" if checked else "; its images were not checked, because there are no features"
-        say(f"{task.name}: split {split} has {len(rows)} rows{examples}{unseen}")
+        say(f"{task.name}: split {split} has {len(rows)} rows{examples}{unseen}{_excluded(task, split)}")
         if tokenizer is not None and (cut := cut_off(rows, tokenizer, run.config.training.max_target_tokens)):
             say(f"{task.name}: split {split}: {cut}")
         if split == task.splits["val"] and run.config.validation.every:
             hold_out_of(rows, run.config.validation.sample)
     except (UserError, JobError) as error:
         yield str(error)
+
+
+def _excluded(task: RunTask, split: str) -> str:
+    """What is said of rows that the manifest's `exclude` leaves out; also of none, which may be a mistake."""
+    entries = task.manifest.split(split).exclude
+    if not entries:
+        return ""
+    sources = [f"{', '.join(one.splits)} of {Path(one.manifest).stem}" if one.manifest else one.ids for one in entries]
+    return f"; {left_out(task.manifest, split)} rows are left out, whose images are in {first_few(sources)}"
 
 
 def _unmatched(task: RunTask, split: str) -> TaskRows:

@@ -228,6 +228,8 @@ def _absolute(value: Any, base: Path, keys: tuple[str, ...] = ()) -> Any:
             return _under(base, value)
         case ("tasks", _, "root") | ("tasks", _, "data", "root"):
             return _root(base, value)
+        case ("tasks", _, "data", "splits", _, "exclude", "manifest"):
+            return _under(base, value)
         case ("tasks", _, "data", *_) if isinstance(value, str) and value.startswith("~/"):
             # Other paths of a manifest are relative to its root.
             return _under(base, value)

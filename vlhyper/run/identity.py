@@ -11,6 +11,7 @@ from vlhyper.features import FeatureSet
 from vlhyper.files import existing_file, sha256
 from vlhyper.model.saved import find_saved
 from vlhyper.model.spec import WEIGHTS as TRAINED
+from vlhyper.readers.manifest import load_manifest
 from vlhyper.readers.source import expand
 from vlhyper.run.tasks import Run, RunTask
 
@@ -54,7 +55,19 @@ def _of_task(task: RunTask) -> dict[str, str]:
             source, settings = task.manifest.source(split), task.manifest.split(split)
             files = [file for path in source.all_paths for one in expand(path) for file in _files(one)]
             how = repr((task.manifest.format, sorted(source.options.items(), key=str), settings.part, settings.seed))
-            found[name] = _joined(files, how)
+            found[name] = _joined(files + _excluding(task, split), how)
+    return found
+
+
+def _excluding(task: RunTask, split: str) -> list[Path]:
+    """The files that tell which images a split leaves out."""
+    found: list[Path] = []
+    for entry in task.manifest.split(split).exclude:
+        found += [Path(task.manifest.root, path) for path in entry.files]
+        if entry.manifest is not None:
+            other = load_manifest(entry.manifest)
+            paths = [path for name in entry.splits for path in other.source(name).all_paths]
+            found += [file for path in dict.fromkeys(paths) for one in expand(path) for file in _files(one)]
     return found
 
 

@@ -32,11 +32,9 @@ HALVES = {"first": "first-half", "second": "second-half"}
 
 
 def _report(task: str, gold: Gold, answers: Mapping[Any, str], options: Mapping[str, Any]) -> Report:
-    columns = gold.columns
     if (vocabulary := options.get("vocabulary")) is not None:
-        frequent = {normalise_answer(answer) for answer in _vocabulary(vocabulary)}
-        columns = {**columns, "in_domain": [in_domain(people, frequent) for people in gold.right]}
-    given = [answers[id] for id in gold.ids]
+        gold = _with_domains(gold, vocabulary)
+    given, columns = [answers[id] for id in gold.ids], gold.columns
     variant = options.get("variant", "official")
     report = vqa_report(gold.ids, given, gold.right, images=gold.clusters, columns=columns, task=task, variant=variant)
     if "choice" in columns:
@@ -48,6 +46,17 @@ def _report(task: str, gold: Gold, answers: Mapping[Any, str], options: Mapping[
             "in turn, so that one answer alone always scores 0, and two equal ones 33.3"
         )
     return report
+
+
+def _with_domains(gold: Gold, vocabulary: Path) -> Gold:
+    frequent = {normalise_answer(answer) for answer in _vocabulary(vocabulary)}
+    return replace(gold, columns={**gold.columns, "in_domain": [in_domain(people, frequent) for people in gold.right]})
+
+
+def _official(source: Source) -> Gold:
+    """The official files; a manifest may name a vocabulary beside them, which tells what is in the domain."""
+    gold, vocabulary = read_vqa_gold(source), source.paths("vocabulary")
+    return _with_domains(gold, vocabulary[0]) if vocabulary else gold
 
 
 def _vocabulary(path: Path) -> list[str]:
@@ -77,7 +86,7 @@ def _people_of_row(row: Mapping[str, Any]) -> list[str]:
 
 
 READERS: dict[str, Callable[[Source], Gold]] = {
-    "vqa": read_vqa_gold,
+    "vqa": _official,
     "vl-t5": read_vl_t5_people,
     "vqa-records": read_vqa_records_gold,
 }
