@@ -195,6 +195,11 @@ def failing(error):
             2,
             "vlhyper: this command needs torch, which is not installed: pip install 'vlhyper[model]'",
         ),
+        (
+            ModuleNotFoundError("No module named 'jgo'", name="jgo"),
+            2,
+            "vlhyper: this command needs jgo, which is not installed: pip install 'vlhyper[spice]'",
+        ),
     ],
 )
 def test_an_error_is_one_line_and_with_debug_a_traceback(monkeypatch, capsys, error, code, line):

@@ -7,17 +7,18 @@ import errno
 import hashlib
 import json
 import os
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 from vlhyper.errors import UserError
 
 # A full or broken disk is not a mistake of the user.
-JOB_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+JOB_FAULTS = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EIO)
 
 
 @contextlib.contextmanager
@@ -166,8 +167,5 @@ def cache_folder() -> Path:
     """The folder for downloads and cached results: `$VLHYPER_CACHE`, or the user's cache folder."""
     if os.environ.get("VLHYPER_CACHE"):
         return Path(os.environ["VLHYPER_CACHE"])
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "vlhyper"
-    if os.name == "nt" and os.environ.get("LOCALAPPDATA"):
-        return Path(os.environ["LOCALAPPDATA"]) / "vlhyper"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vlhyper"
+    # Without an author and Windows' own "Cache" below it, as releases before platformdirs had it.
+    return user_cache_path("vlhyper", appauthor=False, opinion=False)
