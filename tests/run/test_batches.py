@@ -101,8 +101,8 @@ class Told:
     name: str = ""
     asked: list = field(default_factory=list)
 
-    def example(self, index: int, epoch: int) -> Example:
-        return Example(f"{index}:{epoch}", self.name, "", f"{index}:{epoch}")
+    def batch(self, chosen) -> list[Example]:
+        return [Example(f"{index}:{epoch}", self.name, "", f"{index}:{epoch}") for index, epoch in chosen]
 
     def inputs(self, rows, prompts, images):
         return {"task": rows.name}

@@ -21,7 +21,7 @@ from transformers import T5ForConditionalGeneration
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import existing_file, read_json, replacing, write_json
 from vlhyper.model.attachment import Attachment
-from vlhyper.model.backbone import build_backbone, frozen_digest, key_value_deviations
+from vlhyper.model.backbone import build_backbone, cast_frozen, frozen_digest, key_value_deviations
 from vlhyper.model.forms import Form
 from vlhyper.model.makers.maker import Conditions
 from vlhyper.model.makers.module import MakerModule
@@ -152,6 +152,12 @@ class VLHyperPELT(nn.Module):
         old, new = "gradient_checkpointing_enable", "activation_checkpointing_enable"
         getattr(self.t5, new if hasattr(self.t5, new) else old)({"use_reentrant": False})
 
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Keep frozen matrices in bf16 or fp16. What is trained stays fp32, so all calls have to be under autocast."""
+        # The digest is that of the weights as they were.
+        _ = self.backbone_sha256
+        cast_frozen(self.t5, dtype)
+
     @cached_property
     def backbone_sha256(self) -> str:
         """Tells the frozen weights apart. They never change, so it is computed once."""
@@ -174,7 +180,9 @@ class VLHyperPELT(nn.Module):
 
     def _kept(self) -> dict[str, Tensor]:
         """All that a run adds to its frozen T5: what is trained, and the statistics of the image features."""
-        return {**dict(self.trained()), **{f"makers.{name}": buffer for name, buffer in self.makers.named_buffers()}}
+        saved = self.makers.state_dict(keep_vars=True).items()
+        buffers = {f"makers.{name}": value for name, value in saved if not isinstance(value, nn.Parameter)}
+        return {**dict(self.trained()), **buffers}
 
     def state(self) -> dict[str, Tensor]:
         """Copies of all that a run adds to its frozen T5, by name."""

@@ -6,7 +6,7 @@ The description needs no torch. Parameters are built from it and counted by it, 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -84,6 +84,13 @@ class Maker(ABC):
         """Numbers that belong to the run and are not trained, such as the statistics of its image features."""
         return {}
 
+    def indices(self) -> dict[str, Sequence[Any]]:
+        """Nested lists of int with which `make` looks up tables. They are saved with no run.
+
+        As tensors they lie where the model is; a list as an index would be copied there in every step.
+        """
+        return {}
+
     @abstractmethod
     def make(self, tensors: Tensors, conditions: Conditions) -> dict[Site, list[Form]]:
-        """The forms of one batch, from the tensors of `weights` and `buffers`."""
+        """The forms of one batch, from the tensors of `weights`, `buffers` and `indices`."""
