@@ -185,6 +185,36 @@ def test_bf16_is_near_fp32_and_weights_stay_fp32(lab, tmp_path):
     assert {value.dtype for value in load_file(tmp_path / "short" / WEIGHTS).values()} == {torch.float32}
 
 
+def test_validation_computes_in_the_precision_of_the_run_and_does_not_count_in_the_pace(lab, tmp_path, monkeypatch):
+    types, late, clock = set(), [0.0], time.monotonic
+    generate = VLHyperPELT.generate
+
+    def slow(model, **options):
+        late[0] += 1000
+        watch = (
+            model.t5.encoder.block[0]
+            .layer[0]
+            .SelfAttention.q.register_forward_hook(lambda _, __, output: types.add(output.dtype))
+        )
+        try:
+            return generate(model, **options)
+        finally:
+            watch.remove()
+
+    monkeypatch.setattr(VLHyperPELT, "generate", slow)
+    monkeypatch.setattr("vlhyper.run.log.time.monotonic", lambda: clock() + late[0])
+    settings = ("training.steps=2", "validation.every=1", "validation.sample=2", "training.precision=bf16")
+    trained(lab, tmp_path, *settings)
+    assert types == {torch.bfloat16} and late[0] >= 2000
+    assert all(pace < 100 for pace in log_lines(tmp_path, "seconds_per_step").values())
+
+
+def test_fp16_without_a_gpu_is_refused(lab, tmp_path):
+    with pytest.raises(UserError, match=r"^training.precision fp16 needs a GPU, and none is found; choose bf16 or"):
+        train(lab.run("training.precision=fp16"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_lost_loss_ends_the_job(lab, tmp_path):
     with pytest.raises(JobError, match=r"^step \d: the loss of \w+ is nan; lower training.learning_rate$"):
         train(lab.run("training.learning_rate=1e30"), tmp_path)

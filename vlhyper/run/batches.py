@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedTokenizerBase
 
@@ -58,10 +59,15 @@ class Collator:
         encoded = self._encoded(targets, self.max_target_tokens, TARGET_STEP)
         return encoded["input_ids"].masked_fill(encoded["attention_mask"] == 0, IGNORED)
 
-    def _encoded(self, texts: Sequence[str], most: int, step: int) -> Any:
-        multiple = step if self.few_lengths else None
-        options: dict[str, Any] = {"padding": True, "pad_to_multiple_of": multiple, "return_tensors": "pt"}
-        return self.tokenizer(list(texts), truncation=True, max_length=most, **options)
+    def _encoded(self, texts: Sequence[str], most: int, step: int) -> dict[str, Tensor]:
+        found = self.tokenizer(list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt")
+        ids, mask = found["input_ids"], found["attention_mask"]
+        # The tokenizer itself would refuse a `most` that is no multiple.
+        more = -ids.shape[1] % step if self.few_lengths else 0
+        return {
+            "input_ids": F.pad(ids, (0, more), value=self.tokenizer.pad_token_id),
+            "attention_mask": F.pad(mask, (0, more)),
+        }
 
 
 class TrainingBatches(Dataset[dict[str, Tensor] | Exception]):
