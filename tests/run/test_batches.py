@@ -106,6 +106,15 @@ def test_a_task_without_images_has_no_grid(lab, tmp_path):
     assert made.keys() == {"input_ids", "attention_mask", "task"}
 
 
+@pytest.mark.parametrize("gpu", [True, False])
+def test_batches_are_pinned_where_there_is_a_gpu(monkeypatch, gpu):
+    asked = {}
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
+    monkeypatch.setattr("vlhyper.run.batches.DataLoader", lambda *_, **options: asked.update(options) or [])
+    assert list(upcoming(batches(), 0, 0)) == []
+    assert asked["pin_memory"] is gpu
+
+
 @dataclass
 class Told:
     """Stands for rows, examples and collator; a batch is what it was asked for."""

@@ -59,6 +59,20 @@ def test_the_scaler_of_fp16_comes_back_and_is_in_no_other_checkpoint(tmp_path):
     assert "scaler" not in json.loads((newest(tmp_path) / "progress.json").read_text())
 
 
+def test_the_fused_adamw_goes_on_from_the_checkpoint_of_the_plain_one(tmp_path):
+    model, optimizer = job()
+    step(model, optimizer, 1)
+    save_checkpoint(tmp_path, model, optimizer, Progress(1))
+    again, _ = job()
+    fused = torch.optim.AdamW([weight for _, weight in again.trained()], lr=0.1, fused=True)
+    load_checkpoint(tmp_path, again, fused)
+    step(model, optimizer, 2)
+    step(again, fused, 2)
+    torch.testing.assert_close(weights(again), weights(model), rtol=1e-5, atol=1e-6)
+    save_checkpoint(tmp_path, again, fused, Progress(2))
+    load_checkpoint(tmp_path, *job())
+
+
 def test_without_a_checkpoint_a_job_is_at_its_start(tmp_path):
     assert load_checkpoint(tmp_path, *job()) == Progress()
     assert newest(tmp_path) is None

@@ -185,6 +185,24 @@ def test_bf16_is_near_fp32_and_weights_stay_fp32(lab, tmp_path):
     assert {value.dtype for value in load_file(tmp_path / "short" / WEIGHTS).values()} == {torch.float32}
 
 
+def test_a_compiled_run_sees_few_shapes_and_has_the_losses_of_another(lab, tmp_path, monkeypatch):
+    """torch's own compilation is left out: it takes a quarter of a minute for each shape."""
+    asked, shapes = {}, set()
+    monkeypatch.setattr(VLHyperPELT, "compile", lambda _, **options: asked.update(options))
+    whole = trained(lab, tmp_path / "whole")
+    forward = VLHyperPELT.forward
+
+    def watched(model, **batch):
+        shapes.add((batch["input_ids"].shape[1] % 16, batch["labels"].shape[1] % 8))
+        return forward(model, **batch)
+
+    monkeypatch.setattr(VLHyperPELT, "forward", watched)
+    assert trained(lab, tmp_path / "compiled", "training.compile=true") == {
+        step: pytest.approx(line, rel=1e-5) for step, line in whole.items()
+    }
+    assert shapes == {(0, 0)} and asked == {"dynamic": False}
+
+
 def test_validation_computes_in_the_precision_of_the_run_and_does_not_count_in_the_pace(lab, tmp_path, monkeypatch):
     types, late, clock = set(), [0.0], time.monotonic
     generate = VLHyperPELT.generate
