@@ -227,6 +227,42 @@ def test_validation_computes_in_the_precision_of_the_run_and_does_not_count_in_t
     assert all(pace < 100 for pace in log_lines(tmp_path, "seconds_per_step").values())
 
 
+def scaled(monkeypatch) -> None:
+    """Runs of fp16 on the CPU, which accelerate does not offer; a scale so large that steps are skipped at first."""
+    started = vlhyper.run.train.start_processes
+
+    def start(settings, *rest, **options):
+        forget_accelerate()
+        accelerator = started(settings.model_copy(update={"precision": "fp32"}), *rest, **options)
+        accelerator.state._mixed_precision, accelerator.native_amp = "fp16", True
+        accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**30, growth_interval=2)
+        return accelerator
+
+    monkeypatch.setattr(vlhyper.run.train, "start_processes", start)
+
+
+def test_a_killed_run_of_fp16_goes_on_with_the_scale_it_had(lab, tmp_path, monkeypatch):
+    scaled(monkeypatch)
+    overrides = ("training.precision=fp16", "training.steps=10", "training.checkpoint_every=5")
+    whole = trained(lab, tmp_path / "whole", *overrides)
+    write = Log.write_losses
+
+    def stop(log, step, rate):
+        if step == 7:
+            raise KeyboardInterrupt
+        write(log, step, rate)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Log, "write_losses", stop)
+        with pytest.raises(KeyboardInterrupt):
+            trained(lab, tmp_path / "killed", *overrides)
+    assert load_progress(newest(tmp_path / "killed")).scaler["scale"] < 2.0**30
+    assert trained(lab, tmp_path / "killed", *overrides) == whole
+    assert load_progress(newest(tmp_path / "killed")) == load_progress(newest(tmp_path / "whole"))
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        assert (newest(tmp_path / "killed") / name).read_bytes() == (newest(tmp_path / "whole") / name).read_bytes()
+
+
 def test_fp16_without_a_gpu_is_refused(lab, tmp_path):
     with pytest.raises(UserError, match=r"^training.precision fp16 needs a GPU, and none is found; choose bf16 or"):
         train(lab.run("training.precision=fp16"), tmp_path / "run")
