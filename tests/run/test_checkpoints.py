@@ -46,6 +46,33 @@ def test_a_loaded_job_goes_on_as_the_saved_one(tmp_path):
     assert all(torch.equal(value, weights(model)[name]) for name, value in weights(again).items())
 
 
+def test_the_scaler_of_fp16_comes_back_and_is_in_no_other_checkpoint(tmp_path):
+    model, optimizer = job()
+    step(model, optimizer, 1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    save_checkpoint(tmp_path, model, optimizer, Progress(1, scaler=scaler.state_dict()))
+    found = load_checkpoint(tmp_path, *job())
+    other = torch.amp.GradScaler("cpu")
+    other.load_state_dict(found.scaler)
+    assert other.state_dict() == scaler.state_dict()
+    save_checkpoint(tmp_path, model, optimizer, Progress(2))
+    assert "scaler" not in json.loads((newest(tmp_path) / "progress.json").read_text())
+
+
+def test_the_fused_adamw_goes_on_from_the_checkpoint_of_the_plain_one(tmp_path):
+    model, optimizer = job()
+    step(model, optimizer, 1)
+    save_checkpoint(tmp_path, model, optimizer, Progress(1))
+    again, _ = job()
+    fused = torch.optim.AdamW([weight for _, weight in again.trained()], lr=0.1, fused=True)
+    load_checkpoint(tmp_path, again, fused)
+    step(model, optimizer, 2)
+    step(again, fused, 2)
+    torch.testing.assert_close(weights(again), weights(model), rtol=1e-5, atol=1e-6)
+    save_checkpoint(tmp_path, again, fused, Progress(2))
+    load_checkpoint(tmp_path, *job())
+
+
 def test_without_a_checkpoint_a_job_is_at_its_start(tmp_path):
     assert load_checkpoint(tmp_path, *job()) == Progress()
     assert newest(tmp_path) is None

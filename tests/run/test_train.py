@@ -185,6 +185,90 @@ def test_bf16_is_near_fp32_and_weights_stay_fp32(lab, tmp_path):
     assert {value.dtype for value in load_file(tmp_path / "short" / WEIGHTS).values()} == {torch.float32}
 
 
+def test_a_compiled_run_sees_few_shapes_and_has_the_losses_of_another(lab, tmp_path, monkeypatch):
+    """torch's own compilation is left out: it takes a quarter of a minute for each shape."""
+    asked, shapes = {}, set()
+    monkeypatch.setattr(VLHyperPELT, "compile", lambda _, **options: asked.update(options))
+    whole = trained(lab, tmp_path / "whole")
+    forward = VLHyperPELT.forward
+
+    def watched(model, **batch):
+        shapes.add((batch["input_ids"].shape[1] % 16, batch["labels"].shape[1] % 8))
+        return forward(model, **batch)
+
+    monkeypatch.setattr(VLHyperPELT, "forward", watched)
+    assert trained(lab, tmp_path / "compiled", "training.compile=true") == {
+        step: pytest.approx(line, rel=1e-5) for step, line in whole.items()
+    }
+    assert shapes == {(0, 0)} and asked == {"dynamic": False}
+
+
+def test_validation_computes_in_the_precision_of_the_run_and_does_not_count_in_the_pace(lab, tmp_path, monkeypatch):
+    types, late, clock = set(), [0.0], time.monotonic
+    generate = VLHyperPELT.generate
+
+    def slow(model, **options):
+        late[0] += 1000
+        watch = (
+            model.t5.encoder.block[0]
+            .layer[0]
+            .SelfAttention.q.register_forward_hook(lambda _, __, output: types.add(output.dtype))
+        )
+        try:
+            return generate(model, **options)
+        finally:
+            watch.remove()
+
+    monkeypatch.setattr(VLHyperPELT, "generate", slow)
+    monkeypatch.setattr("vlhyper.run.log.time.monotonic", lambda: clock() + late[0])
+    settings = ("training.steps=2", "validation.every=1", "validation.sample=2", "training.precision=bf16")
+    trained(lab, tmp_path, *settings)
+    assert types == {torch.bfloat16} and late[0] >= 2000
+    assert all(pace < 100 for pace in log_lines(tmp_path, "seconds_per_step").values())
+
+
+def scaled(monkeypatch) -> None:
+    """Runs of fp16 on the CPU, which accelerate does not offer; a scale so large that steps are skipped at first."""
+    started = vlhyper.run.train.start_processes
+
+    def start(settings, *rest, **options):
+        forget_accelerate()
+        accelerator = started(settings.model_copy(update={"precision": "fp32"}), *rest, **options)
+        accelerator.state._mixed_precision, accelerator.native_amp = "fp16", True
+        accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**30, growth_interval=2)
+        return accelerator
+
+    monkeypatch.setattr(vlhyper.run.train, "start_processes", start)
+
+
+def test_a_killed_run_of_fp16_goes_on_with_the_scale_it_had(lab, tmp_path, monkeypatch):
+    scaled(monkeypatch)
+    overrides = ("training.precision=fp16", "training.steps=10", "training.checkpoint_every=5")
+    whole = trained(lab, tmp_path / "whole", *overrides)
+    write = Log.write_losses
+
+    def stop(log, step, rate):
+        if step == 7:
+            raise KeyboardInterrupt
+        write(log, step, rate)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Log, "write_losses", stop)
+        with pytest.raises(KeyboardInterrupt):
+            trained(lab, tmp_path / "killed", *overrides)
+    assert load_progress(newest(tmp_path / "killed")).scaler["scale"] < 2.0**30
+    assert trained(lab, tmp_path / "killed", *overrides) == whole
+    assert load_progress(newest(tmp_path / "killed")) == load_progress(newest(tmp_path / "whole"))
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        assert (newest(tmp_path / "killed") / name).read_bytes() == (newest(tmp_path / "whole") / name).read_bytes()
+
+
+def test_fp16_without_a_gpu_is_refused(lab, tmp_path):
+    with pytest.raises(UserError, match=r"^training.precision fp16 needs a GPU, and none is found; choose bf16 or"):
+        train(lab.run("training.precision=fp16"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_lost_loss_ends_the_job(lab, tmp_path):
     with pytest.raises(JobError, match=r"^step \d: the loss of \w+ is nan; lower training.learning_rate$"):
         train(lab.run("training.learning_rate=1e30"), tmp_path)

@@ -152,7 +152,15 @@ def _attention(
     return output.transpose(1, 2).contiguous(), None
 
 
+def _mask(**options: Any) -> Tensor:
+    """The mask of eager attention, made in every case.
+
+    sdpa's mask function may leave the causal mask out and trust `is_causal`, which is silently wrong as soon as keys
+    (with their prefix) are longer than queries. To leave out a mask without padding all have to look at its values, for
+    which the host would wait for the device twice a step.
+    """
+    return eager_mask(**{**options, "allow_is_bidirectional_skip": False})
+
+
 AttentionInterface.register("vlhyper", _attention)
-# The mask function of eager attention always makes the causal mask. sdpa's may leave it out and trust `is_causal`,
-# which is silently wrong as soon as keys (with their prefix) are longer than queries.
-AttentionMaskInterface.register("vlhyper", eager_mask)
+AttentionMaskInterface.register("vlhyper", _mask)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.utils import logging
 
@@ -90,6 +92,28 @@ def deviations_of(t5: T5ForConditionalGeneration) -> dict[str, float]:
                 values.append((attention.v.weight * gain).square().sum(-1).mean())
     found = {"key": torch.stack(keys).mean().sqrt(), "value": torch.stack(values).mean().sqrt()}
     return {name: value.item() for name, value in (found | {"word": t5.shared.weight.std()}).items()}
+
+
+def cast_frozen(t5: T5ForConditionalGeneration, dtype: torch.dtype, kept: Container[str] = ()) -> None:
+    """Keep T5's frozen matrices in the type to which autocast would cast them at every use.
+
+    Embeddings and norms stay fp32: what they make is added up in fp32. Under fp16 the second matrix of every
+    feed-forward stays fp32 too: in published T5s its outputs exceed fp16 (transformers keeps it so for that reason).
+    kept: names of parameters that belong to the run, tuned or not.
+    """
+    for name, module in t5.named_modules():
+        if not isinstance(module, nn.Linear):
+            continue
+        if dtype == torch.float16 and name.endswith(".wo"):
+            module.forward = partial(_without_autocast, module)  # type: ignore[method-assign]
+        elif not module.weight.requires_grad and f"{name}.weight" not in kept:
+            # A new parameter: the head may share its weight with the embeddings, which stay as they are.
+            module.weight = nn.Parameter(module.weight.to(dtype), requires_grad=False)
+
+
+def _without_autocast(linear: nn.Linear, x: Tensor) -> Tensor:
+    with torch.autocast(x.device.type, enabled=False):
+        return F.linear(x.float(), linear.weight, linear.bias)
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ from transformers import T5ForConditionalGeneration
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import existing_file, replacing, write_json
 from vlhyper.model.attachment import Attachment
-from vlhyper.model.backbone import build_backbone, deviations_of, digest_without
+from vlhyper.model.backbone import build_backbone, cast_frozen, deviations_of, digest_without
 from vlhyper.model.forms import Form
 from vlhyper.model.makers.maker import Conditions, Maker
 from vlhyper.model.makers.module import MakerModule
@@ -184,6 +184,12 @@ class VLHyperPELT(nn.Module):
         old, new = "gradient_checkpointing_enable", "activation_checkpointing_enable"
         getattr(self.t5, new if hasattr(self.t5, new) else old)({"use_reentrant": False})
 
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Keep frozen matrices in bf16 or fp16. What is trained stays fp32, so all calls have to be under autocast."""
+        # The digest is that of the weights as they were.
+        _ = self.backbone_sha256
+        cast_frozen(self.t5, dtype, self._own)
+
     @cached_property
     def backbone_sha256(self) -> str:
         """Tells the frozen weights apart. They never change, so it is computed once."""
@@ -222,7 +228,8 @@ class VLHyperPELT(nn.Module):
         """All that a run adds to its frozen T5, tuned or not, and the statistics of the image features."""
         own = self._groups()
         kept: dict[str, Tensor] = {name: weight for name, weight in self.named_parameters() if name in own}
-        return kept | {f"makers.{name}": buffer for name, buffer in self.makers.named_buffers()}
+        saved = self.makers.state_dict(keep_vars=True).items()
+        return kept | {f"makers.{name}": value for name, value in saved if not isinstance(value, nn.Parameter)}
 
     def state(self) -> dict[str, Tensor]:
         """Copies of all that a run adds to its frozen T5, by name."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedTokenizerBase
 
@@ -26,6 +27,8 @@ from vlhyper.tasks import Examples
 
 # T5 leaves these positions out of the loss.
 IGNORED = -100
+# Lengths of sources and targets are multiples of these where there are to be few.
+SOURCE_STEP, TARGET_STEP = 16, 8
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,12 @@ class Collator:
     tokenizer: PreTrainedTokenizerBase
     features: FeatureSet | None
     max_target_tokens: int
+    # Pad to few lengths, since a compiled model is compiled anew for every shape.
+    few_lengths: bool = False
 
     def inputs(self, rows: TaskRows, prompts: Sequence[str], images: Sequence[str]) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` (B, S), `task` (); with images `grid` (B, N, d_v), and `boxes` if wanted."""
-        encoded = self._encoded(prompts, rows.task.max_source_tokens)
+        encoded = self._encoded(prompts, rows.task.max_source_tokens, SOURCE_STEP)
         batch = {
             "input_ids": encoded["input_ids"],
             "attention_mask": encoded["attention_mask"],
@@ -54,11 +59,18 @@ class Collator:
 
     def labels(self, targets: Sequence[str]) -> Tensor:
         """(B, T) token ids of the targets, -100 behind their ends."""
-        encoded = self._encoded(targets, self.max_target_tokens)
+        encoded = self._encoded(targets, self.max_target_tokens, TARGET_STEP)
         return encoded["input_ids"].masked_fill(encoded["attention_mask"] == 0, IGNORED)
 
-    def _encoded(self, texts: Sequence[str], most: int) -> Any:
-        return self.tokenizer(list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt")
+    def _encoded(self, texts: Sequence[str], most: int, step: int) -> dict[str, Tensor]:
+        found = self.tokenizer(list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt")
+        ids, mask = found["input_ids"], found["attention_mask"]
+        # The tokenizer itself would refuse a `most` that is no multiple.
+        more = -ids.shape[1] % step if self.few_lengths else 0
+        return {
+            "input_ids": F.pad(ids, (0, more), value=self.tokenizer.pad_token_id),
+            "attention_mask": F.pad(mask, (0, more)),
+        }
 
 
 class TrainingBatches(Dataset[dict[str, Tensor] | Exception]):
@@ -96,7 +108,7 @@ class TrainingBatches(Dataset[dict[str, Tensor] | Exception]):
         share = self.schedule.batch // (self.accumulation * self.world)
         first = (micro * self.world + self.rank) * share
         chosen = self.schedule.examples(step)[first : first + share]
-        found = [self.examples[name].example(*pair) for pair in chosen]
+        found = self.examples[name].batch(chosen)
         batch = self.collator.inputs(self.rows[name], [one.prompt for one in found], [one.image for one in found])
         batch["labels"] = self.collator.labels([one.target for one in found])
         return batch
@@ -108,7 +120,9 @@ def upcoming(batches: TrainingBatches, first_step: int, workers: int) -> Iterato
     Raises UserError for input that cannot be used. See `worker_errors` for a worker that was killed.
     """
     order = range(first_step * batches.accumulation, len(batches))
-    for found in DataLoader(batches, batch_size=None, sampler=order, num_workers=workers):
+    # From pinned memory a batch is copied to the GPU while the last step still runs.
+    pinned = torch.cuda.is_available()
+    for found in DataLoader(batches, batch_size=None, sampler=order, num_workers=workers, pin_memory=pinned):
         if isinstance(found, Exception):
             raise found
         yield found

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -32,6 +33,10 @@ class Progress:
     best: float | None = None  # best mean validation score so far, × 100
     best_step: int | None = None
     validated: bool = True  # False: the validation due at `step` is still to be done
+    scaler: dict[str, float] | None = None  # of fp16: by what the loss is multiplied, and how that goes on
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if name != "scaler" or value}
 
 
 def save_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer, progress: Progress) -> None:
@@ -43,7 +48,7 @@ def save_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer, progres
     try:
         save_file(model.state(), part / "model.safetensors")
         save_file(_moments(model, optimizer), part / "optimizer.safetensors")
-        write_json(part / PROGRESS, asdict(progress))
+        write_json(part / PROGRESS, progress.to_json())
     except BaseException:
         # On a full disk half a checkpoint would take the room that is left.
         shutil.rmtree(part, ignore_errors=True)
@@ -57,7 +62,7 @@ def save_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer, progres
 
 def save_progress(run: Path, progress: Progress) -> None:
     """Record again how far the run has come, in the checkpoint that was made at this step."""
-    write_json(_folder(run, progress) / PROGRESS, asdict(progress))
+    write_json(_folder(run, progress) / PROGRESS, progress.to_json())
 
 
 def load_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer) -> Progress:
@@ -105,10 +110,12 @@ def _moments(model: VLHyperPELT, optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def _load_moments(saved: dict[str, Tensor], model: VLHyperPELT, optimizer: Optimizer) -> None:
+    # Only the fused AdamW counts its steps on the device.
+    fused = optimizer.defaults.get("fused")
     for name, parameter in model.trained():
         if f"{name}.step" in saved:
             optimizer.state[parameter] = {
-                moment: saved[f"{name}.{moment}"].to("cpu" if moment == "step" else parameter.device)
+                moment: saved[f"{name}.{moment}"].to("cpu" if moment == "step" and not fused else parameter.device)
                 for moment in MOMENTS
             }
 

@@ -69,7 +69,10 @@ class TrainingConfig(Strict):
     weight_decay: float = Field(0.0, ge=0)
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     temperature: float = Field(2.0, gt=0, description="T; a task of N examples is drawn in proportion to N^(1/T)")
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32", description="of training, validation and evaluation; fp16 is for GPUs without bf16"
+    )
+    compile: bool = Field(False, description="let torch compile the step: slow at first, then faster on a GPU")
     gradient_checkpointing: bool = False
     max_source_tokens: int | None = Field(None, gt=0, description="of a prompt; each task's own where left out")
     max_target_tokens: int = Field(40, gt=0, description="of an answer to learn")

@@ -18,6 +18,7 @@ from vlhyper.metrics import Report
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.run.batches import Collator, to_device
 from vlhyper.run.held_out import Answers, answerable
+from vlhyper.run.precision import computing, prepare
 from vlhyper.run.rows import TaskRows, find_features, keyed, load_split
 from vlhyper.run.tasks import Run
 from vlhyper.run.tokenizer import load_tokenizer
@@ -89,13 +90,16 @@ def evaluate_run(
     state = PartialState(cpu=not torch.accelerator.is_available())
     spec = run.config.model
     model = VLHyperPELT.from_pretrained(folder, backbone=spec.backbone if isinstance(spec.backbone, str) else None)
+    precision = run.config.training.precision
+    prepare(model, precision)
     model.to(state.device)
     collator = Collator(load_tokenizer(spec), features, run.config.training.max_target_tokens)
     # All answers before the first score: scoring takes minutes, and the other processes cannot wait for it.
-    answered = {
-        name: answer(model, rows, collator, rows.task.decoding, run.config.evaluation_batch)
-        for name, rows in loaded.items()
-    }
+    with computing(precision, state.device):
+        answered = {
+            name: answer(model, rows, collator, rows.task.decoding, run.config.evaluation_batch)
+            for name, rows in loaded.items()
+        }
     if not state.is_main_process:
         return {}
     paths = {name: folder / "predictions" / f"{name}.{split}.json" for name in answered}

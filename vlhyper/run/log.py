@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,15 @@ class Log:
         """What is in the log, but for a line that a kill cut short."""
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    @contextmanager
+    def untimed(self) -> Iterator[None]:
+        """What is done within it does not count in the seconds of a step."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.began += time.monotonic() - began
 
     def add(self, task: str, loss: torch.Tensor) -> None:
         self.losses.setdefault(task, []).append(loss)

@@ -35,6 +35,7 @@ from vlhyper.run.held_out import hold_out
 from vlhyper.run.lengths import labels_too_long
 from vlhyper.run.lock import locked
 from vlhyper.run.log import Log
+from vlhyper.run.precision import prepare
 from vlhyper.run.rows import TaskRows, find_features, keyed, load_training, model_inputs, stated
 from vlhyper.run.schedule import Schedule
 from vlhyper.run.start import Taken, begun, check_start, start_from
@@ -42,6 +43,9 @@ from vlhyper.run.tasks import Run
 from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.run.validation import validate
 from vlhyper.tasks import Examples
+
+# Shapes of batches that are compiled: lengths of sources and of targets, with and without images.
+SHAPES = 128
 
 
 def train(run: Run, folder: Path) -> None:
@@ -76,7 +80,7 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
     tokenizer = load_tokenizer(config.model)
     if too_long := list(labels_too_long(run, tokenizer)):
         raise UserError(too_long[0])
-    collator = Collator(tokenizer, features, settings.max_target_tokens)
+    collator = Collator(tokenizer, features, settings.max_target_tokens, few_lengths=settings.compile)
 
     model, taken = first_model(run, rows, features, started=not resumed)
     if taken is not None and accelerator.is_main_process:
@@ -85,11 +89,20 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
         model.checkpoint_gradients()
     if accelerator.is_main_process:
         require_room(folder, sum(weight.nbytes for _, weight in model.trained()))
+    prepare(model, settings.precision)
     model.to(accelerator.device)
+    if settings.compile:
+        compile_model(model)
     optimizer = torch.optim.AdamW(
-        [weight for _, weight in model.trained()], lr=settings.learning_rate, weight_decay=settings.weight_decay
+        [weight for _, weight in model.trained()],
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        # One kernel for all weights. On a CPU it would give other last digits than earlier runs have.
+        fused=accelerator.device.type == "cuda" or None,
     )
     done = load_checkpoint(folder, model, optimizer)
+    if done.scaler and accelerator.scaler:
+        accelerator.scaler.load_state_dict(done.scaler)
     wrapped, optimizer = accelerator.prepare(model, optimizer)
 
     sizes = {name: len(one) for name, one in examples.items()}
@@ -100,8 +113,12 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
     stream = upcoming(batches, done.step, settings.workers)
     log = Log(folder, accelerator, done)
 
+    def judge_now() -> None:
+        with log.untimed():
+            judge(folder, done, model, validate(run, model, held_out, collator), log)
+
     if not done.validated:
-        judge(folder, done, model, validate(run, model, held_out, collator), log)
+        judge_now()
     with progress("training", settings.steps, "steps", start=done.step) as bar:
         for step in range(done.step, settings.steps):
             name = schedule.task(step)
@@ -134,10 +151,11 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
             bar(note=log.note)
             # Kept before it is validated: should that fail, no step is lost, and a resumed run validates it.
             done.validated = not due
+            done.scaler = accelerator.scaler.state_dict() if keep and accelerator.scaler else done.scaler
             if keep and accelerator.is_main_process:
                 save_checkpoint(folder, model, optimizer.optimizer, done)
             if due:
-                judge(folder, done, model, validate(run, model, held_out, collator), log)
+                judge_now()
     accelerator.end_training()
     if accelerator.is_main_process:
         # Without a validation score the last weights are the run's.
@@ -164,6 +182,13 @@ def first_model(
     return model, taken
 
 
+def compile_model(model: VLHyperPELT) -> None:
+    """Let torch compile the step, once for each shape of a batch. Generation stays as it is."""
+    # Beyond this number of shapes torch would run what is left uncompiled.
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, SHAPES)
+    model.compile(dynamic=False)
+
+
 def start_processes(settings: TrainingConfig, folder: Path, unused: bool = False) -> Accelerator:
     """This process's part in the run. Raises UserError for a batch that the processes cannot share.
 
@@ -180,6 +205,8 @@ def start_processes(settings: TrainingConfig, folder: Path, unused: bool = False
         cpu=not torch.accelerator.is_available(),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=unused)],
     )
+    if settings.precision == "fp16" and accelerator.device.type == "cpu":
+        raise UserError("training.precision fp16 needs a GPU, and none is found; choose bf16 or fp32")
     if settings.batch % (settings.accumulation * accelerator.num_processes):
         raise UserError(
             f"training.batch {settings.batch} cannot be divided among {accelerator.num_processes} processes × "
