@@ -21,7 +21,7 @@ from vlhyper.wording import kind
 JOB_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 # More than any record of a data set, any config, index or vocabulary has. What goes on beyond it is damaged or hostile,
 # and would fill the memory.
-MOST_BYTES = 1 << 26
+MOST_BYTES = 64_000_000
 
 
 @contextlib.contextmanager
