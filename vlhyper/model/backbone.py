@@ -12,6 +12,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from torch import nn
 from transformers import T5Config, T5ForConditionalGeneration
+from transformers.utils import logging
 
 from vlhyper.errors import UserError, first_few
 from vlhyper.model.sizes import CONFIG, T5Fields, folder_fields, given_fields
@@ -47,6 +48,8 @@ def _pretrained(name: str) -> T5ForConditionalGeneration:
     state: dict[str, torch.Tensor] = {}
     for file in weight_files(str(folder)):
         state |= load_tensors(folder / file, "the weights of the backbone")
+    # Its progress bar over the tensors of one file would interrupt ours.
+    logging.disable_progress_bar()
     # The library is given what was checked and not the folder: there it would also read, and follow, the settings of
     # generation, quantisation, adapters and code that may lie beside the weights.
     return T5ForConditionalGeneration.from_pretrained(

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import T5ForConditionalGeneration
 
 from vlhyper.errors import UserError, first_few
-from vlhyper.files import existing_file, read_json, replacing, write_json
+from vlhyper.files import read_object, replacing, write_json
 from vlhyper.model.attachment import Attachment
 from vlhyper.model.backbone import build_backbone, frozen_digest, key_value_deviations
 from vlhyper.model.forms import Form
@@ -31,6 +30,7 @@ from vlhyper.model.sites import Site
 from vlhyper.model.sizes import Inputs, matching
 from vlhyper.model.spec import WEIGHTS, ModelSpec, makers_of
 from vlhyper.settings import validated
+from vlhyper.tensors import load_tensors
 
 CONFIG = "adapter_config.json"
 # The entry of the configuration that tells the frozen weights apart.
@@ -212,7 +212,7 @@ class VLHyperPELT(nn.Module):
         if backbone:
             spec = spec.model_copy(update={"backbone": backbone})
         # Read before the backbone is loaded, which takes long, so that a damaged file is found at once.
-        state = _read_weights(folder / WEIGHTS)
+        state = load_tensors(folder / WEIGHTS, "the trained weights")
         model = cls.build(spec, inputs)
         if backbone_sha256 not in (None, model.backbone_sha256):
             raise UserError(
@@ -235,21 +235,14 @@ class VLHyperPELT(nn.Module):
 
 def _read_config(path: Path) -> tuple[ModelSpec, Inputs, str | None]:
     """What `save_pretrained` wrote. Raises UserError that names the file and the entry."""
-    config = read_json(path)
-    if not isinstance(config, dict) or not {"model", "inputs"} <= config.keys():
+    config = read_object(path)
+    if not {"model", "inputs"} <= config.keys():
         raise UserError(f"{path}: not the configuration of a trained model (needs the entries model and inputs)")
-    spec, inputs = validated(ModelSpec, config["model"], str(path)), validated(Inputs, config["inputs"], str(path))
+    cure = "copy the run again"
+    spec = validated(ModelSpec, config["model"], f"{path}: model", cure)
+    inputs = validated(Inputs, config["inputs"], f"{path}: inputs", cure)
     # Runs of earlier releases say nothing of the frozen weights.
     return spec, inputs, config.get(BACKBONE)
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(existing_file(path, "the trained weights"))
-    except SafetensorError as error:
-        raise UserError(
-            f"{path}: damaged or incomplete safetensors file ({error}); copy it again or use a checkpoint"
-        ) from None
 
 
 def _download(repo: str) -> Path:

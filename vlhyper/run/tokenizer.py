@@ -25,16 +25,18 @@ def load_tokenizer(spec: ModelSpec, local: bool = False) -> PreTrainedTokenizerB
     name = spec.tokenizer or (spec.backbone if isinstance(spec.backbone, str) else None)
     if name is None:
         raise UserError("model.tokenizer is missing: a backbone built from a config has no tokenizer; name a folder")
-    # Read first, so that a damaged config.json is reported as what it is.
-    known = size_of(spec.backbone).vocab_size
-    tokenizer = _loaded(name, local, T5Config() if name == spec.backbone else None)
+    own = name == spec.backbone
+    if own and Path(name).is_dir():
+        # Before the library, which would report a damaged config.json as a tokenizer's fault.
+        size_of(name)
+    tokenizer = _loaded(name, local, T5Config() if own else None)
     # Without its files transformers makes up a T5 tokenizer that knows no word and reports nothing.
     if len(tokenizer) <= len(tokenizer.all_special_tokens) + 1:
         raise UserError(
             f"tokenizer {name!r} cannot be loaded: it has no tokenizer.json or spiece.model; copy one of them there"
         )
     _complete(tokenizer, name)
-    if len(tokenizer) > known:
+    if len(tokenizer) > (known := size_of(spec.backbone).vocab_size):
         raise UserError(f"tokenizer {name!r} has {len(tokenizer)} tokens, the backbone only {known}; use its own")
     return tokenizer
 
