@@ -31,7 +31,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     The body writes and closes the file. The rename is atomic on one file system, so a reader never sees a partial file.
     """
     # A link is kept, and its target is replaced.
-    target = Path(path).resolve()
+    try:
+        target = Path(path).resolve()
+    # Before Python 3.13 a loop of links is a RuntimeError.
+    except RuntimeError:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     os.close(handle)
