@@ -14,6 +14,7 @@ import torch
 from feature_extraction.naming import from_transformers, is_transformers_clip, trained_with_quick_gelu
 from vlhyper.errors import UserError
 from vlhyper.files import existing_file, sha256
+from vlhyper.tensors import header
 
 Tensors = dict[str, torch.Tensor]
 # Suffix of open_clip's names of models that are built with QuickGELU.
@@ -113,9 +114,10 @@ def _read(path: Path, digest: str, trust: bool) -> dict[str, Any]:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
+            header(path)
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
+    except (OSError, UserError):
         raise
     # The loaders raise many kinds of errors for broken files; here they all mean the same.
     except Exception as error:

@@ -108,9 +108,33 @@ def drop_moment(path):
     save_file(state, path)
 
 
+def changed(change):
+    def damage(path):
+        from safetensors.torch import load_file, save_file
+
+        state = load_file(path)
+        name = next(name for name in sorted(state) if state[name].ndim == 3)
+        state[name] = change(state[name])
+        save_file(state, path)
+
+    return damage
+
+
+def endless(path):
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
+        *((name, endless) for name in ("model.safetensors", "optimizer.safetensors", "progress.json")),
+        *((name, changed(lambda value: value / 0)) for name in ("model.safetensors", "optimizer.safetensors")),
+        *((name, changed(lambda value: value.int())) for name in ("model.safetensors", "optimizer.safetensors")),
+        ("optimizer.safetensors", changed(lambda value: value[:1].clone())),
+        ("progress.json", lambda path: path.write_text(path.read_text().replace("1", '"1"'))),
+        ("progress.json", lambda path: path.write_text(path.read_text().replace("true", "3"))),
+        ("progress.json", lambda path: path.write_text(path.read_text().replace("1", "9"))),
         ("model.safetensors", cut),
         ("optimizer.safetensors", cut),
         ("optimizer.safetensors", drop_moment),

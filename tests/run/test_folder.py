@@ -173,3 +173,11 @@ def test_a_worker_that_was_killed_is_said_with_what_to_do(lab, tmp_path):
         process.kill()
     assert process.returncode == 1
     assert "memory ran out; lower training.workers and start the same command" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", '{"step": "x"}', '{"loss": {}}', "[" * 100_000])
+def test_a_damaged_log_is_one_line_that_names_it(lab, tmp_path, line):
+    train(lab.run("training.steps=1"), tmp_path)
+    (tmp_path / "log.jsonl").write_text(f'{{"step": 1}}\n{line}\n')
+    with pytest.raises(UserError, match=r"log\.jsonl: line 2 is no line of a log; remove this line"):
+        train(lab.run("training.steps=2"), tmp_path)

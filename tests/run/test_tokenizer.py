@@ -1,6 +1,7 @@
 """Tokenizers that are missing are reported in one line."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -38,3 +39,32 @@ def test_a_vocabulary_without_padding_is_refused(tmp_path):
     (tmp_path / "tokenizer.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match="has no pad_token and no '<pad>' in its vocabulary; use T5's own"):
         load_tokenizer(ModelSpec(backbone=str(tiny() / "t5"), tokenizer=str(tmp_path)))
+
+
+DAMAGE = {
+    "tokenizer.json": ["", "[]", "{}", '{"version": 3}', '{"a": 1, "a": 2}', "[" * 100_000],
+    "tokenizer_config.json": ["", "[]", '{"tokenizer_class": 7}', '{"pad_token": []}', '{"model_max_length": "x"}'],
+    "special_tokens_map.json": ["[]", "{"],
+    "spiece.model": ["", "no pieces"],
+}
+
+
+@pytest.mark.parametrize(("name", "content"), [(name, content) for name in DAMAGE for content in DAMAGE[name]])
+def test_a_damaged_tokenizer_is_one_line_that_names_its_folder(tmp_path, name, content):
+    words = shutil.copytree(tiny() / "t5", tmp_path / "words")
+    if name == "spiece.model":
+        (words / "tokenizer.json").unlink()
+    (words / name).write_text(content)
+    with pytest.raises(UserError) as refusal:
+        load_tokenizer(ModelSpec(backbone=str(tiny() / "t5"), tokenizer=str(words)))
+    assert str(words) in str(refusal.value) and "\n" not in str(refusal.value)
+    assert name.startswith("tokenizer_config") or name in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "config.json", "chat_template.jinja"])
+def test_a_pipe_in_the_folder_of_a_tokenizer_does_not_hang(tmp_path, name):
+    words = shutil.copytree(tiny() / "t5", tmp_path / "words")
+    (words / name).unlink(missing_ok=True)
+    os.mkfifo(words / name)
+    with pytest.raises(UserError, match=rf"words/{name}: this is a device or a pipe"):
+        load_tokenizer(ModelSpec(backbone=str(tiny() / "t5"), tokenizer=str(words)))

@@ -44,7 +44,12 @@ class Journal:
         content = self.path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
         self.file.truncate(len(whole))
-        return [json.loads(line) for line in whole.splitlines()]
+        try:
+            return [json.loads(line) for line in whole.splitlines()]
+        except (ValueError, RecursionError):
+            raise UserError(
+                f"{self.path}: damaged; delete it and the .part file beside it, and run the same command again"
+            ) from None
 
     def append(self, entry: Any) -> None:
         line = (json.dumps(entry) + "\n").encode()

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import T5ForConditionalGeneration
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from vlhyper.errors import UserError
-from vlhyper.model.model import VLHyperPELT
-from vlhyper.model.sizes import T5_FIELDS, Inputs, from_fields
+from vlhyper.model.model import VLHyperPELT, read_weights
+from vlhyper.model.sizes import Inputs, T5Fields
 from vlhyper.model.spec import WEIGHTS, ModelSpec, makers_of
+from vlhyper.settings import validated
 
 Tasks = str | Sequence[str] | Tensor | None
 
@@ -39,15 +39,15 @@ def attach(
 
     Raises UserError for an unknown method or option, and for a T5 that has a method attached already.
     """
-    fields = t5.config.to_dict()
-    named = t5.config.name_or_path or {key: fields[key] for key in T5_FIELDS if key in fields}
+    fields = validated(T5Fields, t5.config.to_dict(), "t5.config")
+    named = t5.config.name_or_path or fields.model_dump(exclude={"scale_decoder_outputs"}, exclude_none=True)
     cells, channels = image or (None, None)
     inputs = Inputs(tasks=tuple(tasks), tokens=cells, width=channels)
     try:
         spec = ModelSpec(method=method, backbone=named, **options)
     except ValueError as error:
         raise UserError(str(error).splitlines()[-2].strip()) from None
-    described = makers_of(spec, inputs, from_fields(fields))
+    described = makers_of(spec, inputs, fields.size)
     return AttachedModel(t5, lambda: VLHyperPELT.around(t5, described, spec, inputs))
 
 
@@ -170,4 +170,4 @@ class AttachedModel(nn.Module):
     def load(self, folder: str | Path) -> None:
         """Put in what `save_pretrained` wrote. Raises UserError where it does not fit."""
         path = Path(folder, WEIGHTS)
-        self.model.load_state(load_file(path), str(path))
+        self.model.load_state(read_weights(path), str(path))

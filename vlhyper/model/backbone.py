@@ -9,24 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.utils import logging
 
-from vlhyper.errors import UserError
-from vlhyper.model.sizes import size_of
-from vlhyper.model.weight_files import faults
+from vlhyper.errors import UserError, first_few
+from vlhyper.model.sizes import CONFIG, T5Fields, folder_fields, given_fields
+from vlhyper.model.weight_files import INDEX, faults, lacking, require_memory, weight_files
+from vlhyper.tensors import load_tensors
 
 
 def build_backbone(backbone: str | Mapping[str, Any]) -> T5ForConditionalGeneration:
     """A T5 with all parameters frozen, fp32.
 
     A string is a hub id or a local folder (published weights); a mapping holds T5Config fields (random weights).
-    Raises UserError where the weights are not available.
+    Raises UserError where the weights are not available, do not fit config.json, or memory cannot hold them.
     """
-    t5 = _pretrained(backbone) if isinstance(backbone, str) else _random(backbone)
+    t5 = _pretrained(backbone) if isinstance(backbone, str) else _random(given_fields(backbone))
     config: Any = t5.config
     # generate makes room in its cache for so many layers. It does not ask T5's own name for them, and without this a
     # decoder deeper than the encoder has no room.
@@ -35,32 +37,47 @@ def build_backbone(backbone: str | Mapping[str, Any]) -> T5ForConditionalGenerat
 
 
 def _pretrained(name: str) -> T5ForConditionalGeneration:
-    for fault in faults(name, size_of(name)):
+    folder = Path(name) if Path(name).is_dir() else _fetched(name)
+    if absent := lacking(str(folder)):
+        raise UserError(
+            f"backbone {name!r} cannot be loaded: the folder lacks {first_few(absent)}; give a local folder with "
+            "config.json and model.safetensors"
+        )
+    fields = folder_fields(folder)
+    for fault in faults(str(folder), fields.size):
         raise UserError(fault)
+    require_memory(fields.size, f"backbone {name!r}")
+    state: dict[str, torch.Tensor] = {}
+    for file in weight_files(str(folder)):
+        state |= load_tensors(folder / file, "the weights of the backbone")
     # Its progress bar over the tensors of one file would interrupt ours.
     logging.disable_progress_bar()
+    # The library is given what was checked and not the folder: there it would also read, and follow, the settings of
+    # generation, quantisation, adapters and code that may lie beside the weights.
+    return T5ForConditionalGeneration.from_pretrained(
+        None, config=T5Config(**fields.config()), state_dict=state, dtype=torch.float32
+    )
+
+
+def _fetched(name: str) -> Path:
+    """The folder of a model of the hub in the local cache, its files fetched where that is allowed."""
     try:
         # The published T5 checkpoints exist as safetensors; asking for nothing else keeps pickles out.
-        return T5ForConditionalGeneration.from_pretrained(name, dtype=torch.float32, use_safetensors=True)
-    except OSError as error:
-        where = "the folder lacks its weights" if Path(name).is_dir() else "it is not in the local hub cache"
+        return Path(snapshot_download(name, allow_patterns=[CONFIG, "*.safetensors", INDEX]))
+    except (HFValidationError, HfHubHTTPError, OSError) as error:
         raise UserError(
-            f"backbone {name!r} cannot be loaded: {where} ({str(error).splitlines()[0]}); give a local folder with "
-            "config.json and model.safetensors, or download it once with network access"
-        ) from None
-    except SafetensorError as error:
-        raise UserError(
-            f"backbone {name!r}: its safetensors file is damaged or incomplete ({error}); copy it again"
+            f"backbone {name!r} cannot be loaded: it is not in the local hub cache ({str(error).splitlines()[0]}); "
+            "give a local folder with config.json and model.safetensors, or download it once with network access"
         ) from None
 
 
-def _random(fields: Mapping[str, Any]) -> T5ForConditionalGeneration:
-    # T5Config has no default for the token a T5 decoder starts with; every published T5 uses the padding token.
-    config = T5Config(**{"decoder_start_token_id": 0, **fields})
+def _random(fields: T5Fields) -> T5ForConditionalGeneration:
+    if torch.get_default_device().type == "cpu":
+        require_memory(fields.size, "backbone")
     # Frozen weights are saved with no run, so the same config has to give the same ones whenever a run is opened.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return _untied(T5ForConditionalGeneration(config))
+        return _untied(T5ForConditionalGeneration(T5Config(**fields.config())))
 
 
 def _untied(t5: T5ForConditionalGeneration) -> T5ForConditionalGeneration:

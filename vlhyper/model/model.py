@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import T5ForConditionalGeneration
 
 from vlhyper.errors import UserError, first_few
-from vlhyper.files import existing_file, replacing, write_json
+from vlhyper.files import replacing, write_json
 from vlhyper.model.attachment import Attachment
 from vlhyper.model.backbone import build_backbone, cast_frozen, deviations_of, digest_without
 from vlhyper.model.forms import Form
@@ -31,6 +30,7 @@ from vlhyper.model.saved import BACKBONE, CONFIG, find_saved, read_saved
 from vlhyper.model.sites import Site
 from vlhyper.model.sizes import Inputs, matching
 from vlhyper.model.spec import WEIGHTS, ModelSpec, group_of, makers_of, tuned
+from vlhyper.tensors import load_tensors
 
 
 class VLHyperPELT(nn.Module):
@@ -288,9 +288,4 @@ class VLHyperPELT(nn.Module):
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors that `save_pretrained` wrote. Raises UserError where the file is missing or damaged."""
-    try:
-        return load_file(existing_file(path, "the trained weights"))
-    except SafetensorError as error:
-        raise UserError(
-            f"{path}: damaged or incomplete safetensors file ({error}); copy it again or use a checkpoint"
-        ) from None
+    return load_tensors(path, "the trained weights")

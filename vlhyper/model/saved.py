@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vlhyper.errors import UserError
-from vlhyper.files import read_json
+from vlhyper.files import read_object
 from vlhyper.model.methods import method
 from vlhyper.model.sizes import Inputs
 from vlhyper.model.spec import WEIGHTS, ModelSpec
@@ -50,10 +50,12 @@ def find_saved(run: str | Path) -> Path:
 def read_saved(folder: Path) -> Saved:
     """What `save_pretrained` wrote. Raises UserError that names the file and the entry."""
     path = folder / CONFIG
-    config = read_json(path)
-    if not isinstance(config, dict) or not {"model", "inputs"} <= config.keys():
+    config = read_object(path)
+    if not {"model", "inputs"} <= config.keys():
         raise UserError(f"{path}: not the configuration of a trained model (needs the entries model and inputs)")
-    spec, inputs = validated(ModelSpec, config["model"], str(path)), validated(Inputs, config["inputs"], str(path))
+    cure = "copy the run again"
+    spec = validated(ModelSpec, config["model"], f"{path}: model", cure)
+    inputs = validated(Inputs, config["inputs"], f"{path}: inputs", cure)
     return Saved(spec, inputs, config.get(BACKBONE))
 
 

@@ -11,12 +11,14 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vlhyper.errors import UserError, nearest
-from vlhyper.files import read_json
+from vlhyper.files import read_object
+from vlhyper.settings import validated
+from vlhyper.wording import shown
 
 Shape = tuple[int, ...]
 
@@ -57,7 +59,7 @@ class T5Size:
         return max(self.encoder_layers, self.decoder_layers)
 
     def fields(self) -> dict[str, Any]:
-        """The T5Config fields of this size; `from_fields` goes the other way."""
+        """The T5Config fields of this size; `T5Fields.size` goes the other way."""
         return {
             "vocab_size": self.vocab_size,
             "d_model": self.d_model,
@@ -141,26 +143,76 @@ KNOWN: dict[str, T5Size] = {
     **{f"google/t5-v1_1-{name}": size for name, size in _V1_1.items()},
     **{f"google/flan-t5-{name}": size for name, size in _V1_1.items()},
 }
-# What a T5Config written by hand may set. transformers ignores any other name, a misspelt one too.
-T5_FIELDS = (
-    "vocab_size",
-    "d_model",
-    "d_kv",
-    "d_ff",
-    "num_layers",
-    "num_decoder_layers",
-    "num_heads",
-    "relative_attention_num_buckets",
-    "relative_attention_max_distance",
-    "dropout_rate",
-    "layer_norm_epsilon",
-    "initializer_factor",
-    "feed_forward_proj",
-    "tie_word_embeddings",
-    "pad_token_id",
-    "eos_token_id",
-    "decoder_start_token_id",
-)
+CONFIG = "config.json"
+# Bounds that no T5 comes near; what is beyond them is damaged or a slip, and would be built or counted for hours.
+Width = Annotated[int, Field(gt=0, le=10_000_000)]
+Layers = Annotated[int, Field(gt=0, le=1_000)]
+TokenId = Annotated[int, Field(ge=0, lt=10_000_000)]
+Activation = Literal["relu", "gelu", "gelu_new", "silu", "gated-relu", "gated-gelu", "gated-gelu_new", "gated-silu"]
+
+
+class T5Fields(BaseModel):
+    """The fields of a T5Config from which a T5 is built, with its defaults (t5-small); all others are passed over.
+
+    T5Config has no default for the token a T5 decoder starts with; every published T5 uses the padding token.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
+
+    vocab_size: Width = 32128
+    d_model: Width = 512
+    d_kv: Width = 64
+    d_ff: Width = 2048
+    num_layers: Layers = 6
+    num_decoder_layers: Layers | None = None
+    num_heads: Width = 8
+    relative_attention_num_buckets: int = Field(32, ge=4, le=10_000)
+    relative_attention_max_distance: int = Field(128, gt=0, le=10_000_000)
+    dropout_rate: float = Field(0.1, ge=0, lt=1)
+    layer_norm_epsilon: float = Field(1e-6, gt=0, lt=1)
+    initializer_factor: float = Field(1.0, gt=0, le=1_000)
+    feed_forward_proj: Activation = "relu"
+    tie_word_embeddings: bool = True
+    scale_decoder_outputs: bool = True
+    pad_token_id: TokenId = 0
+    eos_token_id: TokenId = 1
+    decoder_start_token_id: TokenId = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, values: Any) -> Any:
+        return {key: value for key, value in values.items() if value is not None}
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> T5Fields:
+        for name in ("pad_token_id", "eos_token_id", "decoder_start_token_id"):
+            if getattr(self, name) >= self.vocab_size:
+                raise ValueError(f"{name} is {getattr(self, name)}, the vocabulary has {self.vocab_size} tokens")
+        if self.relative_attention_max_distance <= self.relative_attention_num_buckets // 2:
+            raise ValueError("relative_attention_max_distance must be more than half of the buckets")
+        return self
+
+    @property
+    def size(self) -> T5Size:
+        """The sizes that follow from the fields."""
+        return T5Size(
+            vocab_size=self.vocab_size,
+            d_model=self.d_model,
+            d_kv=self.d_kv,
+            d_ff=self.d_ff,
+            num_heads=self.num_heads,
+            encoder_layers=self.num_layers,
+            decoder_layers=self.num_decoder_layers or self.num_layers,
+            gated=self.feed_forward_proj.startswith("gated"),
+            # v1.1 is known by either field: transformers 5 writes the second one.
+            untied_head=not (self.tie_word_embeddings and self.scale_decoder_outputs),
+            buckets=self.relative_attention_num_buckets,
+        )
+
+    def config(self) -> dict[str, Any]:
+        """The fields as T5Config takes them."""
+        fields = self.model_dump(exclude={"scale_decoder_outputs"}, exclude_none=True)
+        return {**fields, "tie_word_embeddings": not self.size.untied_head}
 
 
 def size_of(backbone: str | Mapping[str, Any]) -> T5Size:
@@ -169,32 +221,26 @@ def size_of(backbone: str | Mapping[str, Any]) -> T5Size:
     Raises UserError for a name that is neither known nor a local folder, and for a field that T5Config lacks.
     """
     if not isinstance(backbone, str):
-        if unknown := [field for field in backbone if field not in T5_FIELDS]:
-            raise UserError(f"backbone: T5Config has no field {unknown[0]!r}{nearest(unknown[0], T5_FIELDS)}")
-        return from_fields(backbone)
+        return given_fields(backbone).size
     if backbone in KNOWN:
         return KNOWN[backbone]
-    folder = Path(backbone)
-    if folder.is_dir():
-        fields = read_json(folder / "config.json")
-        if fields.get("model_type") != "t5":
-            raise UserError(f"{folder / 'config.json'}: model_type is {fields.get('model_type')!r}; vlhyper needs a T5")
-        return from_fields(fields)
+    if Path(backbone).is_dir():
+        return folder_fields(Path(backbone)).size
     raise UserError(f"backbone {backbone!r}: neither a local folder nor a known T5{nearest(backbone, KNOWN)}")
 
 
-def from_fields(fields: Mapping[str, Any]) -> T5Size:
-    """Sizes from the fields of a T5Config; what is left out has the defaults of T5Config (t5-small)."""
-    layers = fields.get("num_layers", 6)
-    return T5Size(
-        vocab_size=fields.get("vocab_size", 32128),
-        d_model=fields.get("d_model", 512),
-        d_kv=fields.get("d_kv", 64),
-        d_ff=fields.get("d_ff", 2048),
-        num_heads=fields.get("num_heads", 8),
-        encoder_layers=layers,
-        decoder_layers=fields.get("num_decoder_layers") or layers,
-        gated=fields.get("feed_forward_proj", "relu").startswith("gated"),
-        untied_head=fields.get("tie_word_embeddings") is False or fields.get("scale_decoder_outputs") is False,
-        buckets=fields.get("relative_attention_num_buckets", 32),
-    )
+def given_fields(fields: Mapping[str, Any]) -> T5Fields:
+    """Fields written by hand. Raises UserError for one that T5Config lacks: transformers ignores a misspelt name."""
+    known = T5Fields.model_fields.keys() - {"scale_decoder_outputs"}
+    if unknown := [field for field in fields if field not in known]:
+        raise UserError(f"backbone: T5Config has no field {unknown[0]!r}{nearest(unknown[0], known)}")
+    return validated(T5Fields, fields, "backbone")
+
+
+def folder_fields(folder: Path) -> T5Fields:
+    """The fields in a folder's config.json. Raises UserError that names the file and the field."""
+    path = folder / CONFIG
+    fields = read_object(path)
+    if fields.get("model_type") != "t5":
+        raise UserError(f"{path}: model_type is {shown(fields.get('model_type'))}; vlhyper needs a T5 ('t5')")
+    return validated(T5Fields, fields, str(path), "copy the model again")

@@ -13,7 +13,7 @@ from accelerate.utils import gather_object
 
 from vlhyper.console import progress, say
 from vlhyper.errors import UserError
-from vlhyper.files import read_json, write_json
+from vlhyper.files import read_object, write_json
 from vlhyper.metrics import Report
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.run.batches import Collator, to_device
@@ -27,6 +27,7 @@ from vlhyper.scoring.scorers import find_scorer
 from vlhyper.scoring.submission import server_of, write_submission
 from vlhyper.scoring.truth import find_truth, prediction_file
 from vlhyper.tasks import Decoding, unknown_task
+from vlhyper.wording import kind
 
 
 def answer(model: VLHyperPELT, rows: TaskRows, collator: Collator, decoding: Decoding, batch: int) -> Answers:
@@ -203,6 +204,8 @@ def _splits_named(run: Run, split: str, only: str | None, folder: Path) -> dict[
 
 def add_scores(path: Path, split: str, reports: Mapping[str, Report]) -> None:
     """Put reports into `scores.json`, {split: {task: report}}, beside those of other splits and tasks."""
-    scores = read_json(path) if path.exists() else {}
-    scores.setdefault(split, {}).update({name: report.to_json() for name, report in reports.items()})
+    scores = read_object(path) if path.exists() else {}
+    if not isinstance(scores.setdefault(split, {}), dict):
+        raise UserError(f"{path}: {split!r} is {kind(scores[split])}, not scores by task; move the file away")
+    scores[split].update({name: report.to_json() for name, report in reports.items()})
     write_json(path, scores, indent=2)

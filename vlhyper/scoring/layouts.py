@@ -19,7 +19,7 @@ from typing import Any
 from vlhyper.console import say
 from vlhyper.errors import UserError
 from vlhyper.files import parse_json
-from vlhyper.readers.opening import content_of
+from vlhyper.readers.opening import TooLarge, content_of, whole
 from vlhyper.readers.sheets import sheet_records
 from vlhyper.readers.source import expand
 from vlhyper.readers.streams import parsed_json
@@ -95,7 +95,12 @@ def _paths(source: str | os.PathLike[str]) -> Sequence[Path | None]:
 
 
 def _content(path: Path | None) -> bytes:
-    return sys.stdin.buffer.read() if path is None else content_of(path)
+    if path is not None:
+        return content_of(path)
+    try:
+        return whole(sys.stdin.buffer)
+    except TooLarge as error:
+        raise UserError(f"standard input: {error}") from None
 
 
 def _of_content(content: bytes, path: Path | None, own: tuple[str, str], shape: str) -> tuple[list[Any], str]:
