@@ -165,8 +165,8 @@ def learn(out: Path, system: str, overrides: Sequence[str], threads: int, few: F
     torch.set_num_threads(threads)
     seconds: Seconds = {}
     # Two progress bars in one terminal would overwrite each other; that of the control goes to a file.
-    quiet = (out / f"{system}.log").open("w") if SYSTEMS[system] else None
-    with contextlib.redirect_stderr(quiet) if quiet else contextlib.nullcontext():
+    log = (out / f"{system}.log").open("w") if SYSTEMS[system] else contextlib.nullcontext(sys.stderr)
+    with log as told, contextlib.redirect_stderr(told):
         with _stage(seconds, "train", f"training {system}"):
             train(resolve(load_config(out / CONFIG, overrides)), out / system)
         with _stage(seconds, "evaluate", f"answering {' and '.join(SPLITS.values())}"):

@@ -109,8 +109,9 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch, capsys):
     assert "has no locks" in capsys.readouterr().err
 
 
-def test_ranks_end_when_their_launcher_is_killed(lab, tmp_path):
+def test_ranks_train_as_one_process_does_and_end_when_their_launcher_is_killed(lab, tmp_path):
     run = tmp_path / "run"
+    train(lab.run("training.steps=3"), tmp_path / "alone")
     launcher = start("train", lab.path, "training.steps=100000", "--out", run, launcher=torchrun())
     try:
         until(lambda: (run / "log.jsonl").exists() and len((run / "log.jsonl").read_text().splitlines()) > 3)
@@ -123,6 +124,10 @@ def test_ranks_end_when_their_launcher_is_killed(lab, tmp_path):
         launcher.communicate()
     with locked(run):
         assert (run / LOCK).exists()
+    both = losses(run)
+    assert {step: both[step] for step in (1, 2, 3)} == {
+        step: pytest.approx(line, rel=1e-4) for step, line in losses(tmp_path / "alone").items()
+    }
 
 
 def alive(pid: int) -> bool:
