@@ -125,7 +125,7 @@ def test_settings_beside_the_weights_are_neither_read_nor_followed(t5, whole):
     config = json.loads((t5 / "config.json").read_text())
     odd = {"dtype": "x", "quantization_config": {"quant_method": "gptq"}, "auto_map": {"": "evil.py"}, "id2label": 3}
     (t5 / "config.json").write_text(json.dumps({**config, **odd}))
-    assert frozen_digest(build_backbone(str(t5))) == frozen_digest(build_backbone(str(whole)))
+    assert digest_without(build_backbone(str(t5)), ()) == digest_without(build_backbone(str(whole)), ())
 
 
 def test_sizes_that_no_memory_holds_are_refused_before_they_are_built():

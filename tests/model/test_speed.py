@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from vlhyper.model.methods import METHODS
+
 WAITING = ("_local_scalar_dense", "is_nonzero", "nonzero", "all", "equal")
 
 
@@ -33,7 +35,7 @@ def storages(tensors) -> set[int]:
 
 
 @pytest.mark.parametrize("padding", [True, False])
-@pytest.mark.parametrize("method", ["vl_hyperpelt", "clip_t5", "prefix_tuning"])
+@pytest.mark.parametrize("method", METHODS)
 def test_the_host_never_waits_for_the_device_in_a_step(method, padding):
     model, batch = cases.model(method), cases.batch(method)
     if not padding:
