@@ -24,6 +24,7 @@ from vlhyper.features import open_features
 COMMANDS = {
     "check": "config overrides",
     "demo": "--level --out --seed",
+    "env": "--devices",
     "evaluate": "run overrides --full --split --submission --task",
     "extract": (
         "images --batch-size --encoder --list --max-pixels --out --precision --store --strict --trust-weights "

@@ -89,6 +89,7 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
         model.checkpoint_gradients()
     if accelerator.is_main_process:
         require_room(folder, sum(weight.nbytes for _, weight in model.trained()))
+        say(f"{folder}: {_described(model, accelerator)}")
     prepare(model, settings.precision)
     model.to(accelerator.device)
     if settings.compile:
@@ -180,6 +181,15 @@ def first_model(
     start = run.config.start
     taken = start_from(model, start, run.config.new_tasks == "mean") if start is not None and started else None
     return model, taken
+
+
+def _described(model: VLHyperPELT, accelerator: Accelerator) -> str:
+    """What trains, and on what."""
+    trained = sum(weight.numel() for _, weight in model.trained())
+    share = 100 * trained / sum(weight.numel() for weight in model.parameters())
+    precision = {"no": "fp32"}.get(accelerator.mixed_precision, accelerator.mixed_precision)
+    many = f"{accelerator.num_processes} processes" if accelerator.num_processes > 1 else "one process"
+    return f"{trained:,} parameters train, {share:.2f} % of all, on {accelerator.device} in {precision}, {many}"
 
 
 def compile_model(model: VLHyperPELT) -> None:
