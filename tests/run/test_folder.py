@@ -73,7 +73,8 @@ def test_settings_that_change_no_result_do_not_make_another_run(lab, tmp_path):
 
 
 def test_more_steps_go_on_with_a_finished_run_as_if_it_had_been_longer(lab, tmp_path):
-    options = ("validation.every=2", "validation.sample=3")
+    # Captions are scored by a program, which would be started at each of nine validations.
+    options = ("validation.every=2", "validation.sample=3", "tasks.caption.validation=null")
     train(lab.run("training.steps=6", *options), tmp_path / "whole")
     train(lab.run("training.steps=4", *options), tmp_path / "run")
     train(lab.run("training.steps=6", *options), tmp_path / "run")

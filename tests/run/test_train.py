@@ -336,18 +336,38 @@ def logged(run) -> list[dict]:
     return [{key: value for key, value in line.items() if key != "seconds_per_step"} for line in lines]
 
 
+# With rising means each validation keeps its weights.
+MEANS = {2: 1.0, 4: 2.0, 6: 3.0}
+# What captions score is not looked at, and their scorer is a program to start.
+UNSCORED = (*VALIDATED, "tasks.caption.validation=null")
+
+
+def followed(patch) -> list[int]:
+    """The steps as they are logged; validations have `MEANS`."""
+    steps = [0]
+    write = Log.write
+    patch.setattr(Log, "write", lambda self, step, values: (steps.append(step), write(self, step, values))[1])
+    patch.setattr("vlhyper.run.train.validate", lambda *_: {"mean": MEANS[steps[-1]]})
+    return steps
+
+
+@pytest.fixture(scope="module")
+def whole(lab, tmp_path_factory):
+    """A run that nothing stops."""
+    forget_accelerate()
+    run = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        followed(patch)
+        trained(lab, run, *UNSCORED)
+    forget_accelerate()
+    return run
+
+
 @pytest.mark.parametrize("at", [4, 6])
 @pytest.mark.parametrize("broken", ["validate", "VLHyperPELT.save_pretrained", "Log.write", "save_progress"])
-def test_a_run_that_broke_in_its_validation_goes_on_with_it(lab, tmp_path, monkeypatch, broken, at):
+def test_a_run_that_broke_in_its_validation_goes_on_with_it(lab, whole, tmp_path, monkeypatch, broken, at):
     """In the middle of a run and at its end, before, between and after what a validation writes."""
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    # With rising means each validation keeps its weights.
-    means = {2: 1.0, 4: 2.0, 6: 3.0}
-    steps = []
-    write = Log.write
-    monkeypatch.setattr(Log, "write", lambda self, step, values: (steps.append(step), write(self, step, values))[1])
-    monkeypatch.setattr("vlhyper.run.train.validate", lambda *_: {"mean": means[steps[-1]]})
-    trained(lab, whole, *VALIDATED)
+    stopped, steps = tmp_path / "stopped", followed(monkeypatch)
 
     def stop(real):
         def stopping(*arguments):
@@ -366,10 +386,10 @@ def test_a_run_that_broke_in_its_validation_goes_on_with_it(lab, tmp_path, monke
         }[broken]
         patch.setattr(owner, name, stop(getattr(owner, name)))
         with pytest.raises(KeyboardInterrupt):
-            trained(lab, stopped, *VALIDATED)
+            trained(lab, stopped, *UNSCORED)
     assert newest(stopped).name == f"step-{at:09d}" and not load_progress(newest(stopped)).validated
     steps.append(at)
-    trained(lab, stopped, *VALIDATED)
+    trained(lab, stopped, *UNSCORED)
     assert logged(stopped) == logged(whole)
     assert [line["step"] for line in logged(stopped) if "validation" in line] == [2, 4, 6]
     assert scalars(stopped) == scalars(whole)
