@@ -1,6 +1,7 @@
 """Predictions as other programs write them are read, and what was taken for what is said."""
 
 import gzip
+import io
 import json
 import sys
 
@@ -135,11 +136,7 @@ def test_what_is_no_workbook_or_cannot_be_read_is_said(truth, tmp_path, monkeypa
 
 
 def test_standard_input_is_read_once(truth, monkeypatch):
-    class Input:
-        class buffer:
-            read = staticmethod(lambda: lines(LAVA).encode())
-
-    monkeypatch.setattr(sys, "stdin", Input)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines(LAVA).encode())))
     assert score("vqa", predictions="-", annotations=truth).n == 3
 
 

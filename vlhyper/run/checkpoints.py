@@ -30,12 +30,13 @@ PROGRESS, STEP = "progress.json", "step-"
 
 
 class _Written(Strict):
-    """A progress.json: every entry of `Progress`, and no other."""
+    """A progress.json: every entry of `Progress`, and no other; the scaler of fp16 runs alone."""
 
     step: int = Field(ge=0, strict=True)
     best: float | None
     best_step: int | None = Field(ge=0, strict=True)
     validated: bool = Field(strict=True)
+    scaler: dict[str, float] | None = None
 
 
 @dataclass
