@@ -8,6 +8,7 @@ import pytest
 import torch
 from run_cases import forget_accelerate, log_lines, losses, start
 from safetensors.torch import load_file
+from tensorboard.summary.writer import event_file_writer
 from torch.testing import assert_close
 
 import vlhyper.run.train
@@ -316,6 +317,17 @@ def test_a_resumed_run_remembers_its_best(lab, tmp_path, monkeypatch):
     trained(lab, tmp_path, *overrides)
     assert (tmp_path / WEIGHTS).read_bytes() == best
     assert list(log_lines(tmp_path, "validation")) == [2, 4, 6]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def event_files_in_order():
+    """TensorBoard reads files in the order of their names, which end in a number: within a second 10 is before 9.
+
+    One process that writes so many files is the tests' alone.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(1000))
+        yield
 
 
 VALIDATED = ("validation.every=2", "validation.sample=5")

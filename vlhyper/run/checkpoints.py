@@ -36,7 +36,7 @@ class _Written(Strict):
     best: float | None
     best_step: int | None = Field(ge=0, strict=True)
     validated: bool = Field(strict=True)
-    scaler: dict[str, float] | None = None
+    scaler: dict[str, int | float] | None = None
 
 
 @dataclass
@@ -107,6 +107,8 @@ def load_progress(folder: Path) -> Progress:
 
 def _damaged(folder: Path, error: UserError) -> UserError:
     # The cure of the file alone, to copy it again, is not what a checkpoint needs.
+    if "damaged checkpoint" in str(error):
+        return error
     told = str(error).split("; ")[0].removeprefix(f"{folder}/")
     return UserError(f"{folder}: damaged checkpoint ({told}); remove this folder to start the run again")
 
