@@ -23,7 +23,7 @@ import torch
 
 from vlhyper.console import say
 from vlhyper.errors import JobError, UserError
-from vlhyper.fewshot.results import Point, Result, point
+from vlhyper.fewshot.results import Point, Result, curves
 from vlhyper.fewshot.study import plan
 from vlhyper.fewshot.transfer import transfer
 from vlhyper.fewshot.view import save_figure
@@ -116,12 +116,7 @@ def run_demo(
 
 def few_scores(results: Sequence[Result]) -> dict[str, dict[str, dict[str, float | None]]]:
     """{task: {shots: {"mean", "deviation"}}} over seeds."""
-    found: dict[str, dict[str, list[float]]] = {}
-    for one in results:
-        found.setdefault(one.task, {}).setdefault(str(one.shots), []).append(one.score)
-    return {
-        task: {shots: point(scores)._asdict() for shots, scores in by_shots.items()} for task, by_shots in found.items()
-    }
+    return {curve.task: {str(shots): one._asdict() for shots, one in curve.points.items()} for curve in curves(results)}
 
 
 def prepare(out: Path) -> None:

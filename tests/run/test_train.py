@@ -228,6 +228,18 @@ def test_validation_computes_in_the_precision_of_the_run_and_does_not_count_in_t
     assert all(pace < 100 for pace in log_lines(tmp_path, "seconds_per_step").values())
 
 
+def stopped_at(patch, last: int) -> None:
+    """The next training is interrupted before the losses of this step are written."""
+    write = Log.write_losses
+
+    def stop(log, step, rate):
+        if step == last:
+            raise KeyboardInterrupt
+        write(log, step, rate)
+
+    patch.setattr(Log, "write_losses", stop)
+
+
 def scaled(monkeypatch) -> None:
     """Runs of fp16 on the CPU, which accelerate does not offer; a scale so large that steps are skipped at first."""
     started = vlhyper.run.train.start_processes
@@ -246,15 +258,8 @@ def test_a_killed_run_of_fp16_goes_on_with_the_scale_it_had(lab, tmp_path, monke
     scaled(monkeypatch)
     overrides = ("training.precision=fp16", "training.steps=10", "training.checkpoint_every=5")
     whole = trained(lab, tmp_path / "whole", *overrides)
-    write = Log.write_losses
-
-    def stop(log, step, rate):
-        if step == 7:
-            raise KeyboardInterrupt
-        write(log, step, rate)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Log, "write_losses", stop)
+        stopped_at(patch, 7)
         with pytest.raises(KeyboardInterrupt):
             trained(lab, tmp_path / "killed", *overrides)
     assert load_progress(newest(tmp_path / "killed")).scaler["scale"] < 2.0**30
@@ -413,15 +418,8 @@ def test_a_killed_run_shows_no_step_twice(lab, tmp_path, monkeypatch):
     """Steps after the last checkpoint stand in TensorBoard's files already when they are done again."""
     overrides = ("training.checkpoint_every=2",)
     trained(lab, tmp_path / "whole", *overrides)
-    write = Log.write_losses
-
-    def stop(log, step, rate):
-        if step == 6:
-            raise KeyboardInterrupt
-        write(log, step, rate)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Log, "write_losses", stop)
+        stopped_at(patch, 6)
         patch.setattr(
             "vlhyper.run.train.save_checkpoint", lambda run, *rest: rest[-1].step == 2 and save_checkpoint(run, *rest)
         )

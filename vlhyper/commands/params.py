@@ -12,8 +12,6 @@ from vlhyper.commands._options import Overrides
 if TYPE_CHECKING:
     from vlhyper.model.spec import Counts
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output.")]
-
 
 def command(
     config: Annotated[Path | None, typer.Argument(help="Config file of a run.")] = None,
@@ -21,7 +19,7 @@ def command(
     every: Annotated[
         bool, typer.Option("--all", help="Every method on t5-base, beside what the paper prints.")
     ] = False,
-    as_json: Json = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output.")] = False,
 ) -> None:
     """Count the parameters that a run trains, part by part, before anything is built.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from transformers import T5ForConditionalGeneration
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from vlhyper.errors import UserError
+from vlhyper.model.backbone import copies_of, put_back
 from vlhyper.model.model import VLHyperPELT, read_weights
 from vlhyper.model.sizes import Inputs, T5Fields
 from vlhyper.model.spec import WEIGHTS, ModelSpec, makers_of
@@ -43,23 +44,21 @@ def attach(
     named = t5.config.name_or_path or fields.model_dump(exclude={"scale_decoder_outputs"}, exclude_none=True)
     cells, channels = image or (None, None)
     inputs = Inputs(tasks=tuple(tasks), tokens=cells, width=channels)
-    try:
-        spec = ModelSpec(method=method, backbone=named, **options)
-    except ValueError as error:
-        raise UserError(str(error).splitlines()[-2].strip()) from None
+    spec = validated(ModelSpec, {"method": method, "backbone": named, **options}, "attach")
     described = makers_of(spec, inputs, fields.size)
-    return AttachedModel(t5, lambda: VLHyperPELT.around(t5, described, spec, inputs))
+    trained_before = {name: weight.requires_grad for name, weight in t5.named_parameters()}
+    return AttachedModel(VLHyperPELT.around(t5, described, spec, inputs), trained_before)
 
 
 class AttachedModel(nn.Module):
     """A T5 with a method on it. Its parameters that require gradients are those the method trains."""
 
-    def __init__(self, t5: T5ForConditionalGeneration, build: Any) -> None:
+    def __init__(self, model: VLHyperPELT, trained_before: Mapping[str, bool]) -> None:
+        """`attach` makes them; `trained_before` says of T5's parameters whether they required gradients."""
         super().__init__()
-        self._before = {name: weight.requires_grad for name, weight in t5.named_parameters()}
-        self.model: VLHyperPELT = build().to(t5.device)
+        self.model, self._trained_before = model.to(model.t5.device), trained_before
         # What detaching and disabling put back: norms are small; of full fine-tuning this is a second T5.
-        self._original = {name: weight.detach().clone() for name, weight in self.model.own_backbone().items()}
+        self._original = copies_of(model.t5, model.own)
         self._disabled = False
 
     @property
@@ -132,27 +131,23 @@ class AttachedModel(nn.Module):
     @contextmanager
     def disable(self) -> Iterator[None]:
         """Within this block the model is the plain T5, bit for bit."""
-        trained = {name: weight.detach().clone() for name, weight in self.model.own_backbone().items()}
-        self._put(self._original)
+        trained = copies_of(self.model.t5, self.model.own)
+        put_back(self.model.t5, self._original)
         self.model.attachment.set({})
         self._disabled = True
         try:
             yield
         finally:
             self._disabled = False
-            self._put(trained)
+            put_back(self.model.t5, trained)
 
     def detach(self) -> T5ForConditionalGeneration:
         """The T5 as it was before `attach`, bit for bit; this model is of no more use."""
-        self._put(self._original)
+        put_back(self.model.t5, self._original)
         self.model.attachment.detach()
         for name, weight in self.model.t5.named_parameters():
-            weight.requires_grad_(self._before[name])
+            weight.requires_grad_(self._trained_before[name])
         return self.model.t5
-
-    def _put(self, weights: dict[str, Tensor]) -> None:
-        for name, weight in self.model.own_backbone().items():
-            weight.data.copy_(weights[name])
 
     def state_dict(self, *_: Any, **__: Any) -> dict[str, Any]:  # type: ignore[override]
         """What the method added and trained, without the frozen T5."""

@@ -133,6 +133,18 @@ def _without_autocast(linear: nn.Linear, x: Tensor) -> Tensor:
         return F.linear(x.float(), linear.weight, linear.bias)
 
 
+def copies_of(t5: T5ForConditionalGeneration, names: Container[str]) -> dict[str, Tensor]:
+    """Copies of some of T5's parameters, by name."""
+    return {name: weight.detach().clone() for name, weight in t5.named_parameters() if name in names}
+
+
+def put_back(t5: T5ForConditionalGeneration, weights: Mapping[str, Tensor]) -> None:
+    """Put such copies in."""
+    for name, weight in t5.named_parameters():
+        if name in weights:
+            weight.data.copy_(weights[name])
+
+
 @torch.no_grad()
 def digest_without(t5: T5ForConditionalGeneration, trained: Container[str]) -> str:
     """SHA-256 over names and numbers of all parameters but those: the same backbone wherever its files are."""

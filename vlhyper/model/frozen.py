@@ -21,7 +21,8 @@ from transformers import T5ForConditionalGeneration
 
 from vlhyper.errors import UserError
 from vlhyper.files import existing_file, replacing, write_json
-from vlhyper.model.attachment import Attachment
+from vlhyper.model.attachment import MARK, Attachment
+from vlhyper.model.backbone import copies_of, put_back
 from vlhyper.model.forms import Bottleneck, Form, LatentBottleneck, LowRank, Prefix, Tokens, WholePrefix
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.model.sites import Site
@@ -58,7 +59,7 @@ class Frozen:
         made = model.eval().forms(torch.tensor(model.task_number(task), device=model.t5.device), one[0], None, one[1])
         model.train(training)
         notes = {"method": model.spec.method, "task": task, "backbone_sha256": model.backbone_sha256}
-        own = {name: weight.detach().cpu().clone() for name, weight in model.own_backbone().items()}
+        own = {name: weight.cpu() for name, weight in copies_of(model.t5, model.own).items()}
         return cls(
             {site: _static(forms) for site, forms in made.items()}, own, notes | ({"image": image} if image else {})
         )
@@ -163,8 +164,8 @@ class FrozenModel(nn.Module):
         ]:
             raise UserError(f"the frozen weights are of another T5: {odd[0]} does not fit")
         self.attachment = Attachment(t5)
-        self._original = {name: weights[name].detach().clone() for name in frozen.backbone}
-        self._put(frozen.backbone)
+        self._original = copies_of(t5, frozen.backbone)
+        put_back(t5, frozen.backbone)
         self.attachment.set({site: [_moved(form, t5.device) for form in forms] for site, forms in frozen.forms.items()})
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None = None, **inputs: Any) -> Any:
@@ -180,19 +181,14 @@ class FrozenModel(nn.Module):
 
     def detach(self) -> T5ForConditionalGeneration:
         """The T5 as it was before, bit for bit."""
-        self._put(self._original)
+        put_back(self.t5, self._original)
         self.attachment.detach()
         return self.t5
-
-    def _put(self, weights: dict[str, Tensor]) -> None:
-        for name, weight in self.t5.named_parameters():
-            if name in weights:
-                weight.data.copy_(weights[name])
 
 
 def module_names(t5: T5ForConditionalGeneration) -> dict[Site, str]:
     """The name of each site's module in the T5."""
-    attachment = getattr(t5, "vlhyper_attached", None)
+    attachment = getattr(t5, MARK, None)
     places = attachment or Attachment(t5)
     named = {module: name for name, module in t5.named_modules()}
     found = {site: named[module] for site, module in places.modules.items()}
@@ -210,9 +206,8 @@ def _static(forms: Sequence[Form]) -> list[Form]:
             WholePrefix(p.latent @ p.key, p.latent @ p.value) if isinstance(p, Prefix) else WholePrefix(p.key, p.value)
             for p in prefixes
         ]
-        found.insert(
-            0, WholePrefix(torch.cat([p.key for p in whole], 1).cpu(), torch.cat([p.value for p in whole], 1).cpu())
-        )
+        keys, values = zip(*whole, strict=True)
+        found.insert(0, WholePrefix(torch.cat(keys, 1).cpu(), torch.cat(values, 1).cpu()))
     return found
 
 

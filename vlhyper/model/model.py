@@ -22,7 +22,7 @@ from vlhyper.files import replacing, write_json
 from vlhyper.model.attachment import Attachment
 from vlhyper.model.backbone import build_backbone, cast_frozen, deviations_of, digest_without
 from vlhyper.model.forms import Form
-from vlhyper.model.makers.maker import Conditions, Maker
+from vlhyper.model.makers.maker import Conditions, Maker, Weight
 from vlhyper.model.makers.module import MakerModule
 from vlhyper.model.methods import method
 from vlhyper.model.old_runs import upgraded
@@ -47,7 +47,7 @@ class VLHyperPELT(nn.Module):
         self.t5, self.makers, self.spec, self.inputs = t5, nn.ModuleDict(makers), spec, inputs
         self.images = method(spec.method).images
         # Of T5, what the method trains: it belongs to the run, even where this run tunes something else.
-        self._own = set(matching(dict(t5.named_parameters()), method(spec.method).trains))
+        self.own = set(matching(dict(t5.named_parameters()), method(spec.method).trains))
         groups = self._groups()
         trained = tuned(spec, dict.fromkeys(groups.values()))
         # After whatever can be refused: an attached T5 takes no second method.
@@ -70,13 +70,16 @@ class VLHyperPELT(nn.Module):
         deviations = deviations_of(t5)
         return cls(t5, {name: MakerModule(maker, deviations) for name, maker in described.items()}, spec, inputs)
 
+    def _described(self) -> Iterator[tuple[str, Weight]]:
+        """Names and descriptions of the makers' weights."""
+        for name, module in self.makers.items():
+            for key, weight in cast(MakerModule, module).maker.weights().items():
+                yield f"makers.{name}.{key}", weight
+
     def _groups(self) -> dict[str, str]:
         """The weights that belong to the run, each with the line of the parameter counts that it belongs to."""
-        found: dict[str, str] = {}
-        for name, module in self.makers.items():
-            weights = cast(MakerModule, module).maker.weights()
-            found |= {f"makers.{name}.{key}": weight.group for key, weight in weights.items()}
-        return found | dict.fromkeys((f"t5.{name}" for name in self._own), group_of(self._own))
+        found = {name: weight.group for name, weight in self._described()}
+        return found | dict.fromkeys((f"t5.{name}" for name in self.own), group_of(self.own))
 
     def forward(
         self,
@@ -188,12 +191,12 @@ class VLHyperPELT(nn.Module):
         """Keep frozen matrices in bf16 or fp16. What is trained stays fp32, so all calls have to be under autocast."""
         # The digest is that of the weights as they were.
         _ = self.backbone_sha256
-        cast_frozen(self.t5, dtype, self._own)
+        cast_frozen(self.t5, dtype, self.own)
 
     @cached_property
     def backbone_sha256(self) -> str:
         """Tells the frozen weights apart. They never change, so it is computed once."""
-        return digest_without(self.t5, self._own)
+        return digest_without(self.t5, self.own)
 
     def task_number(self, name: str) -> int:
         """The row of a task's embedding. Raises UserError for a task the model was not made for."""
@@ -212,17 +215,7 @@ class VLHyperPELT(nn.Module):
 
     def per_task(self) -> list[str]:
         """Names of the trained tensors whose first axis counts the tasks."""
-        described = ((name, cast(MakerModule, maker).maker) for name, maker in self.makers.items())
-        return [
-            f"makers.{name}.{weight}"
-            for name, maker in described
-            for weight, kind in maker.weights().items()
-            if kind.per_task
-        ]
-
-    def own_backbone(self) -> dict[str, nn.Parameter]:
-        """The parameters of T5 that the method trains, by T5's names."""
-        return {name: weight for name, weight in self.t5.named_parameters() if name in self._own}
+        return [name for name, weight in self._described() if weight.per_task]
 
     def _kept(self) -> dict[str, Tensor]:
         """All that a run adds to its frozen T5, tuned or not, and the statistics of the image features."""

@@ -49,9 +49,8 @@ def table() -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {"GLUE, 8 tasks": [], "Vision and language, 4 tasks": []}
     for name, row in METHODS.items():
         text = row.images == "none"
-        widths = GLUE_WIDTHS if text and any(part.maker == "hyper" for part in row.parts) else {}
-        known = ModelSpec(method=name, backbone=BACKBONE).model_extra or {}
-        spec = ModelSpec(method=name, backbone=BACKBONE, **{key: widths[key] for key in widths if key in known})
+        hyper = any(part.maker == "hyper" for part in row.parts)
+        spec = ModelSpec(method=name, backbone=BACKBONE, **(GLUE_WIDTHS if text and hyper else {}))
         found["GLUE, 8 tasks" if text else "Vision and language, 4 tasks"].append(_row(spec, GLUE if text else VL))
     return found
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from vlhyper.errors import UserError
 from vlhyper.readers.coco import file_names
-from vlhyper.readers.fields import FieldError, Row, any_id, make_row, number_id, optional, value, whole_text
+from vlhyper.readers.fields import FieldError, Row, any_id, make_row, number_id, present, value, whole_text
 from vlhyper.readers.gold import Gold
 from vlhyper.readers.images import without_ending
 from vlhyper.readers.opening import first_character, head_keys
@@ -97,12 +97,8 @@ def _of_member(member: tuple[str, Any]) -> list[tuple[str, list[str]]]:
 
 
 def _of_record(record: Any) -> list[tuple[str, list[str]]]:
-    image, caption = (_present(record, keys) for keys in (IMAGE_KEYS, CAPTION_KEYS))
+    image, caption = (present(record, keys) for keys in (IMAGE_KEYS, CAPTION_KEYS))
     return [(any_id(value(record, image), image), _texts(value(record, caption), caption))]
-
-
-def _present(record: Any, keys: Sequence[str]) -> str:
-    return next((key for key in keys if optional(record, key) is not None), keys[0])
 
 
 def _texts(found: Any, name: str) -> list[str]:
@@ -116,7 +112,7 @@ def _texts(found: Any, name: str) -> list[str]:
 
 def _text(found: Any, name: str) -> str:
     if isinstance(found, Mapping):
-        return whole_text(found, _present(found, CAPTION_KEYS))
+        return whole_text(found, present(found, CAPTION_KEYS))
     if not isinstance(found, str):
         raise FieldError(f"{name} is {kind(found)}; it must be a caption or a list of captions")
     return whole_text({name: found}, name)

@@ -13,7 +13,7 @@ from typing import Any
 from vlhyper.errors import UserError
 from vlhyper.published import PEOPLE
 from vlhyper.readers.answers import answer_texts, soft_scores
-from vlhyper.readers.fields import FieldError, Row, any_id, items, make_row, number_id, optional, text, value
+from vlhyper.readers.fields import FieldError, Row, any_id, items, make_row, number_id, optional, present, text, value
 from vlhyper.readers.gold import Gold, without_duplicates
 from vlhyper.readers.images import without_ending
 from vlhyper.readers.opening import first_character, head_keys
@@ -79,7 +79,7 @@ def _records(path: Path) -> Iterator[Any]:
 def _row(record: Any) -> list[Row]:
     id, image = _first(record, ID_KEYS), _first(record, IMAGE_KEYS)
     targets, weights = soft_scores(_answers(record) or [])
-    question = text(record, _present(record, QUESTION_KEYS))
+    question = text(record, present(record, QUESTION_KEYS))
     return [make_row(id, without_ending(image), targets, weights, question=question)]
 
 
@@ -101,18 +101,13 @@ def _known(record: Any) -> list[dict[str, Any]]:
 
 
 def _first(record: Any, keys: tuple[str, ...]) -> str:
-    key = _present(record, keys)
+    key = present(record, keys)
     return any_id(value(record, key), key)
-
-
-def _present(record: Any, keys: tuple[str, ...]) -> str:
-    """The first of these keys that a record has; its usual name where it has none."""
-    return next((key for key in keys if optional(record, key) is not None), keys[0])
 
 
 def _answers(record: Any) -> list[str] | None:
     """What people answered, one text for each of them; None where the record does not tell it."""
-    key = _present(record, ANSWER_KEYS)
+    key = present(record, ANSWER_KEYS)
     found = listed(optional(record, key))
     if found is None:
         return None

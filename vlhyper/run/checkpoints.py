@@ -89,9 +89,9 @@ def load_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer) -> Prog
         moments = upgraded(load_tensors(folder / "optimizer.safetensors", "the optimiser"), model.spec.method)
         _check_moments(moments, model, folder / "optimizer.safetensors")
         _load_moments(moments, model, optimizer)
-        return load_progress(folder)
     except UserError as error:
         raise _damaged(folder, error) from None
+    return load_progress(folder)
 
 
 def load_progress(folder: Path) -> Progress:
@@ -107,8 +107,6 @@ def load_progress(folder: Path) -> Progress:
 
 def _damaged(folder: Path, error: UserError) -> UserError:
     # The cure of the file alone, to copy it again, is not what a checkpoint needs.
-    if "damaged checkpoint" in str(error):
-        return error
     told = str(error).split("; ")[0].removeprefix(f"{folder}/")
     return UserError(f"{folder}: damaged checkpoint ({told}); remove this folder to start the run again")
 
