@@ -11,6 +11,8 @@ from vlhyper.demo import Few, exhibits, prepare, run_demo
 from vlhyper.errors import UserError
 from vlhyper.fewshot.results import read_results
 from vlhyper.files import read_json, write_json
+from vlhyper.run.check import problems
+from vlhyper.run.config import load_config, load_run
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
 
@@ -161,6 +163,14 @@ def test_the_same_seed_gives_the_same_scores(ran, models, tmp_path, monkeypatch)
     monkeypatch.setattr("vlhyper.demo.extract", lambda out: shutil.copy(first / "features.h5", out / "features.h5"))
     again = run_demo(tmp_path / "again", sizes=FEW, changes=SHORT, few=Few({"okvqa": (4,)}, 1, SOME.changes))
     assert {**again, "seconds": None, "fewshot": None} == {**result, "seconds": None, "fewshot": None}
+
+
+def test_the_config_of_the_demo_trains_again_as_it_says(ran, models):
+    config = load_config(ran[0] / "demo.yaml", SHORT)
+    assert config.model.backbone == str(models / "t5")
+    assert not list(problems(config, lambda _: None))
+    trained = load_run(ran[0] / "model")
+    assert config == trained.model_copy(update={"features": config.features, "tasks": config.tasks})
 
 
 def test_a_second_demo_in_the_same_folder_begins_anew(ran, tmp_path):

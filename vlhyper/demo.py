@@ -6,6 +6,7 @@ Then both are tuned on a few examples of tasks whose prompts they have not seen 
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -128,7 +129,8 @@ def prepare(out: Path) -> None:
     written = ("demo.json", "demo.png", "blind.log", "fewshot.png", "fewshot.svg")
     for name in ("features.h5", "features.skipped.jsonl", *written):
         (out / name).unlink(missing_ok=True)
-    write_text(out / CONFIG, (files("vlhyper.world") / CONFIG).read_text(encoding="utf-8"))
+    config = (files("vlhyper.world") / CONFIG).read_text(encoding="utf-8")
+    write_text(out / CONFIG, config.replace("MINIATURE_T5", json.dumps(str(tiny() / "t5"))))
 
 
 def extract(out: Path) -> None:
@@ -146,7 +148,7 @@ def learn_side_by_side(out: Path, seed: int, changes: Sequence[str], few: Few) -
     """
     threads = max(1, torch.get_num_threads() // len(SYSTEMS))
     os.environ.update(KEEP_MEMORY)
-    common = [f"model.backbone={tiny() / 't5'}", f"training.seed={seed}", *changes]
+    common = [f"training.seed={seed}", *changes]
     with ProcessPoolExecutor(len(SYSTEMS), multiprocessing.get_context("spawn")) as pool:
         jobs = {
             system: pool.submit(learn, out, system, [*common, f"features.mismatched={mismatched}"], threads, few)

@@ -17,6 +17,7 @@ from vlhyper.world import tiny
     [
         ({"backbone": {"d_model": 8}}, "model.tokenizer is missing"),
         ({"backbone": "t5-base", "tokenizer": "/nowhere"}, "tokenizer '/nowhere' cannot be loaded"),
+        ({"backbone": "t5"}, "tokenizer 't5' cannot be loaded: .*neither a local folder nor a known T5"),
     ],
 )
 def test_a_tokenizer_that_is_not_there_is_one_line(spec, told):

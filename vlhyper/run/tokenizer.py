@@ -26,9 +26,14 @@ def load_tokenizer(spec: ModelSpec, local: bool = False) -> PreTrainedTokenizerB
     if name is None:
         raise UserError("model.tokenizer is missing: a backbone built from a config has no tokenizer; name a folder")
     own = name == spec.backbone
-    if own and Path(name).is_dir():
-        # Before the library, which would report a damaged config.json as a tokenizer's fault.
-        size_of(name)
+    try:
+        # Before the library, which would report a damaged config.json as a tokenizer's fault, and without a network ask
+        # for an unknown name for minutes.
+        known = size_of(spec.backbone).vocab_size
+    except UserError as error:
+        if not own or Path(name).is_dir():
+            raise
+        raise UserError(f"tokenizer {name!r} cannot be loaded: {error}") from None
     tokenizer = _loaded(name, local, T5Config() if own else None)
     # Without its files transformers makes up a T5 tokenizer that knows no word and reports nothing.
     if len(tokenizer) <= len(tokenizer.all_special_tokens) + 1:
@@ -36,7 +41,7 @@ def load_tokenizer(spec: ModelSpec, local: bool = False) -> PreTrainedTokenizerB
             f"tokenizer {name!r} cannot be loaded: it has no tokenizer.json or spiece.model; copy one of them there"
         )
     _complete(tokenizer, name)
-    if len(tokenizer) > (known := size_of(spec.backbone).vocab_size):
+    if len(tokenizer) > known:
         raise UserError(f"tokenizer {name!r} has {len(tokenizer)} tokens, the backbone only {known}; use its own")
     return tokenizer
 
