@@ -22,6 +22,8 @@ from vlhyper.features import open_features
 
 # Scripts are written against these names: a change here is a change of the contract.
 COMMANDS = {
+    "ask": "run image question overrides --encoder --json --others --task --weights",
+    "caption": "run image overrides --encoder --json --others --task --weights",
     "check": "config overrides",
     "demo": "--level --out --seed",
     "env": "--devices",

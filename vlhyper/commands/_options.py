@@ -14,3 +14,11 @@ Overrides = Annotated[
         metavar="KEY.SUB=VALUE",
     ),
 ]
+Weights = Annotated[
+    str | None,
+    typer.Option(help="Weights of the image encoder, as for `vlhyper extract`; those of the features if left out."),
+]
+Encoder = Annotated[
+    str | None,
+    typer.Option(help="Its open_clip name or .json model config; that of the features if left out."),
+]

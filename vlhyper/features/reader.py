@@ -66,6 +66,8 @@ class FeatureSet:
         precisions = dict.fromkeys(meta["precision"] for meta, _, _ in heads)
         self.meta: dict[str, Any] = {**{key: heads[0][0][key] for key in META}, "precision": ", ".join(precisions)}
         self.meta["created_with"] = joined_versions(meta for meta, _, _ in heads)
+        if files := next((meta["encoder_files"] for meta, _, _ in heads if meta["encoder_files"]), None):
+            self.meta["encoder_files"] = files
         self._index = {image: row for row, image in enumerate(self.ids)}
         if len(self._index) < len(self.ids):
             raise UserError(self._doubles())

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from safetensors.torch import save_file
@@ -32,6 +32,9 @@ from vlhyper.model.sizes import Inputs, matching
 from vlhyper.model.spec import WEIGHTS, ModelSpec, group_of, makers_of, tuned
 from vlhyper.tensors import load_tensors
 
+if TYPE_CHECKING:
+    import vlhyper
+
 
 class VLHyperPELT(nn.Module):
     """A T5 with the forms of a method at its sites (paper section 3); every row of the table of methods is built so.
@@ -46,6 +49,8 @@ class VLHyperPELT(nn.Module):
         super().__init__()
         self.t5, self.makers, self.spec, self.inputs = t5, nn.ModuleDict(makers), spec, inputs
         self.images = method(spec.method).images
+        self.run: Path | None = None  # the folder it was loaded from
+        self._asker: vlhyper.Asker | None = None
         # Of T5, what the method trains: it belongs to the run, even where this run tunes something else.
         self.own = set(matching(dict(t5.named_parameters()), method(spec.method).trains))
         groups = self._groups()
@@ -266,7 +271,19 @@ class VLHyperPELT(nn.Module):
                 "differ); give the T5 that the run was trained on"
             )
         model.load_state(state, str(folder / WEIGHTS))
+        model.run = folder
         return model.eval()
+
+    def ask(self, image: Any, question: Any = "", task: str | None = None, **files: Any) -> vlhyper.Answer:
+        """What `vlhyper.Asker.ask` says for the run this was loaded from; `files` are its `weights` and `encoder`."""
+        import vlhyper
+
+        if self.run is None:
+            raise UserError("this model was not loaded from a run folder; use VLHyperPELT.from_pretrained(RUN)")
+        # By its public name: what reads images stands above the model.
+        if self._asker is None or files:
+            self._asker = vlhyper.Asker(self.run, model=self, **files)
+        return self._asker.ask(image, question, task)
 
     def push_to_hub(self, repo: str, private: bool = False) -> str:
         """Upload the trained weights and their config to the hub; returns the address of the commit."""

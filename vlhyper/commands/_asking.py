@@ -1,0 +1,86 @@
+"""What `ask` and `caption` do with their words."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import typer
+
+from vlhyper.ask.images import Images
+from vlhyper.ask.questions import find_pictures, prompt_of
+from vlhyper.console import progress, say
+from vlhyper.errors import UserError
+
+if TYPE_CHECKING:
+    from vlhyper.ask.answers import Answer, Said
+    from vlhyper.ask.questions import Question
+    from vlhyper.run.config import RunConfig
+    from vlhyper.run.tasks import AskedTask
+
+
+def answered(
+    run: Path,
+    config: RunConfig,
+    task: AskedTask,
+    image: str,
+    questions: Sequence[Question],
+    overrides: Sequence[str],
+    weights: str | None,
+    encoder: str | None,
+    others: int,
+    as_json: bool,
+) -> None:
+    """Answer, and print."""
+    pictures = find_pictures(image, task, Images(config, run))
+    for question in questions:
+        prompt_of(task, question)
+    from vlhyper.ask.asker import Asker
+
+    asker = Asker(run, weights, encoder, overrides)
+    # The encoder is part of the start; ids of the run's features need none.
+    if not all(map(asker.images.knows, pictures or ())):
+        _ = asker.images.encoder
+    began = time.monotonic()
+    found: list[tuple[Any, Question, Answer]] = []
+    count = len(questions) * (1 if pictures is None else len(pictures))
+    with progress("ask", count, "questions") as bar:
+        for one in asker.ask_all(pictures, questions, task, others):
+            found.append(one)
+            bar()
+    if not found:
+        raise UserError(f"{image}: none of its images can be read (see above); give others")
+    spent, total = time.monotonic() - began, time.time() - psutil.Process().create_time()
+    if as_json:
+        print(_json(found, several=count > 1))
+    else:
+        for picture, question, answer in found:
+            _show(picture, question, answer)
+    say(f"{len(found)} answered in {spent:.1f} s; {total:.1f} s with the start")
+
+
+def _json(found: Sequence[tuple[Any, Question, Answer]], several: bool) -> str:
+    told = [{"image": picture, "question": question} | answer.to_json() for picture, question, answer in found]
+    return json.dumps(told if several else found[0][2].to_json(), ensure_ascii=False, indent=2)
+
+
+def _show(picture: str | None, question: Question, answer: Answer) -> None:
+    asked = question if isinstance(question, str) else " · ".join(question.values())
+    typer.echo(" — ".join(filter(None, (picture, asked))))
+    typer.echo(_line(answer))
+    for other in answer.others:
+        typer.echo(_line(other))
+    if answer.without_image is not None:
+        typer.echo(f"{_line(answer.without_image)}   (without the image)")
+
+
+def _line(said: Answer | Said) -> str:
+    return f"  {_percent(said.probability)}  {said.answer or '(nothing)'}"
+
+
+def _percent(share: float) -> str:
+    return f"{share:7.1%}" if share >= 0.001 else "< 0.1%"
