@@ -22,8 +22,8 @@ from vlhyper.features import open_features
 
 # Scripts are written against these names: a change here is a change of the contract.
 COMMANDS = {
-    "ask": "run image question overrides --encoder --json --others --task --weights",
-    "caption": "run image overrides --encoder --json --others --task --weights",
+    "ask": "run image question overrides --encoder --json --map --others --task --weights",
+    "caption": "run image overrides --encoder --json --map --others --task --weights",
     "check": "config overrides",
     "demo": "--level --out --seed",
     "env": "--devices",
@@ -43,6 +43,7 @@ COMMANDS = {
         "task --against --annotations --answer-key --answers --chat --choices --complete --confidence --half --id-key "
         "--items --json --metrics --partial --predictions --questions --split --submission --variant --vocabulary"
     ),
+    "serve": "run overrides --encoder --max-mb --max-pixels --port --weights",
     "setup spice": "--repository",
     "train": "config overrides --from --out",
 }

@@ -44,6 +44,11 @@ class Answer:
         return {**asdict(self), "others": [asdict(one) for one in self.others]}
 
 
+def percent(probability: float) -> str:
+    """A probability as it is shown."""
+    return f"{probability:.1%}" if probability >= 0.001 else "< 0.1%"
+
+
 def distinct(found: Iterable[Said], first: Said) -> tuple[Said, ...]:
     """The most probable first, without those that differ from a likelier one, or from `first`, in nothing but form."""
     seen, kept = {_form(first.answer)}, []

@@ -150,6 +150,17 @@ class Asker:
             for (said, rest), blind in zip(found, without, strict=True):
                 yield Answer(said.answer, said.probability, rest, blind)
 
+    def log_probability(self, task: AskedTask, question: Question, text: str, grid: np.ndarray) -> np.ndarray:
+        """ln P(text), (B,) in nats, as the answer to one question about B images with features (B, N, d_v)."""
+        prompt, found = prompt_of(task, question), []
+        target = self.collator.labels([text]).to(self.model.t5.device)
+        for start in range(0, len(grid), 4 * BATCH):
+            part = grid[start : start + 4 * BATCH]
+            with computing(self.config.training.precision, self.model.t5.device):
+                inputs = self.inputs(task, [prompt] * len(part), part)
+                found.append(log_likelihood(self.model, target.expand(len(part), 1, -1), inputs)[:, 0])
+        return torch.cat(found).float().cpu().numpy()
+
     def inputs(
         self, task: AskedTask, prompts: Sequence[str], grid: np.ndarray | None, boxes: np.ndarray | None = None
     ) -> dict[str, Tensor]:

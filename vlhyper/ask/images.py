@@ -38,6 +38,8 @@ class Images:
 
     def __init__(self, config: RunConfig, where: Path, weights: str | None = None, encoder: str | None = None) -> None:
         self.config, self.where, self._weights, self._encoder = config, where, weights, encoder
+        # None for the limit of extraction.
+        self.most_pixels: int | None = None
 
     @cached_property
     def _opened(self) -> FeatureSet | str | None:
@@ -105,17 +107,22 @@ class Images:
 
     def pixels(self, image: Picture) -> np.ndarray | str:
         """(height, width, 3) uint8, what the encoder is given; or why there is nothing to give."""
-        from feature_extraction.images import decode, squash, to_rgb
+        from feature_extraction.images import reason, squash
 
-        size, resample = self.encoder.preprocessing.size, self.encoder.preprocessing.interpolation
-        if isinstance(image, str | Path):
-            (read,), (why,) = decode([Path(image)], size, resample)
-            return why or read
+        wanted = self.encoder.preprocessing
         try:
-            return squash(to_rgb(_from_array(image) if isinstance(image, np.ndarray) else image), size, resample)
-        # Pillow reads most of a file only now, and its decoders raise many kinds of errors for broken ones.
+            return squash(self.picture(image), wanted.size, wanted.interpolation)
+        # Decoders raise many kinds of errors for broken files.
         except Exception as error:
-            return " ".join(str(error).split()) or type(error).__name__
+            return reason(error, Path(image) if isinstance(image, str | Path) else None)
+
+    def picture(self, image: Picture) -> Image:
+        """The image in RGB, by extraction's rules. Raises the errors of Pillow for one it cannot read."""
+        from feature_extraction.images import MOST_PIXELS, read_rgb, to_rgb
+
+        if isinstance(image, str | Path):
+            return read_rgb(Path(image), MOST_PIXELS if self.most_pixels is None else self.most_pixels)
+        return to_rgb(_from_array(image) if isinstance(image, np.ndarray) else image)
 
     @cached_property
     def encoder(self) -> Encoder:

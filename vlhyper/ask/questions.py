@@ -50,6 +50,18 @@ def caption_task(config: RunConfig, where: Path, name: str | None = None) -> Ask
     return found[0]
 
 
+def page_tasks(config: RunConfig, where: Path) -> list[AskedTask]:
+    """The tasks that a page can ask: those that see an image and take one text or none. Raises UserError for none."""
+    tasks = [asked_task(config, each) for each in config.tasks]
+    found = [task for task in tasks if task.images and len(task.kind.columns) < 2]
+    if not found:
+        raise UserError(
+            f"{where}: none of its tasks ({', '.join(config.tasks)}) sees an image with the method "
+            f"{config.model.method!r}; ask it from the text alone: vlhyper ask {where} {NO_IMAGE} QUESTION"
+        )
+    return found
+
+
 def prompt_of(task: AskedTask, question: Question) -> str:
     """The prompt of a question. Raises UserError where the task takes other texts."""
     columns = task.kind.columns

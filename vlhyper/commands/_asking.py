@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import typer
 
+from vlhyper.ask.answers import percent
 from vlhyper.ask.images import Images
 from vlhyper.ask.questions import find_pictures, prompt_of
 from vlhyper.console import progress, say
@@ -18,6 +19,7 @@ from vlhyper.errors import UserError
 
 if TYPE_CHECKING:
     from vlhyper.ask.answers import Answer, Said
+    from vlhyper.ask.asker import Asker
     from vlhyper.ask.questions import Question
     from vlhyper.run.config import RunConfig
     from vlhyper.run.tasks import AskedTask
@@ -34,9 +36,12 @@ def answered(
     encoder: str | None,
     others: int,
     as_json: bool,
+    map_to: Path | None = None,
 ) -> None:
-    """Answer, and print."""
+    """Answer, and print; with map_to draw what the answer depended on."""
     pictures = find_pictures(image, task, Images(config, run))
+    if map_to is not None:
+        _require_one(pictures, questions, image)
     for question in questions:
         prompt_of(task, question)
     from vlhyper.ask.asker import Asker
@@ -60,7 +65,28 @@ def answered(
     else:
         for picture, question, answer in found:
             _show(picture, question, answer)
+    if map_to is not None:
+        _save_map(asker, image, questions[0], found[0][2], task, map_to)
     say(f"{len(found)} answered in {spent:.1f} s; {total:.1f} s with the start")
+
+
+def _require_one(pictures: Sequence[str] | None, questions: Sequence[Question], image: str) -> None:
+    if pictures is None or len(pictures) * len(questions) != 1 or not Path(image).is_file():
+        raise UserError(f"{image}: --map draws one answer on its picture; give one image file and one question")
+
+
+def _save_map(asker: Asker, image: str, question: Question, answer: Answer, task: AskedTask, path: Path) -> None:
+    from vlhyper.ask.maps import draw_map
+    from vlhyper.show.heat import save_map
+
+    found = draw_map(asker, image, question, answer.answer, task.name)
+    asked = " — ".join(filter(None, (*_texts(question), f"{answer.answer} ({answer.probability:.0%})")))
+    save_map(asker.images.picture(image), found.cells, path, asked, found.told)
+    say(f"{path}: {found.told}")
+
+
+def _texts(question: Question) -> list[str]:
+    return [question] if isinstance(question, str) else list(question.values())
 
 
 def _json(found: Sequence[tuple[Any, Question, Answer]], several: bool) -> str:
@@ -69,8 +95,7 @@ def _json(found: Sequence[tuple[Any, Question, Answer]], several: bool) -> str:
 
 
 def _show(picture: str | None, question: Question, answer: Answer) -> None:
-    asked = question if isinstance(question, str) else " · ".join(question.values())
-    typer.echo(" — ".join(filter(None, (picture, asked))))
+    typer.echo(" — ".join(filter(None, (picture, " · ".join(_texts(question))))))
     typer.echo(_line(answer))
     for other in answer.others:
         typer.echo(_line(other))
@@ -79,8 +104,4 @@ def _show(picture: str | None, question: Question, answer: Answer) -> None:
 
 
 def _line(said: Answer | Said) -> str:
-    return f"  {_percent(said.probability)}  {said.answer or '(nothing)'}"
-
-
-def _percent(share: float) -> str:
-    return f"{share:7.1%}" if share >= 0.001 else "< 0.1%"
+    return f"  {percent(said.probability):>6}  {said.answer or '(nothing)'}"

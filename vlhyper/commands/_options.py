@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,4 +22,8 @@ Weights = Annotated[
 Encoder = Annotated[
     str | None,
     typer.Option(help="Its open_clip name or .json model config; that of the features if left out."),
+]
+Map = Annotated[
+    Path | None,
+    typer.Option("--map", metavar="OUT.png", help="Draw on the picture what the answer depended on; one image only."),
 ]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vlhyper.commands._options import Encoder, Overrides, Weights
+from vlhyper.commands._options import Encoder, Map, Overrides, Weights
 
 
 def command(
@@ -26,6 +26,7 @@ def command(
     others: Annotated[int, typer.Option(min=0, max=50, help="How many runners-up to show.")] = 4,
     weights: Weights = None,
     encoder: Encoder = None,
+    map_to: Map = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
 ) -> None:
     """Ask a trained run about an image: the answer, its probability, and the answer without the image.
@@ -48,4 +49,4 @@ def command(
     # Importing torch takes seconds: what the words above lack is said before.
     config = load_run(run, overrides or [])
     chosen, questions = choose_task(config, run, task), read_questions(question)
-    answered(run, config, chosen, image, questions, overrides or [], weights, encoder, others, as_json)
+    answered(run, config, chosen, image, questions, overrides or [], weights, encoder, others, as_json, map_to)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vlhyper.commands._options import Encoder, Overrides, Weights
+from vlhyper.commands._options import Encoder, Map, Overrides, Weights
 
 
 def command(
@@ -20,6 +20,7 @@ def command(
     others: Annotated[int, typer.Option(min=0, max=50, help="How many other captions to show.")] = 0,
     weights: Weights = None,
     encoder: Encoder = None,
+    map_to: Map = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
 ) -> None:
     """Describe an image with a trained run: the caption, its probability, and the caption without the image.
@@ -35,5 +36,15 @@ def command(
 
     config = load_run(run, overrides or [])
     answered(
-        run, config, caption_task(config, run, task), image, [""], overrides or [], weights, encoder, others, as_json
+        run,
+        config,
+        caption_task(config, run, task),
+        image,
+        [""],
+        overrides or [],
+        weights,
+        encoder,
+        others,
+        as_json,
+        map_to,
     )
