@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,14 @@ def test_many_are_answered_as_each_by_itself(asker, lab):
         alone = asker.ask(image, question)
         assert (alone.answer, alone.without_image.answer) == (found.answer, found.without_image.answer)
         assert alone.probability == pytest.approx(found.probability, rel=2e-2)
+
+
+def test_threads_take_turns(asker, lab):
+    pictures = sorted((lab.folder / "images" / "test").glob("*.jpg"))
+    asked = [(picture, text, task) for picture in pictures[:3] for text, task in (("what?", "vqa"), ("", "caption"))]
+    alone = [asker.ask(*one) for one in asked]
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(lambda one: asker.ask(*one), asked)) == alone
 
 
 def test_texts_that_differ_in_form_alone_count_once():

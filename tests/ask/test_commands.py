@@ -70,7 +70,10 @@ def test_texts_by_their_names(asked, tmp_path, capsys):
     [
         (["ask", "{folder}", "x.jpg", QUESTION], "not a run folder"),
         (["ask", "{run}", "x.jpg", QUESTION], r"x\.jpg: no such file or folder, and not the id of an image"),
-        (["ask", "{run}", "{folder}/broken.jpg", QUESTION], "none of its images can be read"),
+        (
+            ["ask", "{run}", "{folder}/broken.jpg", QUESTION],
+            r"broken\.jpg: cannot be read \(not an image of a known format\)",
+        ),
         (["ask", "{run}", "{folder}", "{folder}/q.txt"], r"q\.txt: contains no questions; write one a line"),
         (["ask", "{run}", "{folder}", "{folder}/q.jsonl"], r"q\.jsonl: line 2: is a list; write an object of texts"),
         (["ask", "{run}", "{folder}", "a", "--task", "vqaa"], "unknown task 'vqaa'; did you mean 'vqa'"),

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from vlhyper.ask.asker import Asker
-from vlhyper.ask.maps import Map, blanked, draw_map
+from vlhyper.ask.maps import Map, _windows, blanked, draw_map
 from vlhyper.errors import UserError
 from vlhyper.show.heat import gradient, overlay, save_map
 
@@ -29,15 +29,22 @@ def test_a_cell_is_as_high_as_blanking_it_makes_the_answer_less_likely(asker, fe
     found = draw_map(asker, picture.stem, QUESTION, "red")
     grid, task = features.read([picture.stem])[0], asker.task("vqa")
     (whole,) = asker.log_probability(task, QUESTION, "red", grid[None])
-    for cell in range(4):
-        other = grid.copy()
-        other[cell] = grid.astype(np.float32).mean(0)
-        (fallen,) = asker.log_probability(task, QUESTION, "red", other[None])
-        assert found.cells.ravel()[cell] == pytest.approx(whole - fallen, abs=1e-3)
-    assert found.cells.shape == (2, 2) and found.cells.std() > 0.01
+    falls = []
+    for covered in [*np.eye(4, dtype=bool), np.ones(4, bool)]:
+        other = np.where(covered[:, None], grid.astype(np.float32).mean(0).astype(grid.dtype), grid)
+        falls.append(whole - asker.log_probability(task, QUESTION, "red", other[None])[0])
+    # On four cells every block of three by three is the whole.
+    np.testing.assert_allclose(found.cells.ravel(), [(fall + falls[4]) / 2 for fall in falls[:4]], atol=1e-4)
+    assert found.cells.shape == (2, 2) and found.cells.std() > 0.005
     highest = blanked(grid, found.cells.reshape(1, 4) == found.cells.max())
     (fallen,) = asker.log_probability(task, QUESTION, "red", highest)
     assert (found.blanked, found.highest) == (1, pytest.approx(whole - fallen, abs=1e-3))
+
+
+def test_windows_end_at_the_edges():
+    assert (_windows(4, 1) == np.eye(16, dtype=bool)).all()
+    assert np.flatnonzero(_windows(4, 3)[0]).tolist() == [0, 1, 4, 5]
+    assert np.flatnonzero(_windows(4, 3)[6]).tolist() == [1, 2, 3, 5, 6, 7, 9, 10, 11]
 
 
 def test_the_check_blanks_the_picture_itself(asker, picture):

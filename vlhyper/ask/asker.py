@@ -6,6 +6,7 @@ Letters: B rows · K texts of a row · T tokens · N cells of the image grid · 
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,8 @@ class Asker:
             prepare(self.model, training.precision)
             self.model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
         self.model.eval()
+        # The model holds the forms of one batch; threads take turns.
+        self._lock = threading.Lock()
         self._without: dict[tuple[str, str], Said] = {}
 
     def task(self, name: str | None = None) -> AskedTask:
@@ -93,8 +96,7 @@ class Asker:
         if image is not None:
             (row,) = self.images.rows([image])
             if isinstance(row, str):
-                named = f"{image}:" if isinstance(image, str | Path) else "the image"
-                raise UserError(f"{named} cannot be read ({row}); give another image")
+                raise unreadable(image, row)
             grid, boxes = row[None], self.images.boxes([image]) if chosen.boxes else None
         return next(self.answers(chosen, [question], grid, boxes, others))
 
@@ -107,7 +109,7 @@ class Asker:
     ) -> Iterator[tuple[Picture | None, Question, Answer]]:
         """Every question about every image, image by image; arguments are those of `ask`.
 
-        An image that cannot be read is left out, with a line that says why.
+        Of several images one that cannot be read is left out, with a line that says why.
         """
         if images is None:
             for question, answer in zip(questions, self.answers(task, questions, None, None, others), strict=True):
@@ -118,6 +120,8 @@ class Asker:
             rows = self.images.rows(part)
             for image, row in zip(part, rows, strict=True):
                 if isinstance(row, str):
+                    if len(images) == 1:
+                        raise unreadable(image, row)
                     say(f"skipped {image}: {row}")
             good = [(image, row) for image, row in zip(part, rows, strict=True) if not isinstance(row, str)]
             asked = [(image, row, question) for image, row in good for question in questions]
@@ -144,7 +148,7 @@ class Asker:
         for start in range(0, len(prompts), BATCH):
             part = slice(start, start + BATCH)
             inputs = self.inputs(task, prompts[part], *(None if a is None else a[part] for a in (grid, boxes)))
-            with computing(self.config.training.precision, self.model.t5.device):
+            with self._lock, computing(self.config.training.precision, self.model.t5.device):
                 found = self._choose(task, inputs) if task.kind.labels else self._write(task, inputs, others)
                 without = [None] * len(found) if grid is None else self._blind(task, prompts[part])
             for (said, rest), blind in zip(found, without, strict=True):
@@ -156,7 +160,7 @@ class Asker:
         target = self.collator.labels([text]).to(self.model.t5.device)
         for start in range(0, len(grid), 4 * BATCH):
             part = grid[start : start + 4 * BATCH]
-            with computing(self.config.training.precision, self.model.t5.device):
+            with self._lock, computing(self.config.training.precision, self.model.t5.device):
                 inputs = self.inputs(task, [prompt] * len(part), part)
                 found.append(log_likelihood(self.model, target.expand(len(part), 1, -1), inputs)[:, 0])
         return torch.cat(found).float().cpu().numpy()
@@ -220,3 +224,9 @@ class Asker:
         made = tokens[..., 1:]
         ends = made.eq(self.collator.tokenizer.eos_token_id).long()
         return made.masked_fill(ends.cumsum(-1) > ends, IGNORED)
+
+
+def unreadable(image: Picture, why: str) -> UserError:
+    """What is said of an image that cannot be used."""
+    named = f"{image}:" if isinstance(image, str | Path) else "the image"
+    return UserError(f"{named} cannot be read ({why}); give another image")

@@ -44,10 +44,10 @@ def temporary() -> Iterator[Path]:
 
 
 class Page:
-    """What the page does with what is typed; one question at a time, since the model holds the forms of one batch."""
+    """What the page does with what is typed."""
 
     def __init__(self, asker: Asker) -> None:
-        self.asker, self._lock = asker, threading.Lock()
+        self.asker = asker
 
     def ask(self, image: str | None, question: str, task: str) -> tuple[str, dict[str, Any] | None]:
         """The answer as HTML, and what was asked, for the map; or what is wrong in one line."""
@@ -55,8 +55,7 @@ class Page:
         try:
             if image is None:
                 raise UserError("there is no image yet; drop one first")
-            with self._lock:
-                answer = self.asker.ask(**asked)
+            answer = self.asker.ask(**asked)
         except (UserError, JobError) as error:
             # Where the page keeps a file means nothing to its user.
             return wrong(str(error).replace(str(image), Path(str(image)).name)), None
@@ -68,9 +67,8 @@ class Page:
 
         if asked is None:
             return gr.update(value=None, visible=False), ""
-        with self._lock:
-            found = draw_map(self.asker, **asked)
-            picture = self.asker.images.picture(asked["image"])
+        found = draw_map(self.asker, **asked)
+        picture = self.asker.images.picture(asked["image"])
         return gr.update(value=overlay(picture, found.cells), visible=True), legend(found)
 
 
@@ -103,9 +101,7 @@ def legend(found: Map) -> str:
     """The scale of a map and its check, as HTML."""
     most = max(float(found.cells.max()), 0.0)
     scale = f'<span class="scale" style="background: linear-gradient(90deg, {gradient()})"></span>'
-    note = (
-        f"What the answer depended on: how much ln P(answer) falls where a cell of the image is blanked. {found.told}"
-    )
+    note = f"What the answer depended on: how much ln P(answer) falls where a place is blanked. {found.told}"
     bar = f'<div class="legend"><span>0</span>{scale}<span>{most:.2g}</span></div>'
     return f'{bar}<p class="note">{html.escape(note)}</p>'
 

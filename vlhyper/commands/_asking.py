@@ -14,7 +14,7 @@ import typer
 from vlhyper.ask.answers import percent
 from vlhyper.ask.images import Images
 from vlhyper.ask.questions import find_pictures, prompt_of
-from vlhyper.console import progress, say
+from vlhyper.console import say, tracked
 from vlhyper.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,12 +51,9 @@ def answered(
     if not all(map(asker.images.knows, pictures or ())):
         _ = asker.images.encoder
     began = time.monotonic()
-    found: list[tuple[Any, Question, Answer]] = []
     count = len(questions) * (1 if pictures is None else len(pictures))
-    with progress("ask", count, "questions") as bar:
-        for one in asker.ask_all(pictures, questions, task, others):
-            found.append(one)
-            bar()
+    asked = asker.ask_all(pictures, questions, task, others)
+    found: list[tuple[Any, Question, Answer]] = list(asked if count == 1 else tracked(asked, "ask", count, "questions"))
     if not found:
         raise UserError(f"{image}: none of its images can be read (see above); give others")
     spent, total = time.monotonic() - began, time.time() - psutil.Process().create_time()
