@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import pytest
 from PIL import Image
 
-pytest.importorskip("gradio")
 from vlhyper.ask import page as pages
 from vlhyper.ask.answers import Answer, Said, percent
 from vlhyper.ask.asker import Asker
@@ -17,6 +17,8 @@ from vlhyper.cli import run
 from vlhyper.errors import UserError
 
 pytestmark = [
+    # Its import takes seconds, so that it is not tried here.
+    pytest.mark.skipif(find_spec("gradio") is None, reason="gradio is not installed"),
     pytest.mark.usefixtures("fresh_process"),
     # Libraries below gradio.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -99,6 +101,7 @@ def test_two_users_drop_an_image_ask_and_read_the_answer(asker, asked, picture, 
             ]
             asked_of = []
             for user in users:
+                user.set_default_timeout(90_000)
                 user.on("request", lambda request: asked_of.append(request.url))
                 user.goto(address)
             for user in users:
