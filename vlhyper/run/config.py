@@ -28,6 +28,9 @@ ENCODER_GRIDS = {
     "RN50x64": (196, 4096),
 }
 
+# Settings that cannot change what is trained; a run may be resumed with others.
+NEUTRAL = ("training.workers", "training.log_every", "training.checkpoint_every")
+
 
 class TaskConfig(Strict):
     """One task of the mixture; its key in `tasks` names its embedding."""
