@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from vlhyper.errors import UserError
+from vlhyper.model.saved import find_saved
 from vlhyper.run.bases import merged
 from vlhyper.run.config import load_config, save_config
 
@@ -96,3 +97,9 @@ def test_tasks_that_are_not_there_are_refused(write, only, told):
     with pytest.raises(UserError) as refusal:
         load_config(write("mine.yaml", base="base.yaml"), [f"only={only}"])
     assert told in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_a_run_that_a_config_begins_with_and_is_not_there_is_no_id_of_the_hub(write):
+    config = load_config(write("mine.yaml", base="base.yaml", start="./runs/first"))
+    with pytest.raises(UserError, match="runs/first: no such run folder; train it first, or name another run"):
+        find_saved(config.start)
