@@ -43,6 +43,7 @@ COMMANDS = {
         "--items --json --metrics --partial --predictions --questions --split --submission --variant --vocabulary"
     ),
     "setup spice": "--repository",
+    "table": "table runs --out --split",
     "train": "config overrides --from --out",
 }
 
