@@ -161,7 +161,7 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
     if accelerator.is_main_process:
         # Without a validation score the last weights are the run's.
         if done.best is None or not (folder / WEIGHTS).exists():
-            model.save_pretrained(folder)
+            model.save(folder)
         best = f", best validation mean {done.best:.2f} at step {done.best_step}" if done.best is not None else ""
         say(f"{folder}: trained{best}; score it with: vlhyper evaluate {folder}")
 
@@ -255,7 +255,7 @@ def judge(folder: Path, done: Progress, model: VLHyperPELT, metrics: dict[str, f
         return
     if "mean" in metrics and (done.best is None or metrics["mean"] >= done.best):
         done.best, done.best_step = metrics["mean"], done.step
-        model.save_pretrained(folder)
+        model.save(folder)
     log.write(done.step, {"validation": metrics})
     say(f"step {done.step}: " + " · ".join(f"{name} {value:.2f}" for name, value in metrics.items()))
     save_progress(folder, done)
