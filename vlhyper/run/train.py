@@ -21,6 +21,7 @@ from vlhyper.features import FeatureSet
 from vlhyper.launcher import end_with_launcher
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.model.spec import WEIGHTS
+from vlhyper.run.available import require_tracker
 from vlhyper.run.batches import IGNORED, Collator, TrainingBatches, grid_statistics, to_device, upcoming, worker_errors
 from vlhyper.run.checkpoints import (
     Progress,
@@ -112,7 +113,7 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
         schedule, rows, examples, collator, settings.accumulation, accelerator.process_index, accelerator.num_processes
     )
     stream = upcoming(batches, done.step, settings.workers)
-    log = Log(folder, accelerator, done)
+    log = Log(folder, accelerator, done, config)
 
     def judge_now() -> None:
         with log.untimed():
@@ -206,10 +207,11 @@ def start_processes(settings: TrainingConfig, folder: Path, unused: bool = False
     """
     end_with_launcher()
     refuse_unsupported(settings)
+    require_tracker(settings.tracker)
     accelerator = Accelerator(
         mixed_precision="no" if settings.precision == "fp32" else settings.precision,
         gradient_accumulation_steps=settings.accumulation,
-        log_with="tensorboard",
+        log_with=None if settings.tracker == "none" else settings.tracker,
         project_dir=folder,
         # Without this torchrun's processes on a machine without a GPU would not know of each other.
         cpu=not torch.accelerator.is_available(),

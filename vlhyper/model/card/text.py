@@ -31,7 +31,7 @@ METRICS |= dict.fromkeys(("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"), "bleu") | {"R
 LEFT_OUT = {
     "model": ("backbone", "tokenizer"),
     "features": ("files", "missing"),
-    "training": ("workers", "log_every", "checkpoint_every", "tracker"),
+    "training": ("workers", "log_every", "checkpoint_every", "tracker", "project"),
 }
 CITATION = """```bibtex
 @inproceedings{zhang2023hyperpelt,
