@@ -273,7 +273,8 @@ class VLHyperPELT(nn.Module, Sharing):
         Args:
             backbone: a hub id or a local folder to use in place of the one the run was trained on (the same weights
                 elsewhere).
-            revision, token, cache_dir, force_download, local_files_only: for a hub id, as in transformers.
+
+        The other arguments are for a hub id, and those of transformers.
 
         Raises UserError where files are missing or damaged, or the backbone is another one.
         """
