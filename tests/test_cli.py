@@ -26,7 +26,7 @@ COMMANDS = {
     "compare": "overrides --jobs --methods --out --rates --seeds --steps",
     "demo": "--level --out --seed",
     "env": "--devices",
-    "evaluate": "run overrides --full --split --submission --task",
+    "evaluate": "run overrides --confidence --full --split --submission --task",
     "extract": (
         "images --batch-size --encoder --list --max-pixels --out --precision --store --strict --trust-weights "
         "--weights --workers"

@@ -289,13 +289,13 @@ def scored(means):
 
 def test_the_weights_of_the_best_validation_are_kept(lab, tmp_path, monkeypatch):
     kept = {}
-    save = VLHyperPELT.save_pretrained
+    save = VLHyperPELT.save
 
     def note(model, folder):
         kept[len(kept)] = {name: value.clone() for name, value in model.state().items()}
         save(model, folder)
 
-    monkeypatch.setattr(VLHyperPELT, "save_pretrained", note)
+    monkeypatch.setattr(VLHyperPELT, "save", note)
     monkeypatch.setattr("vlhyper.run.train.validate", scored([1.0, 3.0, 2.0]))
     trained(lab, tmp_path, "validation.every=2")
     assert log_lines(tmp_path, "validation") == {2: {"mean": 1.0}, 4: {"mean": 3.0}, 6: {"mean": 2.0}}
@@ -381,7 +381,7 @@ def whole(lab, tmp_path_factory):
 
 
 @pytest.mark.parametrize("at", [4, 6])
-@pytest.mark.parametrize("broken", ["validate", "VLHyperPELT.save_pretrained", "Log.write", "save_progress"])
+@pytest.mark.parametrize("broken", ["validate", "VLHyperPELT.save", "Log.write", "save_progress"])
 def test_a_run_that_broke_in_its_validation_goes_on_with_it(lab, whole, tmp_path, monkeypatch, broken, at):
     """In the middle of a run and at its end, before, between and after what a validation writes."""
     stopped, steps = tmp_path / "stopped", followed(monkeypatch)
@@ -399,7 +399,7 @@ def test_a_run_that_broke_in_its_validation_goes_on_with_it(lab, whole, tmp_path
             "validate": (vlhyper.run.train, "validate"),
             "save_progress": (vlhyper.run.train, "save_progress"),
             "Log.write": (Log, "write"),
-            "VLHyperPELT.save_pretrained": (VLHyperPELT, "save_pretrained"),
+            "VLHyperPELT.save": (VLHyperPELT, "save"),
         }[broken]
         patch.setattr(owner, name, stop(getattr(owner, name)))
         with pytest.raises(KeyboardInterrupt):

@@ -18,6 +18,7 @@ def command(
     submission: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write the files of test servers, checked, into this folder.")
     ] = None,
+    confidence: Annotated[bool, typer.Option("--confidence", help="Add 95 % bootstrap intervals.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Show the scores of every type as well.")] = False,
 ) -> None:
     """Answer a split with a trained model, write predictions in the official formats, score them.
@@ -28,25 +29,30 @@ def command(
 
     For a test server: vlhyper evaluate runs/first --split test-std --task vqa --submission uploads
     """
+    from vlhyper.metrics.report import flatten
     from vlhyper.run.config import load_run
     from vlhyper.run.tasks import resolve
-    from vlhyper.show.tables import print_table
+    from vlhyper.show.tables import interval, print_table
 
     # Importing torch takes seconds: what the run folder lacks is said before.
     resolved = resolve(load_run(run, overrides or []))
     from vlhyper.run.evaluate import evaluate_run, mean_of
 
-    reports = evaluate_run(resolved, run, split, task, submission=submission)
+    reports = evaluate_run(resolved, run, split, task, submission=submission, confidence=confidence)
     rows: list[tuple[object, ...]] = []
     for name, report in reports.items():
         of = f"{report.n} of {report.total}"
+        intervals = dict(flatten(report.extra["confidence"]["intervals"])) if confidence else {}
         flat = [(path, value) for path, value in report.flat() if full or len(path) == 1]
-        rows += [(name, " / ".join(path), value, of) for path, value in flat]
+        rows += [(name, " / ".join(path), value, interval(intervals.get(path)), of) for path, value in flat]
     mean = mean_of(resolved, reports)
     if mean is not None and len(reports) > 1:
-        rows.append(("all", "mean", mean, ""))
+        rows.append(("all", "mean", mean, "", ""))
+    columns = ("task", "metric", "score", "95 % interval", "scored")
+    shown = [column for column in columns if confidence or column != "95 % interval"]
     if rows:
-        print_table(("task", "metric", "score", "scored"), rows, title=f"{run}, split {split}")
+        body = [[cell for column, cell in zip(columns, row, strict=True) if column in shown] for row in rows]
+        print_table(shown, body, title=f"{run}, split {split}")
     for name, report in reports.items():
         for note in report.notes:
             typer.echo(f"{name}: note: {note}", err=True)

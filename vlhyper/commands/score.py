@@ -146,7 +146,7 @@ def _show(report: Report) -> None:
 
     from vlhyper.console import say
     from vlhyper.metrics.report import flatten
-    from vlhyper.show.tables import print_table
+    from vlhyper.show.tables import interval, print_table
     from vlhyper.wording import named
 
     content = report.to_json()
@@ -175,7 +175,8 @@ def _show(report: Report) -> None:
         differences = dict(flatten(addition.get("difference", {})))
         intervals = dict(flatten(addition["intervals"]))
         for row, (path, _) in zip(rows, report.flat(), strict=True):
-            row.append(_range(differences.get(path), intervals.get(path)))
+            middle = differences.get(path)
+            row.append(("" if middle is None else f"{middle:+.2f} ") + interval(intervals.get(path)))
     settings = ", ".join(
         filter(None, (report.variant, *(f"{name} {value}" for name, value in report.settings.items())))
     )
@@ -194,9 +195,3 @@ def _show(report: Report) -> None:
         say(f"note: {note}")
     if sentences is not None:
         say(f"note: {SENTENCES!r} is not the official score: {sentences['rule']} ({sentences['changed']} changed)")
-
-
-def _range(value: float | None, interval: list[float] | None) -> str:
-    middle = "" if value is None else f"{value:+.2f} "
-    # One decimal, so that all of it fits into 80 columns; --json has them whole.
-    return middle + ("" if interval is None else f"[{interval[0]:.1f}, {interval[1]:.1f}]")

@@ -5,7 +5,7 @@ Letters: B rows · S source tokens · T target tokens · N cells of the image gr
 
 from __future__ import annotations
 
-import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -21,19 +21,21 @@ from vlhyper.errors import UserError, first_few
 from vlhyper.files import replacing, write_json
 from vlhyper.model.attachment import Attachment
 from vlhyper.model.backbone import build_backbone, cast_frozen, deviations_of, digest_without
+from vlhyper.model.card import Story
 from vlhyper.model.forms import Form
 from vlhyper.model.makers.maker import Conditions, Maker, Weight
 from vlhyper.model.makers.module import MakerModule
 from vlhyper.model.methods import method
 from vlhyper.model.old_runs import upgraded
 from vlhyper.model.saved import BACKBONE, CONFIG, find_saved, read_saved
+from vlhyper.model.sharing import Sharing
 from vlhyper.model.sites import Site
 from vlhyper.model.sizes import Inputs, matching
 from vlhyper.model.spec import WEIGHTS, ModelSpec, group_of, makers_of, tuned
 from vlhyper.tensors import load_tensors
 
 
-class VLHyperPELT(nn.Module):
+class VLHyperPELT(nn.Module, Sharing):
     """A T5 with the forms of a method at its sites (paper section 3); every row of the table of methods is built so.
 
     Trained are the makers and, where the method says so, parts of T5; all else is frozen.
@@ -239,22 +241,45 @@ class VLHyperPELT(nn.Module):
                 raise UserError(f"{source}: {name} is {tuple(state[name].shape)}, this model's is {tuple(value.shape)}")
             value.data.copy_(state[name])
 
-    def save_pretrained(self, folder: str | Path) -> None:
+    def save(self, folder: Path, spec: ModelSpec | None = None) -> None:
         """Write `adapter_model.safetensors` and `adapter_config.json`: what was trained, and what it was trained on."""
-        folder = Path(folder)
         with replacing(folder / WEIGHTS) as part:
             save_file(self.state(), part)
-        config = {"model": self.spec.model_dump(), "inputs": self.inputs.model_dump()}
+        config = {"model": (spec or self.spec).model_dump(), "inputs": self.inputs.model_dump()}
         write_json(folder / CONFIG, {**config, BACKBONE: self.backbone_sha256}, indent=2)
 
+    def story(self) -> Story:
+        """What the card tells of the model itself: parameters by part, and what they sit on."""
+        groups, parts = self._groups(), Counter[str]()
+        for name, weight in self.trained():
+            parts[groups[name]] += weight.numel()
+        total = sum(weight.numel() for weight in self.parameters())
+        return Story(self.spec, self.inputs, parts, total, self.backbone_sha256)
+
     @classmethod
-    def from_pretrained(cls, run: str | Path, backbone: str | None = None) -> VLHyperPELT:
+    def from_pretrained(
+        cls,
+        run: str | Path,
+        backbone: str | None = None,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+    ) -> VLHyperPELT:
         """A trained model from a run folder or a hub id.
 
         Args:
-            backbone: a local folder to use in place of the one the run was trained on (the same weights elsewhere).
+            backbone: a hub id or a local folder to use in place of the one the run was trained on (the same weights
+                elsewhere).
+
+        The other arguments are for a hub id, and those of transformers.
+
+        Raises UserError where files are missing or damaged, or the backbone is another one.
         """
-        folder = find_saved(run)
+        options = {"revision": revision, "token": token, "cache_dir": cache_dir}
+        folder = find_saved(run, **options, force_download=force_download, local_files_only=local_files_only)
         spec, inputs, backbone_sha256 = read_saved(folder)
         if backbone:
             spec = spec.model_copy(update={"backbone": backbone})
@@ -267,17 +292,8 @@ class VLHyperPELT(nn.Module):
                 "differ); give the T5 that the run was trained on"
             )
         model.load_state(state, str(folder / WEIGHTS))
+        model.origin = folder
         return model.eval()
-
-    def push_to_hub(self, repo: str, private: bool = False) -> str:
-        """Upload the trained weights and their config to the hub; returns the address of the commit."""
-        from huggingface_hub import HfApi
-
-        api = HfApi()
-        api.create_repo(repo, private=private, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
-            self.save_pretrained(folder)
-            return str(api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Add trained weights"))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

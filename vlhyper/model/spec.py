@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -59,6 +60,12 @@ class ModelSpec(BaseModel):
     def options(self, kind: type[Maker]) -> Any:
         """The options of one maker."""
         return _checked(option_models(method(self.method))[kind], self.model_extra or {})
+
+    def without_places(self) -> ModelSpec:
+        """The same model with the name of a local folder in place of its path, which is nothing to others."""
+        places = {key: getattr(self, key) for key in ("backbone", "tokenizer")}
+        local = {key: place for key, place in places.items() if isinstance(place, str) and Path(place).is_dir()}
+        return self.model_copy(update={key: Path(place).resolve().name for key, place in local.items()})
 
 
 def option_models(row: Method) -> dict[type[Maker], type[Strict]]:

@@ -12,7 +12,7 @@ from vlhyper.errors import JobError, UserError, first_few
 from vlhyper.features import FeatureSet
 from vlhyper.model.spec import count
 from vlhyper.readers import check_manifest, left_out, load_rows
-from vlhyper.run.available import missing_models
+from vlhyper.run.available import missing_models, require_tracker
 from vlhyper.run.config import RunConfig, stated_inputs
 from vlhyper.run.held_out import hold_out_of
 from vlhyper.run.lengths import cut_off, labels_too_long
@@ -52,6 +52,10 @@ def _all_problems(config: RunConfig, say: Say) -> Iterator[str]:
     if features is not None:
         say(f"features: {len(features)} images of {features.tokens} × {features.width}, {features.meta['encoder']}")
     tokenizer = yield from missing_models(config.model, say)
+    try:
+        require_tracker(config.training.tracker)
+    except UserError as error:
+        yield str(error)
     if tokenizer is not None:
         yield from labels_too_long(run, tokenizer)
     try:

@@ -29,7 +29,7 @@ ENCODER_GRIDS = {
 }
 
 # Settings that cannot change what is trained; a run may be resumed with others.
-NEUTRAL = ("training.workers", "training.log_every", "training.checkpoint_every")
+NEUTRAL = tuple(f"training.{key}" for key in ("workers", "log_every", "checkpoint_every", "tracker", "project"))
 
 
 class TaskConfig(Strict):
@@ -84,6 +84,10 @@ class TrainingConfig(Strict):
     seed: int = Field(0, ge=0, lt=2**31)
     log_every: int = Field(100, gt=0, description="steps between two lines of log.jsonl")
     checkpoint_every: int = Field(1000, gt=0, description="steps between two checkpoints to resume from")
+    tracker: Literal["tensorboard", "trackio", "wandb", "none"] = Field(
+        "tensorboard", description="what shows the curves of log.jsonl while the run goes on"
+    )
+    project: str = Field("vlhyper", min_length=1, description="of trackio and wandb, the project that the run is in")
 
 
 class ValidationConfig(Strict):

@@ -14,7 +14,7 @@ from accelerate.utils import gather_object
 from vlhyper.console import progress, say
 from vlhyper.errors import UserError
 from vlhyper.files import read_object, write_json
-from vlhyper.metrics import Report
+from vlhyper.metrics import Report, bootstrap
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.run.batches import Collator, to_device
 from vlhyper.run.held_out import Answers, answerable
@@ -68,6 +68,7 @@ def evaluate_run(
     only: str | None = None,
     caption_metrics: str | None = None,
     submission: Path | None = None,
+    confidence: bool = False,
 ) -> dict[str, Report]:
     """Answer and score a split with the model of a run folder, and with the settings of `run` (see `load_run`).
 
@@ -78,6 +79,7 @@ def evaluate_run(
         only: the one task to evaluate.
         caption_metrics: some of bleu, meteor, rouge, cider, spice; all where left out.
         submission: a folder for the files that test servers take, each named as its server wants it.
+        confidence: add 95 % bootstrap intervals to the scores.
 
     Raises UserError for a folder that holds no trained model, an unknown task, or a split that no task has; and once
     everything else is written for answers that a test server does not take.
@@ -116,6 +118,9 @@ def evaluate_run(
             continue
         report = reports[name] = truth.score(answers, metrics=caption_metrics)
         report.total = (report.total or report.n) + rows.left_out
+        report.extra["data"] = {"name": rows.task.manifest.name, "split": rows.split}
+        if confidence:
+            report.extra["confidence"] = bootstrap.confidence(report)
         where = "" if rows.split == split else f" (split {rows.split} of {rows.task.manifest.name})"
         say(f"{name}: {report.n} of {report.total} items of {split}{where} are scored; answers are in {path}")
         if command := score_command(rows, path, report):

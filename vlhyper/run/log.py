@@ -1,4 +1,4 @@
-"""What a run writes down while it trains: `log.jsonl` and TensorBoard."""
+"""What a run writes down while it trains: `log.jsonl`, and what its tracker is shown."""
 
 from __future__ import annotations
 
@@ -18,25 +18,23 @@ from vlhyper.errors import JobError, UserError
 from vlhyper.files import parse_json, write_text
 from vlhyper.readers.streams import text_lines
 from vlhyper.run.checkpoints import Progress
+from vlhyper.run.config import RunConfig
+from vlhyper.run.tracker import Tracker
 
 
 class Log:
-    """`log.jsonl` and TensorBoard: the mean loss of each task since the last line, and validation metrics."""
+    """`log.jsonl` and a tracker: the mean loss of each task since the last line, and validation metrics."""
 
-    def __init__(self, folder: Path, accelerator: Accelerator, done: Progress) -> None:
+    def __init__(self, folder: Path, accelerator: Accelerator, done: Progress, config: RunConfig) -> None:
         self.path, self.accelerator = folder / "log.jsonl", accelerator
         self.losses: dict[str, list[torch.Tensor]] = {}
         self.note = ""
         self.began, self.first_step = time.monotonic(), done.step
-        # TensorBoard hides what a killed run gave it from this step on.
-        first_new = done.step + done.validated
-        accelerator.init_trackers("tensorboard", init_kwargs={"tensorboard": {"purge_step": first_new}})
-        if accelerator.is_main_process and self.path.exists():
-            kept = [line for line in self._whole_lines() if known(line, done)]
+        before = self._whole_lines() if accelerator.is_main_process and self.path.exists() else []
+        kept = [line for line in before if known(line, done)]
+        self.tracker = Tracker(accelerator, folder, config, done, before, kept)
+        if before:
             write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
-            for line in kept:
-                if line["step"] >= first_new:
-                    self._track(line)
 
     def _whole_lines(self) -> list[dict[str, Any]]:
         """What is in the log, but for a line that a kill cut short."""
@@ -85,14 +83,7 @@ class Log:
             return
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
-        self._track({"step": step, **values})
-
-    def _track(self, line: dict[str, Any]) -> None:
-        for group, value in line.items():
-            if group != "step":
-                scalars = value if isinstance(value, dict) else {"": value}
-                named = {f"{group}/{key}".rstrip("/"): one for key, one in scalars.items()}
-                self.accelerator.log(named, step=line["step"])
+        self.tracker.send({"step": step, **values})
 
 
 def known(line: dict[str, Any], done: Progress) -> bool:

@@ -21,6 +21,7 @@ from vlhyper.features import FeatureSet
 from vlhyper.launcher import end_with_launcher
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.model.spec import WEIGHTS
+from vlhyper.run.available import require_tracker
 from vlhyper.run.batches import IGNORED, Collator, TrainingBatches, grid_statistics, to_device, upcoming, worker_errors
 from vlhyper.run.checkpoints import (
     Progress,
@@ -112,7 +113,7 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
         schedule, rows, examples, collator, settings.accumulation, accelerator.process_index, accelerator.num_processes
     )
     stream = upcoming(batches, done.step, settings.workers)
-    log = Log(folder, accelerator, done)
+    log = Log(folder, accelerator, done, config)
 
     def judge_now() -> None:
         with log.untimed():
@@ -161,7 +162,7 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
     if accelerator.is_main_process:
         # Without a validation score the last weights are the run's.
         if done.best is None or not (folder / WEIGHTS).exists():
-            model.save_pretrained(folder)
+            model.save(folder)
         best = f", best validation mean {done.best:.2f} at step {done.best_step}" if done.best is not None else ""
         say(f"{folder}: trained{best}; score it with: vlhyper evaluate {folder}")
 
@@ -206,10 +207,11 @@ def start_processes(settings: TrainingConfig, folder: Path, unused: bool = False
     """
     end_with_launcher()
     refuse_unsupported(settings)
+    require_tracker(settings.tracker)
     accelerator = Accelerator(
         mixed_precision="no" if settings.precision == "fp32" else settings.precision,
         gradient_accumulation_steps=settings.accumulation,
-        log_with="tensorboard",
+        log_with=None if settings.tracker == "none" else settings.tracker,
         project_dir=folder,
         # Without this torchrun's processes on a machine without a GPU would not know of each other.
         cpu=not torch.accelerator.is_available(),
@@ -255,7 +257,7 @@ def judge(folder: Path, done: Progress, model: VLHyperPELT, metrics: dict[str, f
         return
     if "mean" in metrics and (done.best is None or metrics["mean"] >= done.best):
         done.best, done.best_step = metrics["mean"], done.step
-        model.save_pretrained(folder)
+        model.save(folder)
     log.write(done.step, {"validation": metrics})
     say(f"step {done.step}: " + " · ".join(f"{name} {value:.2f}" for name, value in metrics.items()))
     save_progress(folder, done)

@@ -14,6 +14,11 @@ PIPE_WIDTH, PIPE_WIDTH_OF_FIGURES = 160, 400
 LABEL_WIDTH, BORDER = 14, 3
 
 
+def interval(edges: Sequence[float] | None) -> str:
+    """A 95 % interval with one decimal, so that a table of them fits into 80 columns; empty where there is none."""
+    return "" if edges is None else f"[{edges[0]:.1f}, {edges[1]:.1f}]"
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """Print a table to standard output; numbers are right-aligned, floats have two decimals."""
     from rich.console import Console
