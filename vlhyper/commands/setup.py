@@ -14,8 +14,7 @@ def setup() -> None:
     """Download what is not part of the package."""
 
 
-# The list of commands cuts off longer texts.
-@command.command("spice", short_help="Download what SPICE needs (400 MB).")
+@command.command("spice")
 def setup_spice(
     repository: Annotated[
         str | None, typer.Option(metavar="URL", help="Mirror to download from instead of Maven Central.")
