@@ -37,6 +37,7 @@ COMMANDS = {
     "fewshot-plot": "folders --out",
     "freeze": "run --image --out --peft --task",
     "import-features": "source --encoder --out --store",
+    "init": "folder --out",
     "inspect": "features --images --json --sheet",
     "merge": "shards --out",
     "params": "config overrides --all --json",
