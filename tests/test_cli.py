@@ -88,6 +88,13 @@ def test_the_help_of_every_command_shows_an_example_it_takes(path):
     assert all(one.help for one in command.params)
 
 
+@pytest.mark.parametrize("path", ["", "configs", "setup"])
+def test_the_help_of_a_list_of_commands_shows_the_example_of_one(path, capsys):
+    run([*path.split(), "--help"])
+    [words] = re.findall(r"Example: vlhyper (\S+)", capsys.readouterr().out)
+    assert words in GROUPS["Start"]
+
+
 @pytest.mark.parametrize("path", ["inspect", "merge", "import-features"])
 def test_the_examples_work_as_they_are_written(path, tmp_path, monkeypatch):
     for name in ("coco.h5", "coco.shard-0-of-2.h5", "coco.shard-1-of-2.h5"):

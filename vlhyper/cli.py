@@ -67,7 +67,7 @@ def build_app() -> typer.Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
-        help=vlhyper.__doc__,
+        help=f"{vlhyper.__doc__}\n\nExample: vlhyper demo --out demo",
         epilog=EPILOG,
         context_settings=HELP_OPTIONS,
     )

@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
-command = typer.Typer(help="Download what is not part of the package.", no_args_is_help=True)
+command = typer.Typer(no_args_is_help=True)
 
 
 @command.callback()
 def setup() -> None:
-    """Download what is not part of the package."""
+    """Download what is not part of the package.
+
+    Example: vlhyper setup spice
+    """
 
 
 @command.command("spice")
