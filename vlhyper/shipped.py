@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from vlhyper.errors import UserError, nearest
 from vlhyper.files import replacing
-from vlhyper.settings import read_yaml
 
 Kind = Literal["configs", "data"]
 PACKAGE = Path(__file__).resolve().parent
 # Where the wheel has what lies beside the package in a clone (pyproject.toml).
 INSTALLED = PACKAGE / "_shipped"
+_FILE = re.compile(r"[\w./-]+\.ya?ml\b")
 _SENTENCE = re.compile(r".*?\.(?=\s+[A-Z]|$)", re.DOTALL)
 
 
@@ -86,7 +85,7 @@ def no_such_file(path: Path, *kinds: Kind) -> UserError:
         return UserError(f"{path}: no such file; `vlhyper configs copy {file.name}` brings one of this name")
     if path.suffix or len(path.parts) > 1:
         return UserError(f"{path}: no such file; a config must exist")
-    names = [file.name for kind in kinds for file in shipped(kind)]
+    names = [name for kind in kinds for file in shipped(kind) for name in (file.name, file.path.stem)]
     return UserError(f"{path}: neither a file nor a config that comes with vlhyper{nearest(str(path), names)}")
 
 
@@ -98,21 +97,14 @@ def named_files(file: Path) -> list[Path]:
         path = waiting.pop()
         if path not in found:
             found[path] = None
-            texts = _texts(read_yaml(path, "a config or manifest"))
-            waiting += [(path.parent / text).resolve() for text in texts if _is_beside(path, text)]
+            waiting += [other for name in _names_in(path) if (other := (path.parent / name).resolve()).is_file()]
     return list(found)
 
 
-def _is_beside(path: Path, text: str) -> bool:
-    return text.endswith((".yaml", ".yml")) and (path.parent / text).is_file()
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)
+def _names_in(path: Path) -> list[str]:
+    """What looks like the path of a YAML file, outside comments."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [name for line in lines for name in _FILE.findall(re.sub(r"(^|\s)#.*", "", line))]
 
 
 def copy_shipped(name: str, to: Path) -> tuple[list[Path], list[Path]]:

@@ -67,6 +67,16 @@ def test_cocos_folders_are_known_and_boxes_are_left_out(initiated, lab, tmp_path
     assert again.tasks == config.tasks and not extracted(shown)
 
 
+def test_a_damaged_file_takes_its_own_split_alone(initiated, tmp_path):
+    coco(tmp_path / "set")
+    broken = tmp_path / "set/vqa/v2_mscoco_val2014_annotations.json"
+    broken.write_text(broken.read_text()[:-200])
+    config, shown = initiated()
+    assert re.search(r"vqa/v2_mscoco_val2014_annotations\.json: broken off or not JSON after record \d+", shown)
+    assert [one for one in config.tasks["vqa"].data["splits"] if "test" not in one] == ["train", "val"]
+    assert "11 to learn from, 1 to validate on (held out); 12 of 12 images are there" in shown
+
+
 def test_karpathys_file_cuts_captions_and_questions_alike(initiated, lab, tmp_path):
     coco(tmp_path / "set")
     splits = [(id, "train2014", "train") for id in range(100, 112)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,20 +21,27 @@ Overrides = Annotated[
 
 def complete_config(incomplete: str) -> Iterator[str]:
     """The user's own files, then the configs that come with vlhyper."""
-    from vlhyper.shipped import shipped
-
     folder, begun = os.path.split(incomplete)
     before = incomplete.removesuffix(begun)
     yield from sorted(before + file.name for file in Path(folder).glob("*.yaml") if file.name.startswith(begun))
-    yield from (file.name for file in shipped("configs") if file.name.startswith(incomplete))
+    yield from _names_of_shipped(incomplete, "configs")
 
 
 def complete_shipped(incomplete: str) -> Iterator[str]:
     """The configs and manifests that come with vlhyper."""
+    yield from _names_of_shipped(incomplete, "configs", "data")
+
+
+def _names_of_shipped(incomplete: str, *kinds: Literal["configs", "data"]) -> Iterator[str]:
+    """Names that begin so, or whose last part does."""
     from vlhyper.shipped import shipped
 
-    files = (file for kind in ("configs", "data") for file in shipped(kind))
-    yield from (file.name for file in files if file.name.startswith(incomplete))
+    files = [file for kind in kinds for file in shipped(kind)]
+    names = [file.name for file in files]
+    yield from (name for name in names if name.startswith(incomplete))
+    parts = [file.path.stem for file in files]
+    unlike = (part for part in parts if part not in names and parts.count(part) == 1)
+    yield from (part for part in unlike if incomplete and part.startswith(incomplete))
 
 
 def complete_task(incomplete: str) -> Iterator[str]:

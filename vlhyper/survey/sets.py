@@ -138,7 +138,7 @@ def _grouped(pieces: Sequence[Piece], left_out: LeftOut) -> Iterator[tuple[Home,
         groups[home._replace(task=task)].append((written, files))
     for home, parts in groups.items():
         try:
-            yield home, _splits(home, parts, lists, karpathy)
+            yield home, _splits(home, parts, lists, karpathy, left_out)
         except UserError as error:
             left_out.update({path: _told(error, path) for _, files in parts for one in files.values() for path in one})
 
@@ -159,7 +159,11 @@ def _home(piece: Piece) -> tuple[str, Home]:
 
 
 def _splits(
-    home: Home, parts: Sequence[tuple[str, dict[str, list[Path]]]], lists: Sequence[Piece], karpathy: Sequence[Path]
+    home: Home,
+    parts: Sequence[tuple[str, dict[str, list[Path]]]],
+    lists: Sequence[Piece],
+    karpathy: Sequence[Path],
+    left_out: LeftOut,
 ) -> list[Split]:
     if home.format == "karpathy":
         return [split for _, files in parts for path in files["annotations"] for split in karpathy_splits(path)]
@@ -169,7 +173,16 @@ def _splits(
         parts_of = {written[:-4] or written: files for written, files in parts if "annotations" in files}
         if {LEARNT, VALIDATED} <= parts_of.keys() and (found := _in_karpathys(parts_of, karpathy[0])):
             return found + [split_of(name, "vqa", files) for name, files in parts if len(files) == 1]
-    return [split_of(written, home.format, files) for written, files in parts]
+    return [split for written, files in parts if (split := _readable(written, home.format, files, left_out))]
+
+
+def _readable(written: str, format: str, files: dict[str, list[Path]], left_out: LeftOut) -> Split | None:
+    """A split; None where one of its files cannot be read."""
+    try:
+        return split_of(written, format, files)
+    except UserError as error:
+        left_out.update({path: _told(error, path) for paths in files.values() for path in paths})
+        return None
 
 
 def _in_karpathys(parts: dict[str, dict[str, list[Path]]], karpathy: Path) -> list[Split]:
