@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from run_cases import ENVIRONMENT, call, write_features
 from typer.testing import CliRunner
 
 import vlhyper
-from vlhyper.cli import build_app, main, run
+from vlhyper.cli import GROUPS, build_app, main, run
 from vlhyper.errors import JobError, UserError
 from vlhyper.features import open_features
 
@@ -24,6 +25,7 @@ from vlhyper.features import open_features
 COMMANDS = {
     "check": "config overrides",
     "compare": "overrides --jobs --methods --out --rates --seeds --steps",
+    "configs copy": "name --to",
     "demo": "--level --out --seed",
     "env": "--devices",
     "evaluate": "run overrides --confidence --full --split --submission --task",
@@ -35,6 +37,7 @@ COMMANDS = {
     "fewshot-plot": "folders --out",
     "freeze": "run --image --out --peft --task",
     "import-features": "source --encoder --out --store",
+    "init": "folder --out",
     "inspect": "features --images --json --sheet",
     "merge": "shards --out",
     "params": "config overrides --all --json",
@@ -85,6 +88,13 @@ def test_the_help_of_every_command_shows_an_example_it_takes(path):
     assert all(one.help for one in command.params)
 
 
+@pytest.mark.parametrize("path", ["", "configs", "setup"])
+def test_the_help_of_a_list_of_commands_shows_the_example_of_one(path, capsys):
+    run([*path.split(), "--help"])
+    [words] = re.findall(r"Example: vlhyper (\S+)", capsys.readouterr().out)
+    assert words in GROUPS["Start"]
+
+
 @pytest.mark.parametrize("path", ["inspect", "merge", "import-features"])
 def test_the_examples_work_as_they_are_written(path, tmp_path, monkeypatch):
     for name in ("coco.h5", "coco.shard-0-of-2.h5", "coco.shard-1-of-2.h5"):
@@ -127,7 +137,7 @@ def test_a_file_that_begins_with_an_underscore_is_no_command():
 
 
 @pytest.mark.parametrize("columns", ["80", "60"])
-@pytest.mark.parametrize("path", ["", "setup"])
+@pytest.mark.parametrize("path", ["", "configs", "setup"])
 def test_the_list_of_commands_shows_every_summary_whole(path, columns, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", columns)
     command = typer.main.get_command(build_app())
@@ -136,11 +146,11 @@ def test_the_list_of_commands_shows_every_summary_whole(path, columns, monkeypat
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) < int(columns) and "..." not in shown.replace("ARGS]...", "")
     for one in command.commands.values():
-        summary = one.short_help or one.help.split("\n\n")[0]
+        summary = one.help.split("\n\n")[0]
         assert " ".join(summary.split()) in " ".join(shown.split())
 
 
-@pytest.mark.parametrize("path", ["", "setup", *COMMANDS])
+@pytest.mark.parametrize("path", ["", "configs", "setup", *COMMANDS])
 def test_help_has_a_short_name_in_every_command(path):
     short, long = (CliRunner().invoke(build_app(), [*path.split(), option]) for option in ("-h", "--help"))
     assert (short.exit_code, short.stdout) == (0, long.stdout)
@@ -150,6 +160,61 @@ def test_the_version_is_printed_without_torch():
     barred = "import sys; sys.modules['torch'] = sys.modules['h5py'] = None; from vlhyper.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", barred, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"vlhyper {vlhyper.__version__}\n"
+
+
+def test_commands_are_listed_by_what_they_are_for_and_none_is_forgotten(capsys):
+    run(["--help"])
+    sections = dict(re.findall(r"^(\w+):\n((?:  .*\n)+)", capsys.readouterr().out, re.MULTILINE))
+    listed = {title: re.findall(r"^  (\S+)", rows, re.MULTILINE) for title, rows in sections.items()}
+    there = {title: [name for name in names if name in listed.get(title, ())] for title, names in GROUPS.items()}
+    assert listed == {"Options": listed["Options"], **{title: names for title, names in there.items() if names}}
+    assert {name for names in there.values() for name in names} == {path.split()[0] for path in COMMANDS}
+
+
+def completed(monkeypatch, capsys, line: str) -> list[str]:
+    """What the program tells bash when the tab key is pressed behind this line."""
+    monkeypatch.setenv("_VLHYPER_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+    monkeypatch.setattr(sys, "argv", ["vlhyper"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    return capsys.readouterr().out.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("vlhyper ev", ["evaluate"]),
+        ("vlhyper setup ", ["spice"]),
+        ("vlhyper train vl_hyperpelt --o", ["--out"]),
+        ("vlhyper check uni", ["unified"]),
+        ("vlhyper check text_o", ["text_only"]),
+        ("vlhyper check vl/text_o", ["vl/text_only"]),
+        ("vlhyper check text.", ["text.yaml"]),
+        ("vlhyper check ./te", ["./text.yaml"]),
+        ("vlhyper configs copy vqa_v", ["vqa_v2"]),
+        ("vlhyper score snl", ["snli-ve"]),
+        ("vlhyper fewshot run --task im", ["imdb"]),
+        ("vlhyper fewshot run --method lor", ["lora", "lora_shared"]),
+        ("vlhyper evaluate run --task snl", ["snli-ve"]),
+        ("vlhyper inspect x", []),
+    ],
+)
+def test_the_shell_completes_commands_options_and_names(line, offered, monkeypatch, capsys, tmp_path):
+    (tmp_path / "text.yaml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert completed(monkeypatch, capsys, line) == offered
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_there_is_a_completion_script_for_every_shell(shell, monkeypatch, capsys):
+    monkeypatch.setattr("typer.completion._get_shell_name", lambda: shell)
+    with pytest.raises(SystemExit) as end:
+        run(["--show-completion"])
+    script = capsys.readouterr().out
+    assert end.value.code == 0 and f"_VLHYPER_COMPLETE=complete_{shell}" in script
 
 
 def test_help_is_there_within_a_second_and_without_torch():
@@ -238,7 +303,7 @@ def test_without_arguments_the_program_shows_its_help(monkeypatch, capsys):
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code in (None, 0)
-    assert "Commands:" in capsys.readouterr().out
+    assert "Start:" in capsys.readouterr().out
 
 
 def test_the_module_is_the_same_program_and_ends_with_the_commands_code():

@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
-from vlhyper.commands._options import Overrides
+from vlhyper.commands._options import Overrides, complete_task
 
 
 def command(
     run: Annotated[Path, typer.Argument(help="Run folder written by `vlhyper train`.")],
     overrides: Overrides = None,
     split: Annotated[str, typer.Option(help="Split to evaluate.")] = "test",
-    task: Annotated[str | None, typer.Option(help="Evaluate only this task of the run.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Evaluate only this task of the run.", autocompletion=complete_task)
+    ] = None,
     submission: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write the files of test servers, checked, into this folder.")
     ] = None,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vlhyper.commands._options import complete_scorer
+
 if TYPE_CHECKING:
     from vlhyper.metrics import Report
 
@@ -23,7 +25,11 @@ def file_option(text: str) -> Any:
 
 def command(
     task: Annotated[
-        str, typer.Argument(help="vqa, okvqa, gqa, caption, snli-ve, glue:cola … glue:rte, cb, boolq, imdb, paws.")
+        str,
+        typer.Argument(
+            help="vqa, okvqa, gqa, caption, snli-ve, glue:cola … glue:rte, cb, boolq, imdb, paws.",
+            autocompletion=complete_scorer,
+        ),
     ],
     predictions: Annotated[
         str | None, file_option("Predictions; several files as a pattern in quotes, - for standard input.")

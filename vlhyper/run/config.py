@@ -15,8 +15,9 @@ from vlhyper.files import write_text
 from vlhyper.model.methods import method
 from vlhyper.model.spec import WEIGHTS, Inputs, ModelSpec
 from vlhyper.readers.manifest import DATA_FOLDER, Texts
-from vlhyper.run.bases import read_based
+from vlhyper.run.bases import merged, read_based
 from vlhyper.settings import Strict, parse_yaml, validated
+from vlhyper.shipped import find_shipped, no_such_file, place_of
 from vlhyper.tasks import Task, find_task
 
 # Grids of CLIP's convolutional encoders at their own resolution: (cells, channels).
@@ -179,8 +180,26 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def config_values(path: str | Path) -> dict[str, Any]:
-    """What a config and those it is based on say, paths absolute. Raises UserError that names file and line."""
-    return read_based(path, _absolute)
+    """What a config and those it is based on say, paths absolute. Raises UserError that names file and line.
+
+    The name of a config that comes with vlhyper stands for a copy of it in the current directory, but for its
+    manifests, which are read where they are.
+    """
+    file = Path(path)
+    if os.path.lexists(file):
+        return read_based(path, _absolute)
+    found = find_shipped(str(path), "configs") if not file.suffix else None
+    if found is None:
+        raise no_such_file(file, "configs")
+    return read_based(found.path, _absolute_of_shipped)
+
+
+def _absolute_of_shipped(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What a shipped file says, as if it lay below the current directory where a copy would, but for its manifests."""
+    tasks = values.get("tasks", {})
+    data = {name: {"data": _under(folder, entry["data"])} for name, entry in tasks.items() if "data" in entry}
+    found: dict[str, Any] = _absolute(merged(values, {"tasks": data} if data else {}), Path.cwd() / place_of(folder))
+    return found
 
 
 def with_overrides(values: dict[str, Any], overrides: Sequence[str], where: str) -> RunConfig:
@@ -251,7 +270,7 @@ def _absolute(value: Any, base: Path, keys: tuple[str, ...] = ()) -> Any:
         case ("tasks", _, "data") if isinstance(value, dict):
             value = {"root": ".", **value}
         case ("tasks", _, "data"):
-            return _under(base, value)
+            return _manifest(base, value)
         case ("tasks", _, "root") | ("tasks", _, "data", "root"):
             return _root(base, value)
         case ("tasks", _, "data", "splits", _, "exclude", "manifest"):
@@ -264,6 +283,15 @@ def _absolute(value: Any, base: Path, keys: tuple[str, ...] = ()) -> Any:
     if isinstance(value, dict):
         return {key: _absolute(inner, base, (*keys, str(key))) for key, inner in value.items()}
     return value
+
+
+def _manifest(base: Path, written: Any) -> Any:
+    """The path of a manifest; one that comes with vlhyper may be given by its name."""
+    path = _under(base, written)
+    if not isinstance(written, str) or os.path.lexists(path) or Path(written).suffix:
+        return path
+    found = find_shipped(written, "data")
+    return path if found is None else str(found.path)
 
 
 def _folder(base: Path, name: Any) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -96,3 +99,13 @@ def _blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], labels: int, 
 def _width(columns: Sequence[str], rows: Sequence[Sequence[str]], index: int) -> int:
     """What a column of figures needs; its heading can be on several lines."""
     return max(map(len, [*columns[index].split(), *(row[index] for row in rows)]))
+
+
+def print_list(rows: Iterable[tuple[str, str]]) -> None:
+    """Print names and what they are, a name a line; on a terminal a description is wrapped beside its name."""
+    found = list(rows)
+    indent = 2 + max((len(name) for name, _ in found), default=0) + 2
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    for name, text in found:
+        head, rest = f"  {name}".ljust(indent), " " * indent
+        print(textwrap.fill(text, max(width, indent + 20), initial_indent=head, subsequent_indent=rest))
