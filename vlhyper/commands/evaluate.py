@@ -19,6 +19,9 @@ def command(
         Path | None, typer.Option(metavar="FOLDER", help="Write the files of test servers, checked, into this folder.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Show the scores of every type as well.")] = False,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Beside the official scores, those of the short answers in sentences.")
+    ] = False,
 ) -> None:
     """Answer a split with a trained model, write predictions in the official formats, score them.
 
@@ -28,6 +31,7 @@ def command(
 
     For a test server: vlhyper evaluate runs/first --split test-std --task vqa --submission uploads
     """
+    from vlhyper.metrics.report import SENTENCES
     from vlhyper.run.config import load_run
     from vlhyper.run.tasks import resolve
     from vlhyper.show.tables import print_table
@@ -36,17 +40,21 @@ def command(
     resolved = resolve(load_run(run, overrides or []))
     from vlhyper.run.evaluate import evaluate_run, mean_of
 
-    reports = evaluate_run(resolved, run, split, task, submission=submission)
+    reports = evaluate_run(resolved, run, split, task, submission=submission, chat=chat)
     rows: list[tuple[object, ...]] = []
     for name, report in reports.items():
         of = f"{report.n} of {report.total}"
+        short = report.of_sentences()
         flat = [(path, value) for path, value in report.flat() if full or len(path) == 1]
-        rows += [(name, " / ".join(path), value, of) for path, value in flat]
+        rows += [(name, " / ".join(path), value, of, short.get(path, "")) for path, value in flat]
     mean = mean_of(resolved, reports)
     if mean is not None and len(reports) > 1:
-        rows.append(("all", "mean", mean, ""))
+        rows.append(("all", "mean", mean, "", ""))
+    columns = ("task", "metric", "score", "scored", SENTENCES)
+    # Not every task has answers that can be sentences.
+    shown = len(columns) if any(row[-1] != "" for row in rows) else len(columns) - 1
     if rows:
-        print_table(("task", "metric", "score", "scored"), rows, title=f"{run}, split {split}")
+        print_table(columns[:shown], [row[:shown] for row in rows], title=f"{run}, split {split}")
     for name, report in reports.items():
         for note in report.notes:
             typer.echo(f"{name}: note: {note}", err=True)

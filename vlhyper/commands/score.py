@@ -13,9 +13,6 @@ import typer
 if TYPE_CHECKING:
     from vlhyper.metrics import Report
 
-# The column of what --chat adds.
-SENTENCES = "answers from sentences"
-
 
 def file_option(text: str) -> Any:
     return typer.Option(metavar="FILE", help=text)
@@ -25,6 +22,9 @@ def command(
     task: Annotated[
         str, typer.Argument(help="vqa, okvqa, gqa, caption, snli-ve, glue:cola … glue:rte, cb, boolq, imdb, paws.")
     ],
+    expanded: Annotated[
+        list[str] | None, typer.Argument(hidden=True, help="What a shell made of a pattern that is not in quotes.")
+    ] = None,
     predictions: Annotated[
         str | None, file_option("Predictions; several files as a pattern in quotes, - for standard input.")
     ] = None,
@@ -66,6 +66,8 @@ def command(
     from vlhyper.errors import UserError
     from vlhyper.files import check_output
 
+    if expanded:
+        _refuse_expanded(predictions or "", [task, *expanded])
     for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):
         # Only a program's main thread may say what a signal does, and not every system has all of them.
         with contextlib.suppress(ValueError, AttributeError):
@@ -100,6 +102,24 @@ def command(
     if metrics is not None and report.skipped:
         # Something was asked for by name and could not be computed.
         raise typer.Exit(1)
+
+
+def _refuse_expanded(predictions: str, others: list[str]) -> None:
+    """Raises UserError for one argument too many, with the pattern from which a shell may have made them."""
+    import os.path
+    import shlex
+    from pathlib import Path
+
+    from vlhyper.errors import UserError
+
+    ending = Path(predictions).suffix
+    alike = [other for other in others if ending and Path(other).suffix == ending]
+    start = os.path.commonprefix([predictions, *alike])  # noqa: RUF071 - the start of the names is meant
+    pattern = shlex.quote(f"{start}*{ending}") if alike else "'rank_*.jsonl'"
+    raise UserError(
+        f"{(alike or others[1:])[0]}: is one argument too many; several files of predictions are given as a pattern in "
+        f"quotes, which the shell then leaves alone: --predictions {pattern}"
+    )
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -145,7 +165,7 @@ def _show(report: Report) -> None:
     from rich.markup import escape
 
     from vlhyper.console import say
-    from vlhyper.metrics.report import flatten
+    from vlhyper.metrics.report import SENTENCES, SHORT_ANSWERS, flatten
     from vlhyper.show.tables import print_table
     from vlhyper.wording import named
 
@@ -156,10 +176,10 @@ def _show(report: Report) -> None:
         [escape(" / ".join(map(named, path))) + (" ↓" if path == ("distribution",) else ""), value]
         for path, value in report.flat()
     ]
-    sentences = content.get("answers_from_sentences")
+    sentences = content.get(SHORT_ANSWERS)
     if sentences is not None:
         columns.append(SENTENCES)
-        short = dict(flatten(sentences["metrics"]))
+        short = report.of_sentences()
         for row, (path, _) in zip(rows, report.flat(), strict=True):
             row.append(short.get(path, ""))
     additions = [("95 % interval", content.get("confidence")), ("better by (95 %)", content.get("against"))]
