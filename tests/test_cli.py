@@ -4,6 +4,7 @@ import inspect
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ import vlhyper
 from vlhyper.cli import build_app, main, run
 from vlhyper.errors import JobError, UserError
 from vlhyper.features import open_features
+from vlhyper.program import _leave_on_signals, run_program
 
 # Scripts are written against these names: a change here is a change of the contract.
 COMMANDS = {
@@ -273,3 +275,58 @@ def test_a_reader_that_goes_away_is_no_cause_for_words():
 def test_run_leaves_errors_as_they_are():
     with pytest.raises(UserError, match=r"no\.yaml"):
         run(["params", "no.yaml"])
+
+
+@pytest.fixture
+def handlers():
+    """The handlers of signals as they were before."""
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT"])
+def test_a_signal_ends_a_program_after_its_clean_up(handlers, capsys, monkeypatch, name):
+    number, cleaned = getattr(signal, name), []
+
+    def build():
+        app = typer.Typer()
+
+        @app.command()
+        def work():
+            try:
+                os.kill(os.getpid(), number)
+                time.sleep(5)
+            finally:
+                cleaned.append(name)
+
+        return app
+
+    with pytest.raises(SystemExit) as end:
+        run_program("vlhyper", build, ["--"])
+    assert end.value.code == 128 + number and cleaned == [name]
+    said = capsys.readouterr().err.strip()
+    assert said == ("" if name == "SIGINT" else f"vlhyper: stopped by {name}")
+    # A second Ctrl-C, while Python ends, shows no traceback.
+    assert (signal.getsignal(signal.SIGINT) is signal.SIG_DFL) == (name == "SIGINT")
+
+
+def test_under_a_launcher_signals_are_left_to_it(handlers, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    before = signal.getsignal(signal.SIGTERM)
+    _leave_on_signals("vlhyper")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_pipe_that_its_reader_closed_ends_a_program_quietly():
+    command = "import sys; from vlhyper.program import run_program; import typer\ndef build():\n app = typer.Typer()\n"
+    command += " app.command()(lambda: print('x' * 100000))\n return app\nrun_program('vlhyper', build, ['--'])"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", command], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60
+    )
+    os.close(writing)
+    assert done.stderr == "" and done.returncode in (1, 141)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import time
+from pathlib import Path
 
 import h5py
 import hdf5plugin
@@ -365,3 +367,29 @@ def test_shapes_of_numpy_files_cost_nothing(tmp_path, capsys, monkeypatch):
     assert list(imported(folder)) == ["a"]
     said = capsys.readouterr().err
     assert "b: cannot be read (" in said and "c: cannot be read (features.npy unpacks to more than" in said
+
+
+OPEN = Path("/proc/self/fd")
+
+
+@pytest.mark.skipif(not OPEN.is_dir(), reason="the system does not list open files")
+def test_nothing_stays_open(tmp_path):
+    logical(tmp_path / "f.h5")
+    plain(tmp_path / "p.h5", {"chunks": (1, 4, 8), "compression": "gzip"})
+
+    def used():
+        for path in (tmp_path / "f.h5", tmp_path / "p.h5"):
+            found = open_features(path)
+            for _ in range(20):
+                found.read(IDS)
+            inspect(path)
+        (tmp_path / "bad.h5").write_bytes(b"\x89HDF\r\n\x1a\n and no more")
+        with pytest.raises(UserError):
+            open_features(tmp_path / "bad.h5")
+
+    used()
+    before = len(list(OPEN.iterdir()))
+    for _ in range(5):
+        used()
+    gc.collect()
+    assert len(list(OPEN.iterdir())) <= before

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -68,13 +65,6 @@ def command(
 
     if expanded:
         _refuse_expanded(predictions or "", [task, *expanded])
-    for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):
-        # Only a program's main thread may say what a signal does, and not every system has all of them.
-        with contextlib.suppress(ValueError, AttributeError):
-            number = getattr(signal, name)
-            # What the caller has ignored, as nohup has the hangup, stays so.
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, _leave)
     files = {"annotations": annotations, "questions": questions, "vocabulary": vocabulary, "choices": choices}
     options: dict[str, Any] = {"split": split, "variant": variant, "answers": answers, "half": half, "metrics": metrics}
     options |= {"complete": complete or None, "partial": partial or None, "chat": chat or None}
@@ -120,11 +110,6 @@ def _refuse_expanded(predictions: str, others: list[str]) -> None:
         f"{(alike or others[1:])[0]}: is one argument too many; several files of predictions are given as a pattern in "
         f"quotes, which the shell then leaves alone: --predictions {pattern}"
     )
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    """A plain `kill`, or a closed terminal, ends as an interrupt does: child programs and temporary files go."""
-    raise SystemExit(128 + number)
 
 
 def _refuse_beside_submission(task: str, options: dict[str, Any]) -> None:
