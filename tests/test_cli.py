@@ -4,6 +4,7 @@ import inspect
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ import vlhyper
 from vlhyper.cli import GROUPS, build_app, main, run
 from vlhyper.errors import JobError, UserError
 from vlhyper.features import open_features
+from vlhyper.program import _leave_on_signals, run_program
 
 # Scripts are written against these names: a change here is a change of the contract.
 COMMANDS = {
@@ -28,7 +30,7 @@ COMMANDS = {
     "configs copy": "name --to",
     "demo": "--level --out --seed",
     "env": "--devices",
-    "evaluate": "run overrides --confidence --full --split --submission --task",
+    "evaluate": "run overrides --chat --confidence --full --split --submission --task",
     "extract": (
         "images --batch-size --encoder --list --max-pixels --out --precision --store --strict --trust-weights "
         "--weights --workers"
@@ -42,8 +44,9 @@ COMMANDS = {
     "merge": "shards --out",
     "params": "config overrides --all --json",
     "score": (
-        "task --against --annotations --answer-key --answers --chat --choices --complete --confidence --half --id-key "
-        "--items --json --metrics --partial --predictions --questions --split --submission --variant --vocabulary"
+        "task expanded --against --annotations --answer-key --answers --chat --choices --complete --confidence --half "
+        "--id-key --items --json --metrics --partial --predictions --questions --split --submission --variant "
+        "--vocabulary"
     ),
     "setup spice": "--repository",
     "table": "table runs --out --split",
@@ -290,12 +293,24 @@ def test_an_error_is_one_line_and_with_debug_a_traceback(monkeypatch, capsys, er
         (["setup"], "missing command; see vlhyper setup --help"),
         (["check", "no.yaml"], "no.yaml: no such file"),
         (["evaluate", "no"], "no: not a run folder"),
+        (
+            ["score", "vqa", "--predictions", "o/r_0.json", "o/r_1.json"],
+            "in quotes, which .* --predictions 'o/r_*.json'",
+        ),
+        (["score", "--predictions", "r_0.csv", "r_1.csv", "vqa"], "r_1.csv: is one .* --predictions 'r_*.csv'"),
+        (["score", "vqa", "gqa", "--predictions", "a.json"], "gqa: is one argument too many; .* 'rank_*.jsonl'"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(monkeypatch, capsys, arguments, told):
     code, lines = said(monkeypatch, capsys, *arguments)
     assert code == 2
-    assert len(lines) == 1 and lines[0].startswith("vlhyper: ") and told.lower() in lines[0].lower()
+    assert len(lines) == 1 and lines[0].startswith("vlhyper: ") and fits(told, lines[0])
+
+
+def fits(told: str, line: str) -> bool:
+    """Whether the parts of what is told are in the line in this order."""
+    parts = map(re.escape, told.split(" .* "))
+    return re.search(".*".join(parts), line, re.IGNORECASE) is not None
 
 
 def test_without_arguments_the_program_shows_its_help(monkeypatch, capsys):
@@ -326,3 +341,58 @@ def test_a_reader_that_goes_away_is_no_cause_for_words():
 def test_run_leaves_errors_as_they_are():
     with pytest.raises(UserError, match=r"no\.yaml"):
         run(["params", "no.yaml"])
+
+
+@pytest.fixture
+def handlers():
+    """The handlers of signals as they were before."""
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT"])
+def test_a_signal_ends_a_program_after_its_clean_up(handlers, capsys, monkeypatch, name):
+    number, cleaned = getattr(signal, name), []
+
+    def build():
+        app = typer.Typer()
+
+        @app.command()
+        def work():
+            try:
+                os.kill(os.getpid(), number)
+                time.sleep(5)
+            finally:
+                cleaned.append(name)
+
+        return app
+
+    with pytest.raises(SystemExit) as end:
+        run_program("vlhyper", build, ["--"])
+    assert end.value.code == 128 + number and cleaned == [name]
+    said = capsys.readouterr().err.strip()
+    assert said == ("" if name == "SIGINT" else f"vlhyper: stopped by {name}")
+    # A second Ctrl-C, while Python ends, shows no traceback.
+    assert (signal.getsignal(signal.SIGINT) is signal.SIG_DFL) == (name == "SIGINT")
+
+
+def test_under_a_launcher_signals_are_left_to_it(handlers, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    before = signal.getsignal(signal.SIGTERM)
+    _leave_on_signals("vlhyper")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_pipe_that_its_reader_closed_ends_a_program_quietly():
+    command = "import sys; from vlhyper.program import run_program; import typer\ndef build():\n app = typer.Typer()\n"
+    command += " app.command()(lambda: print('x' * 100000))\n return app\nrun_program('vlhyper', build, ['--'])"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", command], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60
+    )
+    os.close(writing)
+    assert done.stderr == "" and done.returncode in (1, 141)

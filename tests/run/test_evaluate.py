@@ -57,7 +57,7 @@ def ran(lab, tmp_path_factory):
 def scored(ran):
     """What `evaluate_run` gives for the test split."""
     forget_accelerate()
-    return evaluated(ran, "test", caption_metrics=FAST, confidence=True)
+    return evaluated(ran, "test", caption_metrics=FAST, confidence=True, chat=True)
 
 
 @pytest.fixture
@@ -102,6 +102,8 @@ def test_scores_are_those_of_the_score_command_on_the_written_files(lab, ran, sc
     run(["score", task, *files, "--predictions", str(ran / f"predictions/{task}.test.json"), "--json", *more])
     said = json.loads(capsys.readouterr().out)
     assert said["metrics"] == scored[task].metrics
+    # Captions are sentences.
+    assert bool(scored[task].of_sentences()) == (task != "caption")
     assert read_json(ran / "scores.json")["test"][task]["metrics"] == said["metrics"]
 
 

@@ -58,6 +58,7 @@ def log_of(lab, folder, tracker: str, step: int = 0, validated: bool = True) -> 
         Accelerator(cpu=True, log_with=None if tracker == "none" else tracker),
         Progress(step=step, validated=validated),
         config,
+        lambda step: [],
     )
 
 

@@ -102,6 +102,10 @@ class TrainingBatches(Dataset[dict[str, Tensor] | Exception]):
         except (UserError, JobError) as error:
             return error
 
+    def ids(self, step: int) -> list[str]:
+        """The ids of the rows of a step, those of all processes."""
+        return [one.id for one in self.examples[self.schedule.task(step)].batch(self.schedule.examples(step))]
+
     def _batch(self, index: int) -> dict[str, Tensor]:
         step, micro = divmod(index, self.accumulation)
         name = self.schedule.task(step)

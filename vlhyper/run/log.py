@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,26 @@ from vlhyper.readers.streams import text_lines
 from vlhyper.run.checkpoints import Progress
 from vlhyper.run.config import RunConfig
 from vlhyper.run.tracker import Tracker
+from vlhyper.wording import some
 
 
 class Log:
-    """`log.jsonl` and a tracker: the mean loss of each task since the last line, and validation metrics."""
+    """`log.jsonl` and a tracker: the mean loss of each task since the last line, and validation metrics.
 
-    def __init__(self, folder: Path, accelerator: Accelerator, done: Progress, config: RunConfig) -> None:
-        self.path, self.accelerator = folder / "log.jsonl", accelerator
-        self.losses: dict[str, list[torch.Tensor]] = {}
+    ids: the ids of the rows of a step, counted from 0, for errors.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        accelerator: Accelerator,
+        done: Progress,
+        config: RunConfig,
+        ids: Callable[[int], Sequence[str]],
+    ) -> None:
+        self.path, self.accelerator, self.ids = folder / "log.jsonl", accelerator, ids
+        # Of each task the steps, counted from 1, and their losses.
+        self.losses: dict[str, list[tuple[int, torch.Tensor]]] = {}
         self.note = ""
         self.began, self.first_step = time.monotonic(), done.step
         before = self._whole_lines() if accelerator.is_main_process and self.path.exists() else []
@@ -62,21 +74,41 @@ class Log:
         finally:
             self.began += time.monotonic() - began
 
-    def add(self, task: str, loss: torch.Tensor) -> None:
-        self.losses.setdefault(task, []).append(loss)
+    def add(self, task: str, step: int, loss: torch.Tensor) -> None:
+        self.losses.setdefault(task, []).append((step, loss))
 
     def write_losses(self, step: int, rate: float) -> None:
         """Write the mean losses and forget them. Raises JobError where one is not finite."""
         means = {}
         for task, losses in sorted(self.losses.items()):
-            mean = self.accelerator.reduce(torch.stack(losses).mean(), "mean").item()
-            if not math.isfinite(mean):
-                raise JobError(f"step {step}: the loss of {task} is {mean}; lower training.learning_rate")
-            means[task] = mean
+            mean = self._mean(torch.stack([loss for _, loss in losses]))
+            if mean is not None and not math.isfinite(mean):
+                raise JobError(self._fault(task, losses, mean))
+            if mean is not None:
+                means[task] = mean
         self.losses.clear()
         self.note = " ".join(f"{task} {loss:.3f}" for task, loss in means.items())
         pace = (time.monotonic() - self.began) / max(1, step - self.first_step)
         self.write(step, {"loss": means, "learning_rate": rate, "seconds_per_step": round(pace, 4)})
+
+    def _mean(self, losses: torch.Tensor) -> float | None:
+        """Over all processes. Of fp16 without the steps that the scaler skipped; None where it skipped all of them."""
+        if self.accelerator.scaler is None:
+            return float(self.accelerator.reduce(losses.mean(), "mean"))
+        finite = losses.isfinite()
+        both = torch.stack([losses.where(finite, 0).sum().float(), finite.sum().float()])
+        total, count = self.accelerator.reduce(both, "sum").tolist()
+        # It begins at 65536 and halves at each skip: below 1 the fault is not the scale's.
+        return total / count if count else None if self.accelerator.scaler.get_scale() >= 1 else math.nan
+
+    def _fault(self, task: str, losses: list[tuple[int, torch.Tensor]], mean: float) -> str:
+        step = next((step for step, loss in losses if not loss.isfinite()), losses[-1][0])
+        ids = some(self.ids(step - 1))
+        other = "bf16 or fp32 as training.precision" if self.accelerator.scaler else "a lower training.learning_rate"
+        return (
+            f"step {step}: the loss of {task} is {mean} (ids {ids}); try {other} in another --out; "
+            f"what {self.path.parent} had saved before is kept"
+        )
 
     def write(self, step: int, values: dict[str, object]) -> None:
         if not self.accelerator.is_main_process:

@@ -27,6 +27,7 @@ from vlhyper.run.checkpoints import (
     Progress,
     fresh_seed,
     load_checkpoint,
+    require_finite_state,
     save_checkpoint,
     save_progress,
 )
@@ -113,7 +114,7 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
         schedule, rows, examples, collator, settings.accumulation, accelerator.process_index, accelerator.num_processes
     )
     stream = upcoming(batches, done.step, settings.workers)
-    log = Log(folder, accelerator, done, config)
+    log = Log(folder, accelerator, done, config, batches.ids)
 
     def judge_now() -> None:
         with log.untimed():
@@ -141,7 +142,7 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
                         accelerator.clip_grad_norm_(optimizer.param_groups[0]["params"], settings.clip)
                     optimizer.step()
                     optimizer.zero_grad()
-                    log.add(name, loss.detach())
+                    log.add(name, step + 1, loss.detach())
 
             done.step = step + 1
             last = done.step == settings.steps
@@ -154,6 +155,8 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
             # Kept before it is validated: should that fail, no step is lost, and a resumed run validates it.
             done.validated = not due
             done.scaler = accelerator.scaler.state_dict() if keep and accelerator.scaler else done.scaler
+            if keep:
+                require_finite_state(folder, model, optimizer.optimizer, done)
             if keep and accelerator.is_main_process:
                 save_checkpoint(folder, model, optimizer.optimizer, done)
             if due:
