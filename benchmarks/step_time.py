@@ -27,7 +27,7 @@ from vlhyper.console import tracked
 from vlhyper.model.backbone import build_backbone
 from vlhyper.model.methods import NORMS
 from vlhyper.model.model import VLHyperPELT
-from vlhyper.model.sizes import KNOWN, matching
+from vlhyper.model.sizes import KNOWN_T5, matching
 from vlhyper.model.spec import Inputs, ModelSpec
 from vlhyper.show.tables import print_table
 
@@ -37,7 +37,7 @@ Step = Callable[[], Tensor]
 
 def backbone(name: str) -> dict[str, object]:
     """T5Config fields of a known backbone, without dropout: the plain form has none."""
-    return KNOWN[name].fields() | {"dropout_rate": 0.0}
+    return KNOWN_T5[name].fields() | {"dropout_rate": 0.0}
 
 
 def batch(options: argparse.Namespace) -> dict[str, Tensor]:
@@ -142,7 +142,7 @@ def max_rss() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backbone", default="t5-base", choices=sorted(KNOWN))
+    parser.add_argument("--backbone", default="t5-base", choices=sorted(KNOWN_T5))
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--source", type=int, default=20)
     parser.add_argument("--target", type=int, default=6)

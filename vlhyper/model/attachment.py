@@ -1,72 +1,95 @@
-"""A frozen T5 with sites: forms are put in, and its attentions and feed-forwards apply them.
+"""A frozen backbone with sites: forms are put in, and its attentions and feed-forwards apply them.
 
-The T5 model file is not touched: the attention function is registered with transformers under the name `vlhyper`, and
+The model file of transformers is not touched: the attention function is registered under the name `vlhyper`, and
 whatever is added to a module's output is a forward hook (docs/method.md, "T5 without a copy of its model file").
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import AttentionInterface, T5ForConditionalGeneration
+from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
+from vlhyper.errors import UserError
 from vlhyper.model.adapters import ADDED
 from vlhyper.model.attention import beside, prefix_attention
-from vlhyper.model.forms import Form
+from vlhyper.model.families import family_of
+from vlhyper.model.forms import Form, Tokens
 from vlhyper.model.sites import ATTENTION, STACKS, Site
-
-# The module of each block in a layer of its stack. Forms of the table ADDED are applied to its output; what else is put
-# at an attention changes it from within.
-MODULES: dict[str, Callable[[Any], nn.Module]] = {
-    "encoder_self": lambda layer: layer.layer[0].SelfAttention,
-    "encoder_ff": lambda layer: layer.layer[1].DenseReluDense,
-    "decoder_self": lambda layer: layer.layer[0].SelfAttention,
-    "decoder_cross": lambda layer: layer.layer[1].EncDecAttention,
-    "decoder_ff": lambda layer: layer.layer[2].DenseReluDense,
-}
-
-
-def _linear(block: str, part: str) -> Callable[[Any], nn.Module]:
-    return lambda layer: getattr(MODULES[block](layer), part)
-
-
-MODULES |= {f"{block}_{part}": _linear(block, part) for block in ATTENTION for part in "qkvo"}
 
 
 class Attachment:
-    """The sites of one T5. `set` puts forms in; they stay until the next `set`.
+    """The sites of one backbone. `set` puts forms in; they stay until the next `set`.
 
     They must stay: gradient checkpointing runs blocks again during backward and needs the same forms.
     """
 
-    def __init__(self, t5: T5ForConditionalGeneration) -> None:
-        """Prepare every site of `t5`. A site without forms computes exactly what T5 computes there."""
-        self._t5 = t5
-        self._modules = _modules(t5)
-        # What is put at each module: what its output is given to, and what changes an attention from within.
+    def __init__(self, backbone: PreTrainedModel) -> None:
+        """Prepare every site. One without forms computes exactly what the backbone computes there.
+
+        Raises UserError for a kind of model that is not in the table of backbones.
+        """
+        self._backbone, self.family = backbone, family_of(backbone.config.model_type, "backbone")
+        # Forms of the table ADDED are applied to a module's output; what else is put at an attention changes it from
+        # within.
+        self._modules: dict[Site, nn.Module] = {}
         self._added: dict[nn.Module, list[Any]] = {}
         self._within: dict[nn.Module, list[Any]] = {}
-        self._tokens: Sequence[Any] = ()
-        # (S, S) bool, where the encoder's relative position bias applies; None: everywhere.
+        self._tokens: Sequence[Tokens] = ()
+        # What a module was given whose input belongs to another one's output.
+        self._inputs: dict[nn.Module, Tensor] = {}
+        # (S,) bool, which tokens of the encoder's input have positions, and (S, S), which pairs of them; None: all.
+        self._placed: Tensor | None = None
         self.biased: Tensor | None = None
-        for site, module in self._modules.items():
+        hooked: set[nn.Module] = set()
+        for site, reads, adds in self._places():
+            self._modules[site] = adds
             if site.block in ATTENTION:
                 # Plain attributes: the registered function gets only the attention module to find its forms by.
-                module.vlhyper_attachment, module.vlhyper_encodes = self, site.block == "encoder_self"
-        # Two blocks may name one module.
-        for module in dict.fromkeys(self._modules.values()):
-            module.register_forward_hook(self._add)
-        # Older releases do not hand it on to the stacks, which would go on without prefixes and without a word.
-        for part in (t5, t5.encoder, t5.decoder):
-            part.set_attn_implementation("vlhyper")
+                adds.vlhyper_attachment, adds.vlhyper_encodes = self, site.block == "encoder_self"
+            # Two blocks may name one module.
+            if adds not in hooked:
+                hooked.add(adds)
+                self._hook(reads, adds)
+        if self.family.positions == "learned":
+            self._positions.register_forward_hook(self._place)
+        stacks = [backbone.get_submodule(name.rpartition(".")[0]) for name in self.family.layers.values()]
+        # Older releases do not hand it on to the stacks, which would go on without prefixes and without a word. What a
+        # part was taken off would warn of that part.
+        for part in stacks if self.family.removed else (backbone, *stacks):
+            part.set_attn_implementation("vlhyper")  # type: ignore[operator]
+
+    def _places(self) -> Iterator[tuple[Site, nn.Module, Any]]:
+        """Every site with the module whose input it reads and the one to whose output it adds."""
+        for block, names in self.family.modules.items():
+            layers: Any = self._backbone.get_submodule(self.family.layers[STACKS[block]])
+            reads, adds = (names, names) if isinstance(names, str) else names
+            for number, layer in enumerate(layers):
+                yield Site(block, number), layer.get_submodule(reads), layer.get_submodule(adds)
+
+    def _hook(self, reads: nn.Module, adds: nn.Module) -> None:
+        if reads is not adds:
+            reads.register_forward_pre_hook(lambda _, inputs: self._inputs.__setitem__(adds, inputs[0]))
+        adds.register_forward_hook(self._add, with_kwargs=True)
+
+    @property
+    def _positions(self) -> Any:
+        """The encoder's table of learned positions."""
+        return self._backbone.get_encoder().embed_positions
+
+    @property
+    def word_scale(self) -> float:
+        """What the encoder multiplies the table of token embeddings with."""
+        return self.family.word_scale(self._backbone.config)
 
     def set(self, forms: Mapping[Site, Sequence[Form]]) -> None:
         """Replace all forms. Sites that are left out have none."""
-        self._tokens = forms.get(Site("input", 0), ())
-        self._added, self._within, self.biased = {}, {}, None
+        self._tokens = forms.get(Site("input", 0), ())  # type: ignore[assignment]
+        self._added, self._within, self._inputs = {}, {}, {}
+        self._placed = self.biased = None
         for site, put in forms.items():
             for form in put if site.block != "input" else ():
                 to = self._added if type(form) in ADDED else self._within
@@ -77,27 +100,57 @@ class Attachment:
         return self._within.get(module, ())
 
     def encoder_inputs(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
-        """What T5's forward and generate are given: ids, or embeddings where there are tokens beside the text."""
+        """What the model's forward and generate are given: ids, or embeddings where there are tokens beside the text.
+
+        Raises UserError where the backbone has no positions for so many tokens.
+        """
         if not self._tokens:
+            self._require_positions(input_ids.shape[1])
             return {"input_ids": input_ids, "attention_mask": attention_mask}
-        embeds, mask, self.biased = beside(self._t5.shared(input_ids), attention_mask, self._tokens)
+        words: Any = self._backbone.get_input_embeddings()
+        embeds, mask, placed = beside(words(input_ids), attention_mask, self._fitting())
+        self._require_positions(embeds.shape[1])
+        self._placed, self.biased = placed, None if placed is None else placed[:, None] & placed
         return {"inputs_embeds": embeds, "attention_mask": mask}
 
-    def _add(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> Any:
+    def _fitting(self) -> list[Tokens]:
+        """The tokens as this family takes them."""
+        tokens = list(self._tokens)
+        if self.family.positions == "rotary":
+            # A rotation cannot be left out. Before the text they are at the same distances whatever is padded behind.
+            tokens.sort(key=lambda form: not form.front)
+            tokens = [form._replace(front=True, biased=True) for form in tokens]
+        if self.family.scales_embeddings:
+            tokens = [form._replace(embeds=form.embeds / self.word_scale) for form in tokens]
+        return tokens
+
+    def _require_positions(self, length: int) -> None:
+        most: int = getattr(self._backbone.config, "max_position_embeddings", length)
+        if self.family.positions == "learned" and length > most:
+            raise UserError(
+                f"a source of {length} tokens, with those beside the text: this {self.family.title} has {most} "
+                "positions; set max_source_tokens lower"
+            )
+
+    def _add(self, module: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Any], output: Any) -> Any:
+        forms = self._added.get(module, ())
+        source = self._inputs.pop(module, None)
+        if not forms:
+            return output
+        if source is None:
+            source = inputs[0] if inputs else named["hidden_states"]
         # An attention gives more than its output.
         result, *others = output if isinstance(output, tuple) else (output,)
-        for form in self._added.get(module, ()):
-            result = ADDED[type(form)](form, inputs[0], result)
+        for form in forms:
+            result = ADDED[type(form)](form, source, result)
         return (result, *others) if isinstance(output, tuple) else result
 
-
-def _modules(t5: T5ForConditionalGeneration) -> dict[Site, Any]:
-    stacks: dict[str, Any] = {"encoder": t5.encoder.block, "decoder": t5.decoder.block}
-    return {
-        Site(block, number): module_of(layer)
-        for block, module_of in MODULES.items()
-        for number, layer in enumerate(stacks[STACKS[block]])
-    }
+    def _place(self, table: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """Learned positions: those of the text stay as they are, tokens without a position get none."""
+        if self._placed is None:
+            return output
+        numbers = (self._placed.cumsum(0) - 1).clamp(min=0) + table.offset
+        return (nn.functional.embedding(numbers, table.weight) * self._placed[:, None]).expand_as(output)
 
 
 def _attention(
@@ -109,6 +162,7 @@ def _attention(
     dropout: float = 0.0,
     scaling: float = 1.0,
     position_bias: Tensor | None = None,
+    softcap: float | None = None,
     **_: object,
 ) -> tuple[Tensor, None]:
     """The signature of transformers' attention functions around `prefix_attention`."""
@@ -119,7 +173,14 @@ def _attention(
         bias = attention_mask if bias is None else bias + attention_mask
     # A Python float of 1.0 (T5 does not scale) costs no kernel.
     scaled = query if scaling == 1.0 else query * scaling
-    output = prefix_attention(scaled, key, value, bias, attachment.within(module), dropout)
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        # The heads that share a key are as many more queries of one head. A mask is the same for all heads.
+        scaled = scaled.unflatten(1, (-1, groups)).flatten(2, 3)
+        bias = None if bias is None else bias.repeat(1, 1, groups, 1)
+    output = prefix_attention(scaled, key, value, bias, attachment.within(module), dropout, softcap)
+    if groups > 1:
+        output = output.unflatten(2, (groups, -1)).flatten(1, 2)
     return output.transpose(1, 2).contiguous(), None
 
 

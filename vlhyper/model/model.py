@@ -1,4 +1,4 @@
-"""A T5 tuned by a method: its sites, and the makers of what is put there.
+"""A backbone tuned by a method: its sites, and the makers of what is put there.
 
 Letters: B rows · S source tokens · T target tokens · N cells of the image grid · d_v its channels.
 """
@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import T5ForConditionalGeneration
+from transformers import PreTrainedModel
 
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import existing_file, read_json, replacing, write_json
@@ -38,20 +38,18 @@ BACKBONE = "backbone_sha256"
 
 
 class VLHyperPELT(nn.Module):
-    """A T5 with the forms of a method at its sites (paper section 3); every row of the table of methods is built so.
+    """A backbone with the forms of a method at its sites (paper section 3); every row of the methods is built so.
 
-    Trained are the makers and, where the method says so, parts of T5; all else is frozen.
+    Trained are the makers and, where the method says so, parts of the backbone; all else is frozen.
     """
 
-    def __init__(
-        self, t5: T5ForConditionalGeneration, makers: Mapping[str, MakerModule], spec: ModelSpec, inputs: Inputs
-    ) -> None:
+    def __init__(self, t5: PreTrainedModel, makers: Mapping[str, MakerModule], spec: ModelSpec, inputs: Inputs) -> None:
         """Join the parts; `VLHyperPELT.build` makes them from a spec."""
         super().__init__()
         self.t5, self.makers, self.spec, self.inputs = t5, nn.ModuleDict(makers), spec, inputs
         self.attachment = Attachment(t5)
         self.images = method(spec.method).images
-        # Of T5, what the method trains: it belongs to the run, even where this run tunes something else.
+        # Of the backbone, what the method trains: it belongs to the run, even where this run tunes something else.
         self._own = set(matching(dict(t5.named_parameters()), method(spec.method).trains))
         groups = self._groups()
         trained = tuned(spec, dict.fromkeys(groups.values()))
@@ -105,10 +103,12 @@ class VLHyperPELT(nn.Module):
         Returns:
             () loss in nats.
         """
-        logits = self.t5(
+        # The backbone is called t5 for the names in the files of runs, whichever it is.
+        backbone: Any = self.t5
+        logits = backbone(
             **self._steered(input_ids, attention_mask, task, grid, pictured, boxes),
-            # The loss is taken below; labels given to T5 would be averaged over this batch's tokens alone.
-            decoder_input_ids=self.t5._shift_right(labels),
+            # The loss is taken below; labels given to it would be averaged over this batch's tokens alone.
+            decoder_input_ids=backbone.prepare_decoder_input_ids_from_labels(labels),
             use_cache=False,
         ).logits
         total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="sum")
@@ -141,7 +141,7 @@ class VLHyperPELT(nn.Module):
         pictured: Tensor | None,
         boxes: Tensor | None,
     ) -> dict[str, Tensor]:
-        """Put the forms of this batch at their sites; gives the inputs of T5's encoder."""
+        """Put the forms of this batch at their sites; gives the inputs of the encoder."""
         rows = len(input_ids)
         if task.ndim and len(task) != rows:
             raise ValueError(f"{len(task)} task numbers for {rows} rows; give one for each row, or a single one")
@@ -159,7 +159,8 @@ class VLHyperPELT(nn.Module):
             raise ValueError(f"boxes are {tuple(boxes.shape)}, this batch and model take {(*wanted[:2], 4)}")
         # The last batch's forms go first, so that two sets never take memory together.
         self.attachment.set({})
-        conditions = Conditions(task, grid, pictured, self.t5.shared.weight, boxes)
+        words: Any = self.t5.get_input_embeddings()
+        conditions = Conditions(task, grid, pictured, words.weight, boxes, self.attachment.word_scale)
         forms: dict[Site, list[Form]] = {}
         for maker in self.makers.values():
             for site, made in maker(conditions).items():
@@ -168,7 +169,7 @@ class VLHyperPELT(nn.Module):
         return self.attachment.encoder_inputs(input_ids, mask)
 
     def checkpoint_gradients(self) -> None:
-        """Keep only the inputs of T5's blocks in training and run each block again in backward: less memory, slower."""
+        """Keep only the inputs of the layers in training and run each again in backward: less memory, slower."""
         # The reentrant kind gives no gradient to weights that a block reads from elsewhere than its arguments.
         # (transformers 5.23 gave the method a new name and warns of the old one.)
         old, new = "gradient_checkpointing_enable", "activation_checkpointing_enable"
@@ -195,13 +196,13 @@ class VLHyperPELT(nn.Module):
         return ((name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad)
 
     def _kept(self) -> dict[str, Tensor]:
-        """All that a run adds to its frozen T5, tuned or not, and the statistics of the image features."""
+        """All that a run adds to its frozen backbone, tuned or not, and the statistics of the image features."""
         own = self._groups()
         kept: dict[str, Tensor] = {name: weight for name, weight in self.named_parameters() if name in own}
         return kept | {f"makers.{name}": buffer for name, buffer in self.makers.named_buffers()}
 
     def state(self) -> dict[str, Tensor]:
-        """Copies of all that a run adds to its frozen T5, by name."""
+        """Copies of all that a run adds to its frozen backbone, by name."""
         return {name: value.detach().cpu().contiguous() for name, value in self._kept().items()}
 
     def load_state(self, state: dict[str, Tensor], source: str) -> None:
@@ -241,7 +242,7 @@ class VLHyperPELT(nn.Module):
         if backbone_sha256 not in (None, model.backbone_sha256):
             raise UserError(
                 f"{folder / CONFIG}: trained on another backbone than {spec.backbone!r} holds now (the frozen weights "
-                "differ); give the T5 that the run was trained on"
+                "differ); give the one that the run was trained on"
             )
         model.load_state(state, str(folder / WEIGHTS))
         return model.eval()

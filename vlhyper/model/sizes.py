@@ -1,22 +1,21 @@
-"""Sizes that are known before anything is built, without torch: those of a T5 backbone, and of a model's inputs.
+"""Sizes that are known before anything is built, without torch: those of a backbone, and of a model's inputs.
 
 Letters: V vocabulary · D width · H heads · P width of a head (H·P is not always D) · F feed-forward width · L layers.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from math import prod
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vlhyper.errors import UserError, nearest
-from vlhyper.files import read_json
+from vlhyper.errors import UserError
 
 Shape = tuple[int, ...]
 
@@ -31,8 +30,45 @@ class Inputs(BaseModel):
     width: int | None = None  # channels of the image grid
 
 
+class Size(ABC):
+    """What makers need of a backbone, and all its parameters. `family` is its row in the table of backbones."""
+
+    family: str
+    vocab_size: int
+    d_model: int
+    encoder_layers: int
+    decoder_layers: int
+
+    @property
+    @abstractmethod
+    def inner(self) -> int:
+        """The joint width of all heads of queries."""
+
+    @property
+    def key_inner(self) -> int:
+        """H·P, the joint width of all heads of keys and values: that of the queries but for a few families."""
+        return self.inner
+
+    @property
+    def layers(self) -> int:
+        """How many layer ids l_i there are: encoder and decoder share them."""
+        return max(self.encoder_layers, self.decoder_layers)
+
+    @abstractmethod
+    def fields(self) -> dict[str, Any]:
+        """The fields of a config of this size."""
+
+    @abstractmethod
+    def shapes(self) -> dict[str, Shape]:
+        """Every parameter of the model by its name; tied ones once."""
+
+    def parameters(self) -> int:
+        """All parameters (222,903,552 for t5-base)."""
+        return sum(map(prod, self.shapes().values()))
+
+
 @dataclass(frozen=True)
-class T5Size:
+class T5Size(Size):
     """The numbers of a T5 from which all its parameters follow."""
 
     vocab_size: int
@@ -45,20 +81,17 @@ class T5Size:
     gated: bool = False
     untied_head: bool = False
     buckets: int = 32
+    family: str = "t5"
 
     @property
     def inner(self) -> int:
         """H·P, the joint width of all heads."""
         return self.num_heads * self.d_kv
 
-    @property
-    def layers(self) -> int:
-        """How many layer ids l_i there are: encoder and decoder share them."""
-        return max(self.encoder_layers, self.decoder_layers)
-
     def fields(self) -> dict[str, Any]:
         """The T5Config fields of this size; `from_fields` goes the other way."""
         return {
+            "model_type": self.family,
             "vocab_size": self.vocab_size,
             "d_model": self.d_model,
             "d_kv": self.d_kv,
@@ -97,10 +130,6 @@ class T5Size:
         found[f"{feed_forward}.wo.weight"] = (self.d_model, self.d_ff)
         return found | {f"{name}.{index}.layer_norm.weight": (self.d_model,) for index in range(len(sublayers) + 1)}
 
-    def parameters(self) -> int:
-        """All parameters (222,903,552 for t5-base)."""
-        return sum(map(prod, self.shapes().values()))
-
 
 def matching(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
     """The names that fit one of the patterns (`*layer_norm.weight`). Raises UserError for a pattern that fits none."""
@@ -134,12 +163,14 @@ _V1_1 = {
     "xl": _v1_1(2048, 5120, 24, 32),
     "xxl": _v1_1(4096, 10240, 24, 64),
 }
+_UL2 = T5Size(32128, 4096, 256, 16384, 16, 32, 32, gated=True, untied_head=True)
 # Sizes as published in each hub repository's config.json.
-KNOWN: dict[str, T5Size] = {
+KNOWN_T5: dict[str, T5Size] = {
     **{f"t5-{name}": size for name, size in _ORIGINAL.items()},
     **{f"google-t5/t5-{name}": size for name, size in _ORIGINAL.items()},
     **{f"google/t5-v1_1-{name}": size for name, size in _V1_1.items()},
     **{f"google/flan-t5-{name}": size for name, size in _V1_1.items()},
+    **dict.fromkeys(("google/ul2", "google/flan-ul2"), _UL2),
 }
 # What a T5Config written by hand may set. transformers ignores any other name, a misspelt one too.
 T5_FIELDS = (
@@ -161,26 +192,6 @@ T5_FIELDS = (
     "eos_token_id",
     "decoder_start_token_id",
 )
-
-
-def size_of(backbone: str | Mapping[str, Any]) -> T5Size:
-    """The sizes of a backbone named by hub id, by a local folder with a config.json, or given as T5Config fields.
-
-    Raises UserError for a name that is neither known nor a local folder, and for a field that T5Config lacks.
-    """
-    if not isinstance(backbone, str):
-        if unknown := [field for field in backbone if field not in T5_FIELDS]:
-            raise UserError(f"backbone: T5Config has no field {unknown[0]!r}{nearest(unknown[0], T5_FIELDS)}")
-        return from_fields(backbone)
-    if backbone in KNOWN:
-        return KNOWN[backbone]
-    folder = Path(backbone)
-    if folder.is_dir():
-        fields = read_json(folder / "config.json")
-        if fields.get("model_type") != "t5":
-            raise UserError(f"{folder / 'config.json'}: model_type is {fields.get('model_type')!r}; vlhyper needs a T5")
-        return from_fields(fields)
-    raise UserError(f"backbone {backbone!r}: neither a local folder nor a known T5{nearest(backbone, KNOWN)}")
 
 
 def from_fields(fields: Mapping[str, Any]) -> T5Size:

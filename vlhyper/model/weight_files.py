@@ -1,4 +1,4 @@
-"""The files of a T5 in a folder or in the hub's local cache: which there are, and whether they hold all its tensors.
+"""The files of a backbone in a folder or the hub's local cache: which there are, and whether they hold all tensors.
 
 No torch: only the headers of safetensors files are read.
 """
@@ -6,6 +6,7 @@ No torch: only the headers of safetensors files are read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from huggingface_hub import try_to_load_from_cache
@@ -13,13 +14,11 @@ from safetensors import SafetensorError, safe_open
 
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import read_json
-from vlhyper.model.sizes import Shape, T5Size
+from vlhyper.model.families import FAMILIES
+from vlhyper.model.sizes import Shape, Size
 
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 FLOATS = ("F64", "F32", "F16", "BF16")
-# Other names of the token embeddings, and a table that published T5s hold and never use.
-EMBEDDINGS = ("shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight")
-UNUSED = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
 
 
 def local_file(name: str, file: str) -> Path | None:
@@ -43,7 +42,7 @@ def weight_files(name: str) -> list[str]:
     return sorted(set(listed.values()))
 
 
-def faults(name: str, size: T5Size) -> Iterator[str]:
+def faults(name: str, size: Size) -> Iterator[str]:
     """What is wrong with the weights that are here, one line each: damaged files, tensors missing, surplus or odd."""
     found: dict[str, Shape] = {}
     paths = [local_file(name, file) for file in weight_files(name)]
@@ -72,16 +71,19 @@ def _tensors(path: Path) -> dict[str, Shape]:
     return found
 
 
-def _differences(found: Mapping[str, Shape], size: T5Size) -> Iterator[str]:
-    wanted = size.shapes()
-    embedded = next((found[name] for name in EMBEDDINGS if name in found), None)
-    tied = EMBEDDINGS[:3] if size.untied_head else EMBEDDINGS
-    if embedded is not None:
-        found = {**{key: shape for key, shape in found.items() if key not in tied}, "shared.weight": embedded}
+def _differences(found: Mapping[str, Shape], size: Size) -> Iterator[str]:
+    wanted, family = size.shapes(), FAMILIES[size.family]
+    found = {family.renamed(key): shape for key, shape in found.items()}
+    for name, aliases in family.aliases(size).items():
+        tied = {key: found.pop(key) for key in (name, *aliases) if key in found}
+        if tied:
+            found[name] = next(iter(tied.values()))
+    found = {key: shape for key, shape in found.items() if not any(fnmatchcase(key, part) for part in family.unused)}
     if missing := sorted(wanted.keys() - found.keys()):
         yield f"{len(missing)} tensors are missing ({first_few(missing)}); copy the whole model again"
-    if surplus := sorted(found.keys() - wanted.keys() - {UNUSED}):
-        yield f"{len(surplus)} tensors are not of this T5 ({first_few(surplus)}); is config.json another model's?"
+    if surplus := sorted(found.keys() - wanted.keys()):
+        told = f"{len(surplus)} tensors are not of this {family.title} ({first_few(surplus)})"
+        yield f"{told}; is config.json another model's?"
     odd = [f"{key} is {found[key]}, not {shape}" for key, shape in wanted.items() if found.get(key, shape) != shape]
     if odd:
         yield f"{len(odd)} tensors have another shape than config.json says ({first_few(odd)}); copy the model again"

@@ -11,7 +11,7 @@ from huggingface_hub.utils import validate_repo_id
 from transformers import PreTrainedTokenizerBase
 
 from vlhyper.errors import UserError
-from vlhyper.model.sizes import size_of
+from vlhyper.model.families import size_of
 from vlhyper.model.spec import ModelSpec
 from vlhyper.model.weight_files import CONFIG, faults, local_file, weight_files
 from vlhyper.run.tokenizer import load_tokenizer

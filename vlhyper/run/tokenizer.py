@@ -8,7 +8,7 @@ from huggingface_hub import try_to_load_from_cache
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from vlhyper.errors import UserError
-from vlhyper.model.sizes import size_of
+from vlhyper.model.families import size_of
 from vlhyper.model.spec import ModelSpec
 
 

@@ -18,7 +18,7 @@ from pydantic import Field
 from vlhyper.model.forms import Bottleneck, Form, LowRank, Tokens, WholePrefix
 from vlhyper.model.makers.maker import Conditions, Fill, Maker, Normal, Start, Tensors, Uniform, Weight
 from vlhyper.model.methods import Part
-from vlhyper.model.sites import OUTPUT, Site, sites
+from vlhyper.model.sites import KEY, OUTPUT, VALUE, Site, sites
 from vlhyper.settings import Strict, joined
 
 if TYPE_CHECKING:
@@ -94,12 +94,16 @@ class Free(Maker):
         """Named block.number, (T, L, ...); those of the encoder's input have an L of 1."""
         found: dict[str, Weight] = {}
         for part in self.parts:
-            for block in part.blocks:
+            for block in self._blocks(part):
                 layers = len(sites(self.size, [block]))
                 for name, (shape, start, group) in self._numbers(part, block).items():
                     tasks = 1 if self._shared(part, name) else len(self.inputs.tasks)
                     found[f"{block}.{name}"] = Weight((tasks, layers, *shape), start, group)
         return found
+
+    def _blocks(self, part: Part) -> list[str]:
+        """Those that this backbone has."""
+        return [block for block in part.blocks if sites(self.size, [block])]
 
     def _shared(self, part: Part, name: str) -> bool:
         # Houlsby's adapters as HyperFormer builds them: each task has its own, the norm behind them is for all.
@@ -111,7 +115,7 @@ class Free(Maker):
         return numbers
 
     def _prefix(self, settings: Any, block: str) -> dict[str, Weight]:
-        shape = (self.options.prefix_length, self.size.inner)
+        shape = (self.options.prefix_length, self.size.key_inner)
         # As large as T5's own keys and values, as those of generated prefixes are.
         return {name: Weight(shape, Normal(of=name), "prefixes") for name in ("key", "value")}
 
@@ -136,6 +140,8 @@ class Free(Maker):
     def _low_rank(self, settings: Any, block: str) -> dict[str, Weight]:
         wide, inner, rank, group = self.size.d_model, self.size.inner, self.options.rank, "low-rank matrices"
         into, out = (inner, wide) if block in OUTPUT else (wide, inner)
+        if block in (*KEY, *VALUE):
+            out = self.size.key_inner
         return {
             "a": Weight((rank, into), Uniform(into**-0.5), group),
             "b": Weight((out, rank), Fill(0.0), group),
@@ -150,7 +156,7 @@ class Free(Maker):
         """The forms at every site, with R rows."""
         made: dict[Site, list[Form]] = {}
         for part in self.parts:
-            for block in part.blocks:
+            for block in self._blocks(part):
                 rows = {
                     name: tensors[f"{block}.{name}"][
                         slice(None) if self._shared(part, name) else conditions.task.reshape(-1)
