@@ -12,6 +12,7 @@ from functools import partial
 import cases
 import pytest
 import torch
+from safetensors.torch import save_file
 from test_model import without_dropout
 from test_peers import HoulsbyAdapter, Sequential
 from torch import nn
@@ -19,13 +20,14 @@ from torch.nn import functional as F
 
 from vlhyper.errors import UserError
 from vlhyper.model.backbone import build_backbone, deviations_of
-from vlhyper.model.families import FAMILIES
+from vlhyper.model.families import FAMILIES, size_of
 from vlhyper.model.forms import Tokens, WholePrefix
 from vlhyper.model.makers.maker import Conditions
 from vlhyper.model.methods import METHODS
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.model.sites import ATTENTION, STACKS, Site
 from vlhyper.model.spec import count
+from vlhyper.model.weight_files import faults
 
 TASK = 1
 families = pytest.mark.parametrize("family", cases.FAMILIES)
@@ -307,3 +309,36 @@ def test_a_bart_without_so_many_positions_says_so():
     ids = batch["input_ids"].repeat(1, 4)
     with pytest.raises(UserError, match=r"a source of 36 tokens, .* this BART has 30 positions"):
         model(**{**batch, "input_ids": ids, "attention_mask": torch.ones_like(ids)})
+
+
+@families
+def test_a_saved_folder_gives_back_the_same_backbone(family, tmp_path):
+    backbone = build_backbone(cases.FAMILIES[family])
+    whole = backbone
+    if family == "t5gemma2":
+        # As it comes from the hub: with the image encoder, which is taken off.
+        whole = type(backbone)(backbone.config)
+        whole.load_state_dict(backbone.state_dict(), strict=False)
+    whole.save_pretrained(tmp_path)
+    loaded = build_backbone(str(tmp_path))
+    expected = dict(backbone.named_parameters())
+    assert all(torch.equal(weight, expected[name]) for name, weight in loaded.named_parameters())
+    assert size_of(str(tmp_path)) == size_of(cases.FAMILIES[family])
+
+
+@pytest.mark.parametrize(
+    ("family", "published"),
+    [
+        ("bart", lambda name: name.removeprefix("model.")),
+        ("t5gemma2", lambda name: name.replace("encoder.text_model.", "encoder.")),
+    ],
+)
+def test_files_with_the_names_of_other_releases_are_whole_and_load(family, published, tmp_path):
+    backbone = build_backbone(cases.FAMILIES[family])
+    backbone.config.save_pretrained(tmp_path)
+    weights = {published(name): weight for name, weight in backbone.named_parameters()}
+    assert weights.keys() != dict(backbone.named_parameters()).keys()
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    assert list(faults(str(tmp_path), size_of(str(tmp_path)))) == []
+    loaded = dict(build_backbone(str(tmp_path)).named_parameters())
+    assert all(torch.equal(loaded[name], weight) for name, weight in backbone.named_parameters())

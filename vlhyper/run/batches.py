@@ -24,7 +24,7 @@ from vlhyper.run.rows import TaskRows
 from vlhyper.run.schedule import Schedule
 from vlhyper.tasks import Examples
 
-# T5 leaves these positions out of the loss.
+# These positions are left out of the loss.
 IGNORED = -100
 
 
@@ -54,8 +54,21 @@ class Collator:
 
     def labels(self, targets: Sequence[str]) -> Tensor:
         """(B, T) token ids of the targets, -100 behind their ends."""
-        encoded = self._encoded(targets, self.max_target_tokens)
-        return encoded["input_ids"].masked_fill(encoded["attention_mask"] == 0, IGNORED)
+        encoded = self.tokenizer(list(targets), truncation=True, max_length=self.max_target_tokens)["input_ids"]
+        rows = [self._ended(ids) for ids in encoded]
+        longest = max(map(len, rows))
+        return torch.tensor([ids + [IGNORED] * (longest - len(ids)) for ids in rows])
+
+    def _ended(self, ids: list[int]) -> list[int]:
+        """A target that ends with the end token, as those of T5 and BART do.
+
+        Gemma's tokenizer begins texts and does not end them; its decoder is given the beginning by the model.
+        """
+        end = self.tokenizer.eos_token_id
+        if ids and ids[-1] == end:
+            return ids
+        text = ids[1:] if ids[:1] == [self.tokenizer.bos_token_id] else ids[: self.max_target_tokens - 1]
+        return [*text, end]
 
     def _encoded(self, texts: Sequence[str], most: int) -> Any:
         return self.tokenizer(list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt")

@@ -28,22 +28,26 @@ def load_tokenizer(spec: ModelSpec, local: bool = False) -> PreTrainedTokenizerB
             f"tokenizer {name!r} cannot be loaded: it has no tokenizer.json or spiece.model; copy one of them there"
         )
     _complete(tokenizer, name)
+    # Gemma's pads before the text; tokens beside the text and shifted targets count from its first token.
+    tokenizer.padding_side = "right"
     if len(tokenizer) > (known := size_of(spec.backbone).vocab_size):
         raise UserError(f"tokenizer {name!r} has {len(tokenizer)} tokens, the backbone only {known}; use its own")
     return tokenizer
 
 
 def _complete(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    """Take T5's padding and end tokens from the vocabulary where the folder does not name them.
+    """Take padding and end tokens from the vocabulary, by T5's, BART's or Gemma's names, where a folder names none.
 
     A folder with tokenizer.json alone does not. Raises UserError where the vocabulary lacks them too.
     """
     words = tokenizer.get_vocab()
-    for role, word in (("pad_token", "<pad>"), ("eos_token", "</s>")):
+    for role, candidates in (("pad_token", ("<pad>",)), ("eos_token", ("</s>", "<eos>"))):
         if getattr(tokenizer, role) is None:
-            if word not in words:
-                raise UserError(f"tokenizer {name!r} has no {role} and no {word!r} in its vocabulary; use T5's own")
-            setattr(tokenizer, role, word)
+            found = [word for word in candidates if word in words]
+            if not found:
+                told = f"tokenizer {name!r} has no {role} and no {candidates[0]!r} in its vocabulary"
+                raise UserError(f"{told}; use the backbone's own")
+            setattr(tokenizer, role, found[0])
 
 
 def _cached_folder(name: str) -> str:
