@@ -25,9 +25,10 @@ from transformers import T5ForConditionalGeneration
 
 from vlhyper.console import tracked
 from vlhyper.model.backbone import build_backbone
+from vlhyper.model.families.t5 import KNOWN_T5
 from vlhyper.model.methods import NORMS
 from vlhyper.model.model import VLHyperPELT
-from vlhyper.model.sizes import KNOWN_T5, matching
+from vlhyper.model.sizes import matching
 from vlhyper.model.spec import Inputs, ModelSpec
 from vlhyper.show.tables import print_table
 

@@ -15,6 +15,7 @@ from feature_extraction.naming import for_tower
 from feature_extraction.towers import Grid, build_tower, cut, fold_batch_norms
 from feature_extraction.weights import QUICK, Weights, find_weights
 from vlhyper.errors import UserError, first_few
+from vlhyper.tensors import require_finite
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -70,16 +71,27 @@ def _load(tower: nn.Module, whole: set[str], weights: Weights, name: str) -> Non
     """Load `weights` into the cut `tower`; the weights may also contain other names of the `whole` tower."""
     expected = tower.state_dict()
     given = for_tower(weights.tensors, expected)
+    # A counter of training steps: evaluation never reads it, and many files omit it.
+    weighty = {key: value for key, value in expected.items() if not key.endswith("num_batches_tracked")}
+    known = {key: given[key] for key in weighty if key in given}
     faults = {
-        # A counter of training steps: evaluation never reads it, and many files omit it.
-        "missing": [key for key in expected if key not in given and not key.endswith("num_batches_tracked")],
+        "missing": [key for key in weighty if key not in given],
         "unknown": [key for key in given if key not in whole],
-        "of another shape": [key for key in expected if key in given and given[key].shape != expected[key].shape],
+        "of another shape": [
+            f"{key} is {tuple(value.shape)}, not {tuple(weighty[key].shape)}"
+            for key, value in known.items()
+            if value.shape != weighty[key].shape
+        ],
+        "no floats": [
+            f"{key} is {str(value.dtype).removeprefix('torch.')}"
+            for key, value in known.items()
+            if weighty[key].is_floating_point() and not value.is_floating_point()
+        ],
     }
-    for fault, keys in faults.items():
-        if keys:
-            raise UserError(
-                f"{weights.path}: not weights of {name} ({fault}: {first_few(keys)}); "
-                "give the --encoder that these weights belong to"
-            )
-    tower.load_state_dict({key: given.get(key, value) for key, value in expected.items()})
+    if found := [f"{fault}: {first_few(keys)}" for fault, keys in faults.items() if keys]:
+        raise UserError(
+            f"{weights.path}: not weights of {name} ({'; '.join(found)}); "
+            "give the --encoder that these weights belong to"
+        )
+    require_finite(known, weights.path)
+    tower.load_state_dict({**expected, **known})

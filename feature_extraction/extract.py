@@ -60,6 +60,8 @@ def extract(
         for count in copy_rows(writer, kept) if kept else ():
             bar(count)
         todo = list(new.items())[writer.done - len(old) :]
+        on = f"on {encoder.device} in {encoder.precision}"
+        say(f"{out}: {len(todo)} images to read, {on}, {workers} decoding processes")
         batches = _grids(encoder, todo, batch_size, workers, most_pixels)
         _write(batches, todo, writer, getattr(torch, store), batch_size, bar)
     say(f"{out}: {len(writer.state.ids)} images of {shape[0]} x {shape[1]}; {_listed(out, writer.state.skipped)}")

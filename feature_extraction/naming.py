@@ -46,9 +46,11 @@ def from_transformers(tensors: Tensors, path: Path) -> Tensors:
             parts = [vision.pop(name.replace("q_proj", f"{part}_proj"), None) for part in "qkv"]
             if any(part is None for part in parts):
                 raise UserError(f"{path}: {name} has no matching k_proj and v_proj; download or copy the file again")
-            found[f"transformer.resblocks.{match[1]}.attn.in_proj_{match[2]}"] = torch.cat(
-                [part for part in parts if part is not None]
-            )
+            whole = [part for part in parts if part is not None]
+            # Joined, an integer among floats would pass for one.
+            if len({(part.shape, part.dtype) for part in whole}) > 1 or not whole[0].ndim:
+                raise UserError(f"{path}: {name}, k_proj and v_proj differ in shape or type; copy the file again")
+            found[f"transformer.resblocks.{match[1]}.attn.in_proj_{match[2]}"] = torch.cat(whole)
     for name, value in vision.items():
         pattern = next((pattern for pattern in NAMES if re.fullmatch(pattern, name)), None)
         if pattern is None:

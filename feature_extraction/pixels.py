@@ -124,7 +124,8 @@ def _death(path: Path, code: int | None, started: bool) -> str:
     if not started:
         raise JobError(f"cannot start a decoding process (exit code {code}); run the command with --workers 0")
     assert code is not None
-    if code == -signal.SIGKILL:
+    # Windows has no such signal, and no negative codes.
+    if code == -getattr(signal, "SIGKILL", 0) != 0:
         raise JobError(
             f"{path}: the process that decoded it was killed, probably because memory ran out; free memory or remove "
             "the image, then run the same command again"

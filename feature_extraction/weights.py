@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import warnings
 import zipfile
 from dataclasses import dataclass
@@ -12,12 +13,16 @@ from typing import Any
 import torch
 
 from feature_extraction.naming import from_transformers, is_transformers_clip, trained_with_quick_gelu
+from vlhyper.console import say
 from vlhyper.errors import UserError
 from vlhyper.files import existing_file, sha256
+from vlhyper.tensors import header
 
 Tensors = dict[str, torch.Tensor]
 # Suffix of open_clip's names of models that are built with QuickGELU.
 QUICK = "-quickgelu"
+# How long a server may take to answer.
+SECONDS = 20
 # Entries of OpenAI's archives that are not weights.
 NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
 
@@ -61,10 +66,16 @@ def fetch(model: str, tag: str) -> Path:
     origin = f"the hub's {source['hf_hub'].rstrip('/')}" if source.get("hf_hub") else source.get("url", "")
     reason = "HF_HUB_OFFLINE is set"
     if source.get("hf_hub") or not HF_HUB_OFFLINE:
+        say(f"weights {tag!r} of {model}: taken from the cache, or downloaded from {origin}")
+        waited = socket.getdefaulttimeout()
+        # Without a network some systems wait for minutes, and no library that downloads asks for less.
+        socket.setdefaulttimeout(SECONDS)
         try:
             return Path(download_pretrained(source))
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
+        finally:
+            socket.setdefaulttimeout(waited)
     # A file does not say which activation it was trained with; convolutional towers have no choice of one.
     quick = source.get("quick_gelu") and not model.startswith("RN") and not model.endswith(QUICK)
     encoder = f"--encoder {model}{QUICK} " if quick else ""
@@ -113,9 +124,10 @@ def _read(path: Path, digest: str, trust: bool) -> dict[str, Any]:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
+            header(path)
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
+    except (OSError, UserError):
         raise
     # The loaders raise many kinds of errors for broken files; here they all mean the same.
     except Exception as error:

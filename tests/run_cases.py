@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from vlhyper.run.config import RunConfig, load_config
@@ -174,14 +175,20 @@ def write_features(path: Path, ids: list[str], shape: tuple[int, int] = GRID, **
         writer.settle(ids, {"features": rows})
 
 
+@cache
+def world_tokenizer():
+    """Built once: it goes through many sentences for its words."""
+    from vlhyper.world.tokenizer import build_tokenizer
+
+    return build_tokenizer()
+
+
 def save_small_t5(folder: Path, dropout: float) -> None:
     """A T5 with random weights and the world's tokenizer, as transformers saves them."""
     import torch
     from transformers import T5Config, T5ForConditionalGeneration
 
-    from vlhyper.world.tokenizer import build_tokenizer
-
-    tokenizer = build_tokenizer()
+    tokenizer = world_tokenizer()
     sizes = {"d_model": 16, "d_kv": 4, "num_heads": 4, "num_layers": 1, "d_ff": 24}
     torch.manual_seed(0)
     config = T5Config(vocab_size=len(tokenizer), **sizes, dropout_rate=dropout, decoder_start_token_id=0)

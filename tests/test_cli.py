@@ -24,21 +24,25 @@ from vlhyper.features import open_features
 COMMANDS = {
     "check": "config overrides",
     "demo": "--level --out --seed",
-    "evaluate": "run overrides --full --split --task",
+    "env": "--devices",
+    "evaluate": "run overrides --full --split --submission --task",
     "extract": (
         "images --batch-size --encoder --list --max-pixels --out --precision --store --strict --trust-weights "
         "--weights --workers"
     ),
+    "fewshot": "run overrides --data --keep --method --out --seeds --shots --task --tune",
+    "fewshot-plot": "folders --out",
+    "freeze": "run --image --out --peft --task",
     "import-features": "source --encoder --out --store",
     "inspect": "features --images --json --sheet",
     "merge": "shards --out",
-    "params": "config overrides --json",
+    "params": "config overrides --all --json",
     "score": (
-        "task --against --annotations --answer-key --answers --choices --complete --confidence --half --id-key --items "
-        "--json --metrics --partial --predictions --questions --split --submission --variant --vocabulary"
+        "task --against --annotations --answer-key --answers --chat --choices --complete --confidence --half --id-key "
+        "--items --json --metrics --partial --predictions --questions --split --submission --variant --vocabulary"
     ),
     "setup spice": "--repository",
-    "train": "config overrides --out",
+    "train": "config overrides --from --out",
 }
 
 
@@ -98,6 +102,7 @@ def test_the_examples_work_as_they_are_written(path, tmp_path, monkeypatch):
     assert open_features("coco.h5").ids == {
         "inspect": ["coco.h5"],
         "merge": ["coco.shard-0-of-2.h5", "coco.shard-1-of-2.h5"],
+        "freeze": "run --image --out --peft --task",
         "import-features": ["1"],
     }.get(path)
 
@@ -190,6 +195,11 @@ def failing(error):
             ModuleNotFoundError("No module named 'torch'", name="torch"),
             2,
             "vlhyper: this command needs torch, which is not installed: pip install 'vlhyper[model]'",
+        ),
+        (
+            ModuleNotFoundError("No module named 'jgo'", name="jgo"),
+            2,
+            "vlhyper: this command needs jgo, which is not installed: pip install 'vlhyper[spice]'",
         ),
     ],
 )

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import vlhyper.console
-from vlhyper.console import progress, say, tracked
+from vlhyper.console import progress, say, telling, tracked
 from vlhyper.show.tables import print_table
 
 
@@ -71,6 +71,17 @@ def test_on_a_terminal_there_is_a_bar_with_its_note(monkeypatch):
         bar(2)
     shown = terminal.getvalue()
     assert "training" in shown and "4/4" in shown and "vqa 1.250" in shown and "━" in shown
+
+
+def test_lines_of_work_can_go_to_a_file(tmp_path, capsys):
+    with telling(tmp_path / "new" / "lines.txt"), progress("training", 1, "steps") as bar:
+        say("begins")
+        bar()
+    with telling(tmp_path / "new" / "lines.txt"):
+        say("again")
+    say("after")
+    assert (tmp_path / "new" / "lines.txt").read_text() == "begins\ntraining: 1/1 steps 0s\nagain\n"
+    assert capsys.readouterr().err == "after\n"
 
 
 def test_a_table_goes_to_standard_output_with_two_decimals(capsys):

@@ -1,14 +1,18 @@
 """The demo on a world of a few pictures and for a few steps, with small random models in place of the shipped ones."""
 
 import shutil
+from concurrent.futures import Executor, Future
 
 import pytest
 from PIL import Image
 from run_cases import forget_accelerate
 
-from vlhyper.demo import exhibits, prepare, run_demo
+from vlhyper.demo import Few, exhibits, prepare, run_demo
 from vlhyper.errors import UserError
+from vlhyper.fewshot.results import read_results
 from vlhyper.files import read_json, write_json
+from vlhyper.run.check import problems
+from vlhyper.run.config import load_config, load_run
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
 
@@ -20,6 +24,7 @@ SHORT = [
     "model.embedding_width=8",
     "tasks.caption.beams=1",
 ]
+SOME = Few({"okvqa": (4,), "snli-ve": (4,)}, 2, ("training.steps=1", "validation.every=0"))
 METRICS = {"vqa": {"overall"}, "gqa": {"accuracy"}, "caption": {"BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr"}}
 
 
@@ -45,13 +50,13 @@ def ran(models, tmp_path_factory):
     out = tmp_path_factory.mktemp("demos") / "demo"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vlhyper.demo.tiny", lambda: models)
-        return out, run_demo(out, sizes=FEW, changes=SHORT)
+        return out, run_demo(out, sizes=FEW, changes=SHORT, few=SOME)
 
 
 def test_scores_of_model_and_control_have_the_contracts_shape(ran):
     out, result = ran
     assert read_json(out / "demo.json") == result
-    assert result.keys() == {"model", "blind", "unseen", "seconds"}
+    assert result.keys() == {"model", "blind", "unseen", "fewshot", "seconds"}
     for systems in (result, result["unseen"]):
         for system in ("model", "blind"):
             assert systems[system].keys() == METRICS.keys()
@@ -63,8 +68,10 @@ def test_scores_of_model_and_control_have_the_contracts_shape(ran):
         "extract",
         "train model",
         "evaluate model",
+        "few-shot model",
         "train blind",
         "evaluate blind",
+        "few-shot blind",
         "total",
     ]
 
@@ -75,6 +82,23 @@ def test_the_runs_differ_in_the_features_alone(ran):
     out, _ = ran
     model, blind = (load_config(out / system / "config.yaml") for system in ("model", "blind"))
     assert differences(model, blind) == {"features.mismatched": "False, now True"}
+
+
+def test_both_are_tuned_on_the_same_few_examples_of_new_tasks(ran):
+    out, result = ran
+    for system in ("model", "blind"):
+        found = result["fewshot"][system]
+        assert {task: list(by_shots) for task, by_shots in found.items()} == {task: ["0", "4"] for task in SOME.shots}
+        for by_shots in found.values():
+            assert by_shots["0"]["deviation"] is None and by_shots["4"]["deviation"] >= 0
+            assert all(one["mean"] >= 0 for one in by_shots.values())
+    samples = [
+        {(one.task, one.shots, one.seed): one.sample_sha256 for one in read_results([out / system / "fewshot"])}
+        for system in ("model", "blind")
+    ]
+    assert samples[0] == samples[1] and len(samples[0]) == 2 * 3
+    assert all(one.title.endswith("mismatched images") for one in read_results([out / "blind/fewshot"]))
+    assert (out / "fewshot.png").is_file() and (out / "fewshot.svg").is_file()
 
 
 def test_pictures_are_one_png_with_question_and_answers(ran):
@@ -113,16 +137,40 @@ def test_a_table_for_each_split_is_printed(ran, capsys):
     show(ran[1])
     out, err = capsys.readouterr()
     assert "new images" in out and "never seen" in out and "blind control" in out
+    assert "few-shot: new tasks" in out and "snli-ve" in out
     assert "total" in err
+
+
+class HereAndNow(Executor):
+    """Does in this process what the demo gives to processes of their own, whose start takes most of its time."""
+
+    def __init__(self, *_):
+        pass
+
+    def submit(self, function, *arguments):
+        forget_accelerate()
+        done = Future()
+        done.set_result(function(*arguments))
+        return done
 
 
 def test_the_same_seed_gives_the_same_scores(ran, models, tmp_path, monkeypatch):
     first, result = ran
     monkeypatch.setattr("vlhyper.demo.tiny", lambda: models)
+    monkeypatch.setattr("vlhyper.demo.ProcessPoolExecutor", HereAndNow)
+    monkeypatch.setattr("vlhyper.demo.KEEP_MEMORY", {})
     # That extraction repeats itself is held elsewhere.
     monkeypatch.setattr("vlhyper.demo.extract", lambda out: shutil.copy(first / "features.h5", out / "features.h5"))
-    again = run_demo(tmp_path / "again", sizes=FEW, changes=SHORT)
-    assert {**again, "seconds": None} == {**result, "seconds": None}
+    again = run_demo(tmp_path / "again", sizes=FEW, changes=SHORT, few=Few({"okvqa": (4,)}, 1, SOME.changes))
+    assert {**again, "seconds": None, "fewshot": None} == {**result, "seconds": None, "fewshot": None}
+
+
+def test_the_config_of_the_demo_trains_again_as_it_says(ran, models):
+    config = load_config(ran[0] / "demo.yaml", SHORT)
+    assert config.model.backbone == str(models / "t5")
+    assert not list(problems(config, lambda _: None))
+    trained = load_run(ran[0] / "model")
+    assert config == trained.model_copy(update={"features": config.features, "tasks": config.tasks})
 
 
 def test_a_second_demo_in_the_same_folder_begins_anew(ran, tmp_path):

@@ -97,3 +97,9 @@ def test_cache_folder_is_the_users(tmp_path, monkeypatch):
     assert cache_folder() == tmp_path / "vlhyper"
     monkeypatch.setenv("VLHYPER_CACHE", str(tmp_path / "own"))
     assert cache_folder() == tmp_path / "own"
+
+
+def test_a_loop_of_links_is_an_error_of_the_system_that_names_it(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "a")
+    with pytest.raises(OSError, match=r"Too many levels of symbolic links.*a'"):
+        write_text(tmp_path / "a", "x")

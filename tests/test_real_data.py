@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import open_clip
 import pytest
 import torch
 import yaml
@@ -11,6 +12,7 @@ from run_cases import log_lines, losses
 from safetensors.torch import save_file
 from transformers import T5Config, T5ForConditionalGeneration
 
+from feature_extraction.towers import build_tower
 from vlhyper.cli import run
 from vlhyper.features import open_features
 from vlhyper.files import read_json
@@ -89,9 +91,7 @@ def test_images_become_features_a_model_and_scored_answers(user, shared, capsys)
 
 
 def test_rn101_gives_its_grid_and_a_model_trains_on_it(user, shared):
-    import open_clip
-
-    tower = open_clip.create_model("RN101", pretrained=None).visual
+    tower = build_tower(open_clip.get_model_config("RN101"))
     save_file({f"visual.{key}": value for key, value in tower.state_dict().items()}, user / "rn101.safetensors")
     images = sorted((shared / "coco/val2014").glob("*.jpg"))[:8]
     extract(user, images, "--encoder", "RN101", "--weights", user / "rn101.safetensors")

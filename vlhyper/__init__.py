@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vlhyper.metrics import caption_scores as caption_scores
     from vlhyper.metrics import vqa_accuracy as vqa_accuracy
+    from vlhyper.model.attach import attach as attach
+    from vlhyper.model.frozen import Frozen as Frozen
     from vlhyper.model.model import VLHyperPELT as VLHyperPELT
     from vlhyper.scoring import score as score
 
 __version__ = "0.1.0"
-__all__ = ["VLHyperPELT", "__version__", "caption_scores", "score", "vqa_accuracy"]
+__all__ = ["Frozen", "VLHyperPELT", "__version__", "attach", "caption_scores", "score", "vqa_accuracy"]
 
 # Each is imported when it is first asked for: scoring needs no torch, and `import vlhyper` is immediate.
 _HOMES = {
+    "Frozen": "vlhyper.model.frozen",
+    "attach": "vlhyper.model.attach",
     "VLHyperPELT": "vlhyper.model.model",
     "caption_scores": "vlhyper.metrics",
     "score": "vlhyper.scoring",

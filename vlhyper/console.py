@@ -10,7 +10,8 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -23,11 +24,28 @@ class Bar(Protocol):
         """Report `done` more finished units; `note` replaces the text after the bar."""
 
 
+# Where `say` writes in place of standard error.
+_file: TextIO | None = None
+
+
 def say(text: str) -> None:
     """Print one line for the user to standard error."""
     # A closed standard error is None, and print would then use standard output.
-    if sys.stderr is not None:
-        print(text, file=sys.stderr, flush=True)
+    if (file := _file or sys.stderr) is not None:
+        print(text, file=file, flush=True)
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Add what is said, and the lines of plain bars, to the file `path` in the meantime; bars on a terminal stay."""
+    global _file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before = _file
+    with path.open("a", encoding="utf-8") as _file:
+        try:
+            yield
+        finally:
+            _file = before
 
 
 @contextmanager

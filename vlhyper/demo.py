@@ -1,8 +1,12 @@
-"""The whole job on the miniature world: draw, extract, train and evaluate a model and a control with wrong images."""
+"""The whole job on the miniature world: draw, extract, train and evaluate a model and a control with wrong images.
+
+Then both are tuned on a few examples of tasks whose prompts they have not seen in training.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -14,12 +18,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from vlhyper.console import say
 from vlhyper.errors import JobError, UserError
+from vlhyper.fewshot.results import Point, Result, curves
+from vlhyper.fewshot.study import plan
+from vlhyper.fewshot.transfer import transfer
+from vlhyper.fewshot.view import save_figure
 from vlhyper.files import read_json, write_json, write_text
 from vlhyper.metrics import Report
 from vlhyper.run.config import load_config, load_run
@@ -43,13 +51,42 @@ Scores = dict[str, dict[str, float]]
 Seconds = dict[str, float]
 
 
+class Few(NamedTuple):
+    """Few-shot runs: numbers of examples by task, how many seeds, and overrides of their config."""
+
+    shots: Mapping[str, Sequence[int]]
+    seeds: int
+    changes: Sequence[str]
+
+
+FEW = Few(
+    {"okvqa": (16, 128), "snli-ve": (500,)},
+    2,
+    ("training.steps=60", "training.decay=60", "validation.every=30", "validation.sample=100"),
+)
+
+
+class Learnt(NamedTuple):
+    """One system: scores by split, few-shot results, and the seconds that each stage took."""
+
+    scores: dict[str, Scores]
+    few: list[Result]
+    seconds: Seconds
+
+
 def run_demo(
-    out: Path, seed: int = 0, level: str = "easy", sizes: Mapping[str, int] = SIZES, changes: Sequence[str] = ()
+    out: Path,
+    seed: int = 0,
+    level: str = "easy",
+    sizes: Mapping[str, int] = SIZES,
+    changes: Sequence[str] = (),
+    few: Few = FEW,
 ) -> dict[str, Any]:
     """Do the whole job in the folder `out`; return the content of `out/demo.json`.
 
-    `{"model": {task: {metric: value}}, "blind": {...}, "unseen": {"model": ..., "blind": ...}, "seconds": {stage: s}}`,
-    scores × 100. The same seed on the same machine and number of threads gives the same scores.
+    `{"model": {task: {metric: value}}, "blind": {...}, "unseen": {"model": ..., "blind": ...}, "fewshot": {"model":
+    {task: {shots: {"mean": value, "deviation": value}}}, "blind": ...}, "seconds": {stage: s}}`, scores × 100. The same
+    seed on the same machine and number of threads gives the same scores.
     `sizes` are images by split, `changes` overrides of the config, for a smaller or larger demo.
     Raises UserError for a folder with other files.
     """
@@ -60,19 +97,27 @@ def run_demo(
         build(out / "world", seed, sizes, level)
     with _stage(seconds, "extract", "extract image features once, with the miniature CLIP"):
         extract(out)
-    say("\n── train VL-HyperPELT on four tasks together with its blind control (blind.log); then answer and score")
-    scores: dict[str, dict[str, Scores]] = {split: {} for split in SPLITS}
-    for system, (metrics, spent) in learn_side_by_side(out, seed, changes).items():
-        seconds.update({f"{stage} {system}": time for stage, time in spent.items()})
-        for split in SPLITS:
-            scores[split][system] = metrics[split]
+    say("\n── train VL-HyperPELT on four tasks together with its blind control (blind.log); then answer and score,")
+    say("   and tune both on a few examples of new tasks")
+    learnt = learn_side_by_side(out, seed, changes, few)
+    for system, one in learnt.items():
+        seconds.update({f"{stage} {system}": time for stage, time in one.seconds.items()})
     seconds["total"] = round(time.monotonic() - began, 1)
-    result = {**scores["test"], "unseen": scores["unseen"], "seconds": seconds}
+    scores = {split: {system: one.scores[split] for system, one in learnt.items()} for split in SPLITS}
+    fewshot = {system: few_scores(one.few) for system, one in learnt.items()}
+    result = {**scores["test"], "unseen": scores["unseen"], "fewshot": fewshot, "seconds": seconds}
     write_json(out / "demo.json", result, indent=2)
     save_gallery(exhibits(out), out / "demo.png", title="New images: answers of VL-HyperPELT and of its blind control")
+    save_figure([one for system in learnt.values() for one in system.few], out / "fewshot.png")
     show(result)
-    say(f"scores: {out / 'demo.json'} · pictures with answers: {out / 'demo.png'}")
+    told = {"scores": "demo.json", "pictures with answers": "demo.png", "few-shot scores": "fewshot.png"}
+    say(" · ".join(f"{what}: {out / name}" for what, name in told.items()))
     return result
+
+
+def few_scores(results: Sequence[Result]) -> dict[str, dict[str, dict[str, float | None]]]:
+    """{task: {shots: {"mean", "deviation"}}} over seeds."""
+    return {curve.task: {str(shots): one._asdict() for shots, one in curve.points.items()} for curve in curves(results)}
 
 
 def prepare(out: Path) -> None:
@@ -81,9 +126,11 @@ def prepare(out: Path) -> None:
         raise UserError(f"{out}: not empty and not the folder of a demo; choose another with --out")
     for name in ("world", *SYSTEMS):
         shutil.rmtree(out / name, ignore_errors=True)
-    for name in ("features.h5", "features.skipped.jsonl", "demo.json", "demo.png", "blind.log"):
+    written = ("demo.json", "demo.png", "blind.log", "fewshot.png", "fewshot.svg")
+    for name in ("features.h5", "features.skipped.jsonl", *written):
         (out / name).unlink(missing_ok=True)
-    write_text(out / CONFIG, (files("vlhyper.world") / CONFIG).read_text(encoding="utf-8"))
+    config = (files("vlhyper.world") / CONFIG).read_text(encoding="utf-8")
+    write_text(out / CONFIG, config.replace("MINIATURE_T5", json.dumps(str(tiny() / "t5"))))
 
 
 def extract(out: Path) -> None:
@@ -94,29 +141,29 @@ def extract(out: Path) -> None:
         raise JobError("extraction failed; see its error above")
 
 
-def learn_side_by_side(out: Path, seed: int, changes: Sequence[str]) -> dict[str, tuple[dict[str, Scores], Seconds]]:
+def learn_side_by_side(out: Path, seed: int, changes: Sequence[str], few: Few) -> dict[str, Learnt]:
     """Train and score both systems at the same time, each with half of the threads.
 
     At this size two processes with one thread each do far more steps than one process with two threads.
     """
     threads = max(1, torch.get_num_threads() // len(SYSTEMS))
     os.environ.update(KEEP_MEMORY)
-    common = [f"model.backbone={tiny() / 't5'}", f"training.seed={seed}", *changes]
+    common = [f"training.seed={seed}", *changes]
     with ProcessPoolExecutor(len(SYSTEMS), multiprocessing.get_context("spawn")) as pool:
         jobs = {
-            system: pool.submit(learn, out, system, [*common, f"features.mismatched={mismatched}"], threads)
+            system: pool.submit(learn, out, system, [*common, f"features.mismatched={mismatched}"], threads, few)
             for system, mismatched in SYSTEMS.items()
         }
         return {system: job.result() for system, job in jobs.items()}
 
 
-def learn(out: Path, system: str, overrides: Sequence[str], threads: int) -> tuple[dict[str, Scores], Seconds]:
-    """Train one system and score it on every split; return its scores by split and the seconds it took."""
+def learn(out: Path, system: str, overrides: Sequence[str], threads: int, few: Few) -> Learnt:
+    """Train one system, score it on every split, and tune it on a few examples of each new task."""
     torch.set_num_threads(threads)
     seconds: Seconds = {}
     # Two progress bars in one terminal would overwrite each other; that of the control goes to a file.
-    quiet = (out / f"{system}.log").open("w") if SYSTEMS[system] else None
-    with contextlib.redirect_stderr(quiet) if quiet else contextlib.nullcontext():
+    log = (out / f"{system}.log").open("w") if SYSTEMS[system] else contextlib.nullcontext(sys.stderr)
+    with log as told, contextlib.redirect_stderr(told):
         with _stage(seconds, "train", f"training {system}"):
             train(resolve(load_config(out / CONFIG, overrides)), out / system)
         with _stage(seconds, "evaluate", f"answering {' and '.join(SPLITS.values())}"):
@@ -125,7 +172,15 @@ def learn(out: Path, system: str, overrides: Sequence[str], threads: int) -> tup
                 split: _metrics(evaluate_run(run, out / system, split, caption_metrics=CAPTION_METRICS))
                 for split in SPLITS
             }
-    return metrics, seconds
+        with _stage(seconds, "few-shot", f"a few examples of {' and '.join(few.shots)}"):
+            results = [
+                result
+                for task, shots in few.shots.items()
+                for result in transfer(
+                    plan(out / system, task, overrides=few.changes), out / system / "fewshot", shots, few.seeds
+                )
+            ]
+    return Learnt(metrics, results, seconds)
 
 
 def exhibits(out: Path, count: int = 8) -> list[Exhibit]:
@@ -175,8 +230,23 @@ def show(result: Mapping[str, Any]) -> None:
             for metric, value in metrics.items()
         ]
         print_table(("task", "metric", "VL-HyperPELT", "blind control", "difference"), rows, title=f"{split}: {title}")
+    show_few(result["fewshot"])
     seconds = result["seconds"]
     say(" · ".join(f"{stage} {spent:.0f} s" for stage, spent in seconds.items()))
+
+
+def show_few(systems: Mapping[str, Any]) -> None:
+    """Print the few-shot scores of model and control in one table."""
+    rows = []
+    for task, by_shots in systems["model"].items():
+        for shots, found in by_shots.items():
+            model, blind = Point(**found), Point(**systems["blind"][task][shots])
+            rows.append((task, int(shots), str(model), str(blind), model.mean - blind.mean))
+    print_table(
+        ("task", "examples", "VL-HyperPELT", "blind control", "difference"),
+        rows,
+        title="few-shot: new tasks, tuned on a few examples (mean ± deviation over seeds)",
+    )
 
 
 def _metrics(reports: Mapping[str, Report]) -> Scores:

@@ -7,17 +7,22 @@ import errno
 import hashlib
 import json
 import os
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 from vlhyper.errors import UserError
+from vlhyper.wording import kind
 
 # A full or broken disk is not a mistake of the user.
-JOB_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+JOB_FAULTS = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EIO)
+# More than any record of a data set, any config, index or vocabulary has. What goes on beyond it is damaged or hostile,
+# and would fill the memory.
+MOST_BYTES = 64_000_000
 
 
 @contextlib.contextmanager
@@ -27,7 +32,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     The body writes and closes the file. The rename is atomic on one file system, so a reader never sees a partial file.
     """
     # A link is kept, and its target is replaced.
-    target = Path(path).resolve()
+    try:
+        target = Path(path).resolve()
+    # Before Python 3.13 a loop of links is a RuntimeError.
+    except RuntimeError:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     os.close(handle)
@@ -115,6 +124,16 @@ def existing_file(path: str | os.PathLike[str], what: str = "file") -> Path:
     return found
 
 
+def small_file(path: str | os.PathLike[str], what: str = "a file of this kind") -> Path:
+    """`path` as a Path. Raises UserError where it is no regular file, or larger than what is read as a whole."""
+    found = existing_file(path, what)
+    if (size := found.stat().st_size) > MOST_BYTES:
+        raise UserError(
+            f"{found}: has {size / 1e6:,.0f} MB; {what} has at most {MOST_BYTES / 1e6:,.0f} MB; give another one"
+        )
+    return found
+
+
 class _DuplicateKey(ValueError):
     """An object has two members with the same name; most JSON readers silently drop one."""
 
@@ -131,11 +150,13 @@ def parse_json(text: str) -> Any:
     return json.loads(text, object_pairs_hook=_object)
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
+def read_json(path: str | os.PathLike[str], what: str = "a file of this kind") -> Any:
     """The value of a JSON file (a byte-order mark is ignored). Raises UserError that names file and position."""
-    found = existing_file(path)
+    found = small_file(path, what)
     try:
         return parse_json(found.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UserError(f"{found}: cannot be read ({error.strerror}); give a file that you may read") from None
     except _DuplicateKey as error:
         raise UserError(f"{found}: duplicate key {str(error)[:60]!r} in one object; remove one") from None
     except UnicodeDecodeError as error:
@@ -146,6 +167,16 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         ) from None
     except RecursionError:
         raise UserError(f"{found}: nested too deeply for a file of this kind; give another file") from None
+    except ValueError:
+        raise UserError(f"{found}: a number has thousands of digits; correct it") from None
+
+
+def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The object of a JSON file. Raises UserError that names file and position, and for a file with another value."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: is {kind(value)}; it must be a JSON object; copy the file again")
+    return value
 
 
 def hidden(path: Path, folder: Path) -> bool:
@@ -166,8 +197,5 @@ def cache_folder() -> Path:
     """The folder for downloads and cached results: `$VLHYPER_CACHE`, or the user's cache folder."""
     if os.environ.get("VLHYPER_CACHE"):
         return Path(os.environ["VLHYPER_CACHE"])
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "vlhyper"
-    if os.name == "nt" and os.environ.get("LOCALAPPDATA"):
-        return Path(os.environ["LOCALAPPDATA"]) / "vlhyper"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vlhyper"
+    # Without an author and Windows' own "Cache" below it, as releases before platformdirs had it.
+    return user_cache_path("vlhyper", appauthor=False, opinion=False)

@@ -13,6 +13,8 @@ from vlhyper.errors import JobError, UserError
 
 # Newer releases of typer contain a copy of click; this finds the usage error of either.
 UsageError: Any = typer.BadParameter.__base__
+# What to install for a library that is missing. Scoring a parquet file needs pyarrow alone, not torch and the others.
+PACKAGES = {"pyarrow": "pyarrow", "jgo": "'vlhyper[spice]'", "requests": "'vlhyper[spice]'"}
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 
@@ -54,7 +56,6 @@ def _usage_line(name: str, error: Any) -> str:
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError):
-        # Scoring a parquet file needs only this library, not torch and the others.
-        package = "pyarrow" if error.name == "pyarrow" else "'vlhyper[model]'"
+        package = PACKAGES.get(error.name or "", "'vlhyper[model]'")
         return f"this command needs {error.name}, which is not installed: pip install {package}"
     return " ".join(str(error).split()) or type(error).__name__

@@ -14,6 +14,7 @@ LABELS = {
     "mnli": ENTAILMENT,
     "qnli": ("entailment", "not_entailment"),
     "rte": ("entailment", "not_entailment"),
+    "wnli": ("not_entailment", "entailment"),
     "cb": ("entailment", "contradiction", "neutral"),
     "boolq": ("False", "True"),
     "imdb": SENTIMENT,

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 
 from vlhyper.errors import UserError, nearest
-from vlhyper.files import existing_file
+from vlhyper.files import small_file
 
 Model = TypeVar("Model", bound=BaseModel)
 # Far more than any config or manifest has; aliases within aliases can stand for billions.
@@ -112,7 +112,7 @@ def parse_yaml(text: str) -> Any:
 
 def read_yaml(path: str | Path, what: str) -> dict[str, Any]:
     """The mapping a YAML file holds. Raises UserError that names file and line."""
-    found = existing_file(path, what)
+    found = small_file(path, what)
     try:
         value = parse_yaml(found.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -124,8 +124,11 @@ def read_yaml(path: str | Path, what: str) -> dict[str, Any]:
     return value
 
 
-def validated(model: type[Model], value: Any, where: str) -> Model:
-    """`value` as a `model`. Raises UserError: `where`, the key, what is wrong, for a key the nearest valid one."""
+def validated(model: type[Model], value: Any, where: str, cure: str = "") -> Model:
+    """`value` as a `model`. Raises UserError: `where`, the key, what is wrong, for a key the nearest valid one.
+
+    cure: what to do about a file that people do not write by hand.
+    """
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -135,7 +138,8 @@ def validated(model: type[Model], value: Any, where: str) -> Model:
             *parents, name = map(str, fault["loc"])
             raise UserError(f"{where}: unknown key {key!r}{nearest(name, _keys_at(model, parents))}") from None
         message = fault["msg"].removeprefix("Value error, ")
-        raise UserError(f"{where}: {key + ': ' if key else ''}{message[:1].lower()}{message[1:]}") from None
+        told = f"{where}: {key + ': ' if key else ''}{message[:1].lower()}{message[1:]}"
+        raise UserError(f"{told}; {cure}" if cure else told) from None
 
 
 def _keys_at(model: type[BaseModel], keys: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from feature_extraction import weights
 from feature_extraction.encoder import load_encoder
+from feature_extraction.naming import from_transformers
 from feature_extraction.towers import build_tower, cut
 from vlhyper.errors import UserError
 
@@ -71,7 +72,15 @@ def test_other_weights_have_another_digest(tiny, tmp_path):
         (lambda state: state.update({"visual.layer9.weight": torch.zeros(1)}), r"unknown: layer9\.weight"),
         (
             lambda state: state.update({"visual.conv1.weight": torch.zeros(9, 3, 3, 3)}),
-            r"of another shape: conv1\.weight",
+            r"of another shape: conv1\.weight is \(9, 3, 3, 3\), not \(8, 3, 3, 3\)",
+        ),
+        (
+            lambda state: state.update({"visual.conv1.weight": state["visual.conv1.weight"].int()}),
+            r"no floats: conv1\.weight is int32",
+        ),
+        (
+            lambda state: state.update({"visual.bn1.weight": state.pop("visual.bn2.weight").long()}),
+            r"missing: bn2\.weight; no floats: bn1\.weight is int64",
         ),
     ],
 )
@@ -83,6 +92,24 @@ def test_weights_of_another_encoder_are_refused_by_name(tiny, tmp_path, change, 
         load_encoder(str(tiny.config), str(tmp_path / "w.safetensors"))
 
 
+@pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
+def test_weights_that_are_no_numbers_are_refused_by_name(tiny, tmp_path, name):
+    state = {key: value.contiguous() for key, value in tiny.state.items()}
+    state["visual.conv1.weight"] = state["visual.conv1.weight"] / 0
+    (torch.save if name == "w.pt" else save_file)(state, tmp_path / name)
+    with pytest.raises(UserError, match=rf"{name}: 1 tensors hold a NaN or an infinity \(conv1\.weight\)"):
+        load_encoder(str(tiny.config), str(tmp_path / name))
+
+
+@pytest.mark.parametrize("change", [lambda value: value.int(), lambda value: value[:1]])
+def test_parts_of_transformers_attention_that_differ_are_refused(tmp_path, change):
+    part = torch.zeros(2, 2)
+    keys = [f"vision_model.encoder.layers.0.self_attn.{name}_proj.weight" for name in "qkv"]
+    state = {key: change(part) if "k_proj" in key else part for key in keys}
+    with pytest.raises(UserError, match=r"q_proj\.weight, k_proj and v_proj differ in shape or type"):
+        from_transformers(state, tmp_path / "w.safetensors")
+
+
 class Trap:
     def __reduce__(self):
         return (eval, ("1/0",))
@@ -92,7 +119,7 @@ class Trap:
 def test_a_file_that_would_run_code_or_is_broken_is_refused(tiny, tmp_path, name):
     with (tmp_path / name).open("wb") as file:
         pickle.dump({"visual.conv1.weight": Trap()}, file)
-    with pytest.raises(UserError, match=rf"{name}: neither safetensors nor a state dict that loads without"):
+    with pytest.raises(UserError, match=rf"{name}: (neither safetensors nor a state dict that loads without|damaged)"):
         load_encoder(str(tiny.config), str(tmp_path / name))
 
 
@@ -191,8 +218,13 @@ def test_a_tower_without_a_grid_is_refused(monkeypatch):
     ],
 )
 def test_an_encoder_trained_with_quickgelu_is_built_and_named_so(tmp_path, monkeypatch, model, tag, name):
-    from open_clip import get_model_config
+    from open_clip import factory, get_model_config
 
+    # Towers of these names with few layers: the activation is not a matter of size.
+    for each in {model, name}:
+        config = get_model_config(each)
+        small = {"layers": [1, 1, 1, 1] if model.startswith("RN") else 1}
+        monkeypatch.setitem(factory._MODEL_CONFIGS, each, {**config, "vision_cfg": {**config["vision_cfg"], **small}})
     tower = build_tower(get_model_config(model))
     save_file({f"visual.{key}": value for key, value in tower.state_dict().items()}, tmp_path / "w.safetensors")
     monkeypatch.setattr("feature_extraction.weights.fetch", lambda *_: tmp_path / "w.safetensors")

@@ -221,17 +221,17 @@ def test_a_disk_that_fills_up_under_the_index_crashes_nothing(tmp_path, whole, r
 
 
 def test_a_disk_that_fills_up_keeps_what_was_settled(tmp_path, whole, monkeypatch):
-    path, real, room = tmp_path / "f.h5", os.pwrite, 1500
+    path, real, room = tmp_path / "f.h5", os.write, 1500
 
-    def pwrite(descriptor, data, offset):
+    def full(descriptor, data):
         nonlocal room
         if not room:
             raise OSError(28, "No space left on device")
-        count = real(descriptor, data[:room], offset)
+        count = real(descriptor, data[:room])
         room -= count
         return count
 
-    monkeypatch.setattr(os, "pwrite", pwrite)
+    monkeypatch.setattr(os, "write", full)
     with pytest.raises(JobError, match=r"No space left on device\); 21 of 60 images are saved in .*f\.h5\.part"):
         write(path)
     monkeypatch.undo()

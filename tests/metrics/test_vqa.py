@@ -24,13 +24,13 @@ def test_agreement_of_ten(count, expected):
     ("prediction", "answers", "expected"),
     [
         # Ten equal answers: the official program compares them as they stand, up to spaces at the ends.
-        ("Black.", ["black"] * 10, (0.0, 100.0, 100.0)),
-        (" black\n", ["black "] * 10, (100.0, 0.0, 100.0)),
-        ("two", ["two"] * 10, (100.0, 0.0, 100.0)),
+        ("Black.", ["black"] * 10, (0.0, 100.0, 100.0, 100.0)),
+        (" black\n", ["black "] * 10, (100.0, 0.0, 100.0, 100.0)),
+        ("two", ["two"] * 10, (100.0, 0.0, 100.0, 100.0)),
         # Answers that differ: VL-T5 leaves number words and articles in people's answers.
-        ("2", ["two"] * 9 + ["three"], (100.0, 0.0, 100.0)),
-        ("cat", ["the cat"] * 3 + ["cat"] * 7, (100.0, 100.0, 100.0)),
-        ("t shirt", ["t-shirt"] * 2 + ["shirt"] * 8, (60.0, 60.0, 60.0)),
+        ("2", ["two"] * 9 + ["three"], (100.0, 0.0, 100.0, 100.0)),
+        ("cat", ["the cat"] * 3 + ["cat"] * 7, (100.0, 100.0, 100.0, 100.0)),
+        ("t shirt", ["t-shirt"] * 2 + ["shirt"] * 8, (60.0, 60.0, 60.0, 60.0)),
     ],
 )
 def test_variants_disagree_where_they_are_known_to(prediction, answers, expected):
@@ -39,12 +39,26 @@ def test_variants_disagree_where_they_are_known_to(prediction, answers, expected
 
 def test_variants_of_python_3_take_any_digit_for_one():
     answers = ["1٣"] * 5 + ["x"] * 5
-    assert [vqa_accuracy("1.٣", answers, variant) for variant in VARIANTS] == [100.0, 0.0, 0.0]
+    assert [vqa_accuracy("1.٣", answers, variant) for variant in VARIANTS] == [100.0, 0.0, 0.0, 0.0]
 
 
 def test_lmms_eval_takes_commas_in_a_row_for_those_of_a_number():
     answers = ["1,,2 -"] * 5 + ["x"] * 5
-    assert [vqa_accuracy("12", answers, variant) for variant in VARIANTS] == [0.0, 0.0, 100.0]
+    assert [vqa_accuracy("12", answers, variant) for variant in VARIANTS] == [0.0, 0.0, 100.0, 100.0]
+
+
+@pytest.mark.parametrize(
+    ("prediction", "answers", "expected"),
+    [
+        ("dog's bed", ["dog's,bed"] * 3 + ["x"] * 7, 0.0),
+        ("dog 'sbed", ["dog's,bed"] * 3 + ["x"] * 7, 90.0),
+        ("Moe's?", ["moe 's"] * 2 + ["x"] * 8, 60.0),
+        ("1,000", ["1000"] * 10, 100.0),
+    ],
+)
+def test_textvqa_is_mmfs_evaluator(prediction, answers, expected):
+    """Figures of facebookresearch/mmf, TextVQAAccuracyEvaluator."""
+    assert vqa_accuracy(prediction, answers, "textvqa") == expected
 
 
 def test_lmms_eval_has_other_rules_for_okvqa(tmp_path):

@@ -90,8 +90,16 @@ OPTIONS = {
     "rank": 2,
     "alpha": 3.0,
 }
-# Weights that get no gradient, and why: boxes of CLIP's grid cells are 0 (makers/image.py).
-WITHOUT_GRADIENT = ("makers.image.position.weight",)
+# Weights that get no gradient, and why: boxes of CLIP's grid cells are 0 (makers/image.py); no text has T5Gemma 2's
+# token behind an image.
+WITHOUT_GRADIENT = ("makers.image.position.weight", "t5.model.encoder.text_model.embed_tokens.eoi_embedding")
+
+
+def settings(config: dict[str, Any], *left_out: str) -> dict[str, Any]:
+    """What a config says of its model, not where it is from."""
+    odd = ("transformers_version", "_name_or_path", "dtype", *left_out)
+    kept = {name: value for name, value in config.items() if name not in odd}
+    return {name: settings(value, *left_out) if isinstance(value, dict) else value for name, value in kept.items()}
 
 
 def sees_images(method: str) -> bool:

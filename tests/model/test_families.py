@@ -13,6 +13,7 @@ import cases
 import pytest
 import torch
 from safetensors.torch import save_file
+from test_attach import attached
 from test_model import without_dropout
 from test_peers import HoulsbyAdapter, Sequential
 from torch import nn
@@ -22,6 +23,7 @@ from vlhyper.errors import UserError
 from vlhyper.model.backbone import build_backbone, deviations_of
 from vlhyper.model.families import FAMILIES, size_of
 from vlhyper.model.forms import Tokens, WholePrefix
+from vlhyper.model.frozen import Frozen
 from vlhyper.model.makers.maker import Conditions
 from vlhyper.model.methods import METHODS
 from vlhyper.model.model import VLHyperPELT
@@ -49,6 +51,21 @@ def stock(model):
         name = model.attachment.family.layers[part].rpartition(".")[0]
         model.t5.get_submodule(name).set_attn_implementation("eager")
     return model.t5
+
+
+def as_published(family):
+    """A model as transformers loads it: of T5Gemma 2 with the image encoder, which is not used."""
+    backbone = build_backbone(cases.FAMILIES[family])
+    if family != "t5gemma2":
+        return backbone
+    whole = type(backbone)(backbone.config)
+    whole.load_state_dict(backbone.state_dict(), strict=False)
+    return whole
+
+
+@pytest.fixture(scope="module", params=cases.FAMILIES)
+def plain(request):
+    return as_published(request.param).eval()
 
 
 def layers(model, block):
@@ -314,16 +331,13 @@ def test_a_bart_without_so_many_positions_says_so():
 @families
 def test_a_saved_folder_gives_back_the_same_backbone(family, tmp_path):
     backbone = build_backbone(cases.FAMILIES[family])
-    whole = backbone
-    if family == "t5gemma2":
-        # As it comes from the hub: with the image encoder, which is taken off.
-        whole = type(backbone)(backbone.config)
-        whole.load_state_dict(backbone.state_dict(), strict=False)
-    whole.save_pretrained(tmp_path)
+    as_published(family).save_pretrained(tmp_path)
     loaded = build_backbone(str(tmp_path))
     expected = dict(backbone.named_parameters())
+    assert [name for name, _ in loaded.named_parameters()] == list(expected)
     assert all(torch.equal(weight, expected[name]) for name, weight in loaded.named_parameters())
-    assert size_of(str(tmp_path)) == size_of(cases.FAMILIES[family])
+    assert cases.settings(loaded.config.to_dict()) == cases.settings(backbone.config.to_dict())
+    assert loaded.config.name_or_path == str(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -342,3 +356,53 @@ def test_files_with_the_names_of_other_releases_are_whole_and_load(family, publi
     assert list(faults(str(tmp_path), size_of(str(tmp_path)))) == []
     loaded = dict(build_backbone(str(tmp_path)).named_parameters())
     assert all(torch.equal(loaded[name], weight) for name, weight in backbone.named_parameters())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_attaches_trains_freezes_and_leaves_no_trace(plain, method):
+    batch, stock = cases.batch(method, task=TASK), cases.without_task(cases.batch(method))
+    before, expected = {name: weight.clone() for name, weight in plain.named_parameters()}, plain(**stock).loss
+    model = attached(method, plain)
+    loss = model(**batch).loss
+    assert abs(loss - expected) > 1e-4
+    assert torch.allclose(loss, model.model(**batch), rtol=1e-5)
+    loss.backward()
+    for name, weight in model.model.trained():
+        assert weight.grad is not None and (weight.grad.any() or name in cases.WITHOUT_GRADIENT), name
+    one = cases.rows(batch, slice(0, 1))
+    seen = [None if name not in one else one[name][0] for name in ("grid", "boxes")]
+    frozen = Frozen.of(model.model, cases.TASKS[TASK], *seen)
+    wanted = model(**one).loss
+    assert model.detach() is plain
+    assert all(torch.equal(weight, before[name]) for name, weight in plain.named_parameters())
+    assert torch.equal(plain(**stock).loss, expected)
+    static = frozen.on(plain)
+    assert torch.allclose(static(**cases.without_task(one)).loss, wanted, rtol=1e-5)
+    static.detach()
+    assert torch.equal(plain(**stock).loss, expected)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in plain.modules())
+
+
+@families
+def test_frozen_matrices_are_cast_once_and_the_last_of_a_feed_forward_stays_fp32_under_fp16(family):
+    model, batch = cases.model("vl_hyperpelt", family), cases.batch("vl_hyperpelt")
+    digest, whole = model.backbone_sha256, model(**batch).item()
+
+    def loss(precision):
+        with torch.autocast("cpu", precision):
+            return model(**batch)
+
+    expected = loss(torch.bfloat16)
+    model.compute_in(torch.bfloat16)
+    assert torch.equal(loss(torch.bfloat16), expected)
+    model = cases.model("vl_hyperpelt", family)
+    model.compute_in(torch.float16)
+    assert loss(torch.float16).item() == pytest.approx(whole, rel=5e-3)
+    kept = [
+        name
+        for name, module in model.t5.named_modules()
+        if isinstance(module, nn.Linear) and module.weight.dtype == torch.float32
+    ]
+    assert len(kept) == sum(len(layers(model, block)) for block in ("encoder_ff", "decoder_ff"))
+    assert all(name.endswith(model.attachment.family.last_of_feed_forward) for name in kept)
+    assert model.backbone_sha256 == digest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import cases
 import pytest
 import torch
@@ -18,6 +20,13 @@ def generate(model, batch, search, oracle=False):
     detailed = {"return_dict_in_generate": True, "output_scores": True}
     answer = plain_generate if oracle else type(model).generate
     return answer(model, **cases.without_labels(batch), **options, **detailed)
+
+
+@cache
+def answered(method):
+    """A model, a batch and what beams find for it: several tests compare with it."""
+    model, batch = cases.model(method), cases.batch(method)
+    return model, batch, generate(model, batch, BEAMS)
 
 
 @pytest.mark.parametrize("task", [None, 1], ids=["mixed_tasks", "one_task"])
@@ -60,25 +69,23 @@ def test_other_images_make_other_weights():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_cache_changes_no_answer(method):
-    model, batch = cases.model(method), cases.batch(method)
-    options = {"num_beams": 3, "num_return_sequences": 2, "length_penalty": 0.7}
-    cached, plain = (generate(model, batch, {**options, "use_cache": use}) for use in (True, False))
+    model, batch, cached = answered(method)
+    plain = generate(model, batch, {**BEAMS, "use_cache": False})
     assert torch.equal(cached.sequences, plain.sequences)
     assert torch.allclose(cached.sequences_scores, plain.sequences_scores, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_padding_of_sources_changes_no_answer(method):
-    model, batch = cases.model(method), cases.batch(method)
-    expected, padded = generate(model, batch, BEAMS), generate(model, cases.padded(batch), BEAMS)
+    model, batch, expected = answered(method)
+    padded = generate(model, cases.padded(batch), BEAMS)
     assert torch.equal(expected.sequences, padded.sequences)
     assert torch.allclose(expected.sequences_scores, padded.sequences_scores, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_row_is_answered_the_same_in_any_company(method):
-    model, batch = cases.model(method), cases.batch(method)
-    together = generate(model, batch, BEAMS)
+    model, batch, together = answered(method)
     for row in range(4):
         alone = generate(model, cases.rows(batch, slice(row, row + 1)), BEAMS)
         mine = together.sequences[2 * row : 2 * row + 2, : alone.sequences.shape[1]]

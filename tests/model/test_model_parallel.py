@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import cases
 import pytest
 import torch
@@ -26,8 +28,8 @@ def shares():
 
 
 def worker(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    meeting = {"init_method": f"file://{folder}/meeting", "timeout": timedelta(seconds=120)}
+    dist.init_process_group("gloo", rank=rank, world_size=2, **meeting)
     for kept in KEPT:
         hyper.KEPT = kept
         model, mine = cases.model(), shares()[rank]
@@ -41,9 +43,15 @@ def worker(rank: int, folder: str) -> None:
 
 @pytest.fixture(scope="module")
 def gradients(tmp_path_factory):
-    """Gradients of every rank, from one pair of processes: starting them is what takes time."""
+    """Gradients of every rank, from one pair of processes: this one and another, whose start is what takes time."""
     folder = tmp_path_factory.mktemp("ranks")
-    multiprocessing.spawn(worker, args=(str(folder),), nprocs=2)
+    other = multiprocessing.get_context("spawn").Process(target=worker, args=(1, str(folder)))
+    other.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hyper, "KEPT", None)
+        worker(0, str(folder))
+    other.join()
+    assert other.exitcode == 0
     return lambda rank, kept: torch.load(folder / f"{rank}.{kept}.pt", weights_only=True)
 
 

@@ -114,7 +114,7 @@ def odd_entry(run):
         (missing, f"{WEIGHTS}: no such file"),
         (torn_config, f"{CONFIG}: not JSON"),
         (other_config, f"{CONFIG}: not the configuration"),
-        (odd_entry, f"{CONFIG}: bottleneck: "),
+        (odd_entry, f"{CONFIG}: model: bottleneck: "),
     ],
 )
 @pytest.mark.parametrize("backbone", ["original"], indirect=True)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from vlhyper.errors import UserError
+from vlhyper.model import paper
 from vlhyper.model.forms import FORMS
 from vlhyper.model.makers import MAKERS, Maker
 from vlhyper.model.makers.maker import Normal, Weight
@@ -210,3 +211,16 @@ def test_a_row_with_a_mistake_is_refused_in_one_line(odd, message, monkeypatch):
 def test_a_method_says_what_it_does_with_images():
     with pytest.raises(UserError, match="'token'; did you mean 'tokens'"):
         Method("Odd", (), images="token")
+
+
+def test_the_papers_formula_and_what_it_leaves_out_add_up():
+    rows = {row.counts.method: row for rows in paper.table().values() for row in rows}
+    assert rows.keys() == METHODS.keys()
+    # Of docs/method.md, section 4; printed in the paper's table 3.
+    assert rows["hyperpelt"].formula == 3_316_480
+    assert rows["hyperpelt"].counts.trained == 4_384_024
+    vl = rows["vl_hyperpelt"]
+    embeddings, mapping = (4 + 12 + 5) * 768, 2048 * 768
+    assert vl.formula == embeddings + mapping + 2 * (768 * 128 + 128 * 64 + 64 * 2 * 768 + 64 * 2 * 64 * 768)
+    assert vl.items["layer norms of T5"] == 47_616 and vl.counts.trained == 15_796_528
+    assert round(rows["hyperpelt"].times, 2) == 1.02

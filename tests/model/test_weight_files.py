@@ -49,7 +49,7 @@ FAULTS = {
     missing: r"2 tensors are missing \(decoder.final_layer_norm.weight, encoder.block.1.layer.0.SelfAtt",
     surplus: r"1 tensors are not of this T5 \(encoder.block.9",
     odd: r"1 tensors have another shape than config.json says \(encoder.final_layer_norm.weight is \(3,\), not",
-    integers: r"encoder.final_layer_norm.weight has the type I64; weights must be floats",
+    integers: r"1 tensors are no floats \(encoder.final_layer_norm.weight is I64\); weights must be floats",
 }
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from vlhyper.readers import load_manifest
 from vlhyper.readers.splits import part_of
+from vlhyper.scoring.scorers import find_scorer
 from vlhyper.tasks import TASKS
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -20,6 +21,11 @@ TASK_OF = {
     "coco_karpathy": "caption",
     "coco_captions": "caption",
     "snli_ve": "snli-ve",
+    "aokvqa": "vqa",
+    "vizwiz": "vqa",
+    "textvqa": "vqa",
+    "flickr8k": "caption",
+    "flickr30k": "caption",
 }
 COUNTS = {
     "vqa_karpathy": {"train": 605102, "val": 26729, "test": 26280},
@@ -32,6 +38,11 @@ COUNTS = {
     "glue_mnli": {"train": 391702, "validation": 1000, "test": 9815, "test_mismatched": 9832},
     "imdb": {"train": 25000, "validation": 12500, "test": 12500},
     "paws": {"train": 49401, "validation": 8000, "test": 8000},
+    "aokvqa": {"train": 17056, "val": 1145, "test": 6702},
+    "vizwiz": {"train": 20523, "val": 4319, "test": 8000},
+    "textvqa": {"train": 34602, "val": 5000, "test": 5734},
+    "flickr8k": {"train": 6000, "val": 1000, "test": 1000},
+    "flickr30k": {"train": 29000, "val": 1014, "test": 1000},
 }
 
 
@@ -46,6 +57,7 @@ def test_a_manifest_is_whole(path):
     assert manifest.about and manifest.licence and manifest.homepage.startswith("https://")
     assert manifest.name == ("hub_" if path.parent.name == "hub" else "") + path.stem
     written = {file for split in manifest.splits.values() for files in split.files.values() for file in files}
+    written |= {file for split in manifest.splits.values() for entry in split.exclude for file in entry.files}
     assert set(manifest.sources) <= written, "a source of a file that no split names"
     for name in manifest.splits:
         assert manifest.source(name).all_paths
@@ -67,16 +79,16 @@ def test_the_papers_counts(name):
 
 # Rows of the published files, as nyu-mll/glue, super_glue, imdb and paws tell them on the hub.
 PUBLISHED = {
-    "glue_cola": (8551, 1043),
-    "glue_sst2": (67349, 872),
-    "glue_mrpc": (3668, 408),
-    "glue_qqp": (363846, 40430),
-    "glue_stsb": (5749, 1500),
-    "glue_mnli": (392702, 9815, 9832),
-    "glue_qnli": (104743, 5463),
-    "glue_rte": (2490, 277),
-    "cb": (250, 56),
-    "boolq": (9427, 3270),
+    "glue_cola": (8551, 1043, 1063),
+    "glue_sst2": (67349, 872, 1821),
+    "glue_mrpc": (3668, 408, 1725),
+    "glue_qqp": (363846, 40430, 390965),
+    "glue_stsb": (5749, 1500, 1379),
+    "glue_mnli": (392702, 9815, 9832, 9796, 9847, 1104),
+    "glue_qnli": (104743, 5463, 5463),
+    "glue_rte": (2490, 277, 3000),
+    "cb": (250, 56, 250),
+    "boolq": (9427, 3270, 3245),
     "imdb": (25000, 25000),
     "okvqa": (9009, 5046),
 }
@@ -98,6 +110,14 @@ def test_the_rules_give_the_counts_from_the_published_sizes(name):
     assert counts == {
         name: size_of(split.part, rows[str(split.files)], split.seed, split.held_out) for name, split in splits.items()
     }
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: str(path.relative_to(DATA)))
+def test_what_a_split_is_submitted_as_is_what_the_server_takes(path):
+    server = find_scorer(TASKS[task_of(path)].scorer).server if TASKS[task_of(path)].scorer else None
+    for split in load_manifest(path).splits.values():
+        if split.submission:
+            assert server.uploads[split.submission].items == split.count
 
 
 def test_every_task_has_a_data_set():

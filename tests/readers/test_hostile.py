@@ -13,6 +13,7 @@ from vlhyper.readers.source import Source
 
 KEYS = ["question_id", "image_id", "question", "answers", "answer", "annotations", "images", "qas", "qa_id", "img_id"]
 KEYS += ["sent", "label", "imageId", "cocoid", "split", "filename", "file_name", "sentences", "raw", "caption", "id"]
+KEYS += ["direct_answers", "choices", "correct_choice_idx", "image", "captions", "data"]
 KEYS += ["gold_label", "pairID", "Flikr30kID", "sentence2", "score"]
 scalars = st.none() | st.booleans() | st.integers(-3, 10**20) | st.floats() | st.text(max_size=5) | st.just("train")
 values = st.recursive(
@@ -32,6 +33,8 @@ SHAPES = {
     "visual-genome": ({}, {"questions": lambda r: r}),
     "coco-captions": ({}, {"annotations": lambda r: {"images": r, "annotations": r}}),
     "karpathy": ({"subset": "train"}, {"annotations": lambda r: {"images": r}}),
+    "vqa-records": ({}, {"questions": lambda r: r}),
+    "references": ({}, {"annotations": lambda r: r}),
     "table": (TABLE, {"table": lambda r: r}),
 }
 

@@ -44,11 +44,11 @@ def test_matches_say_which_template_was_used_and_what_is_missing():
     assert matches.used == {"a_{id}": 1, "b_{id:02d}": 1}
     assert matches.missing == ["3"]
     with pytest.raises(UserError, match=r"vqa, split val: 1 images have no features \(3\); tried a_3, b_03 for 3"):
-        require_all(matches, ["a_{id}", "b_{id:02d}"], "vqa, split val")
+        require_all(matches, ["a_{id}", "b_{id:02d}"], "vqa, split val", ["a_1", "b_02"], "val")
 
 
 def test_nothing_missing_is_no_error():
-    require_all(match_images(["1"], ["{id}"], {"1"}), ["{id}"], "vqa")
+    require_all(match_images(["1"], ["{id}"], {"1"}), ["{id}"], "vqa", ["1"], "val")
 
 
 @pytest.mark.parametrize("template", ["{image}", "{id:012q}", "{}", "{id", "{id.name}"])

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlhyper.errors import UserError
-from vlhyper.readers.splits import karpathy_names, part_of
+from vlhyper.readers.splits import drawn, karpathy_names, part_of
 
 ids_lists = st.lists(st.text(max_size=8), min_size=2, max_size=60, unique=True)
 
@@ -21,6 +21,26 @@ def test_the_order_of_the_file_changes_nothing(ids, random):
     shuffled = random.sample(ids, len(ids))
     chosen = {ids[index] for index in part_of(ids, "first-half")}
     assert chosen == {shuffled[index] for index in part_of(shuffled, "first-half")}
+
+
+@given(ids_lists, st.randoms(), st.integers(0, 5))
+def test_shots_depend_on_ids_and_seed_alone_and_fewer_are_a_part_of_more(ids, random, seed):
+    shuffled = random.sample(ids, len(ids))
+    fewer = set()
+    for shots in range(len(ids) + 1):
+        chosen = {ids[index] for index in drawn(ids, shots, seed)}
+        assert len(chosen) == shots and fewer <= chosen
+        assert chosen == {shuffled[index] for index in drawn(shuffled, shots, seed)}
+        fewer = chosen
+
+
+def test_every_row_is_drawn_as_often_as_another():
+    ids, counts = [f"q{number}" for number in range(20)], [0] * 20
+    for seed in range(500):
+        for index in drawn(ids, 4, seed):
+            counts[index] += 1
+    # 100 expected, deviation 9.
+    assert min(counts) > 64 and max(counts) < 136
 
 
 @pytest.mark.parametrize(("examples", "held_out"), [(67_349, 1000), (1001, 1000), (50, 7)])

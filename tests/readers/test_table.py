@@ -228,13 +228,12 @@ def test_glues_columns_in_every_split(shared, tmp_path, name, folder):
     manifest = load_manifest(DATA / f"{name}.yaml", root=str(root))
     for file in sorted(root.glob("*.tsv")):
         hidden = file.name.startswith("test")
-        if hidden and name == "glue_cola":
-            continue  # unlike the rest of CoLA it has a header, and other columns
         split = {"files": {"table": [file.name]}, "part": None, "count": None}
         called = "test" if hidden else "x"
         one = manifest.model_copy(update={"splits": {called: manifest.splits["train"].model_copy(update=split)}})
         found = load_rows(one, called, tmp_path).to_list()
-        assert len(found) == (2 if name == "glue_cola" else 1)
+        assert len(found) == (2 if name == "glue_cola" and not hidden else 1)
+        assert found[0]["id"] == "0" or not hidden
         assert all(found[0][text] for text in manifest.texts)
         assert bool(found[0]["targets"]) is not hidden
 
@@ -245,6 +244,21 @@ def test_superglues_real_lines(shared, shipped, name, task):
     assert len(found) == 32
     assert {row["targets"][0] for row in found} <= {"entailment", "neutral", "contradiction", "True", "False"}
     assert all(row["id"].isdigit() for row in found)
+
+
+@pytest.mark.parametrize(("name", "label"), [("glue_cola", -1), ("glue_stsb", -1.0), ("cb", -1)])
+def test_the_hubs_test_sets_hide_their_labels(tmp_path, name, label):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    manifest = load_manifest(DATA / f"hub/{name}.yaml", root=str(tmp_path))
+    path = tmp_path / manifest.splits["test_server"].files["table"][0].replace("*", "0")
+    path.parent.mkdir()
+    pq.write_table(pa.table({"idx": [7], "label": [label]} | {text: ["a"] for text in manifest.texts}), path)
+    split = manifest.splits["test_server"].model_copy(update={"count": 1})
+    one = manifest.model_copy(update={"splits": {"test_server": split}})
+    (row,) = load_rows(one, "test_server", tmp_path / "cache").to_list()
+    assert row["id"] == "7" and row["targets"] == []
 
 
 PEOPLE = [{"answer": "down", "answer_confidence": "yes", "answer_id": n} for n in range(1, 11)]
@@ -363,3 +377,24 @@ def test_imdbs_folders(put, tmp_path, shipped):
     found = shipped("imdb", "train", tmp_path)
     assert [(row["id"], row["targets"]) for row in found] == [("neg/0_3", ["negative"]), ("pos/1_9", ["positive"])]
     assert found[0]["sentence"] == "A film.<br />\u2028train/neg/0_3.txt"
+
+
+def test_a_cell_may_hold_the_list_of_answers_or_captions(put, rows):
+    """A-OKVQA on the hub has its answers so, as Python writes them; csv has no other way."""
+    fields = {"id": "id", "image": "image", "question": "question", "answers": "answers"}
+    put("a.csv", "id,image,question,answers\nq,a,Why?,\"['red', 'red', 'blue']\"\n")
+    put("c.tsv", 'image\tcaptions\na\t["A dog.", "One dog."]\n')
+    found = rows("table", {"table": "a.csv"}, fields={**fields})
+    assert found[0]["targets"][0] == "red"
+    captions = rows("table", {"table": "c.tsv"}, fields={"image": "image", "captions": "captions"}, name="captions")
+    assert captions[0]["targets"] == ["A dog.", "One dog."]
+
+
+def test_a_csv_may_have_semicolons_and_must_close_its_quotes(put, rows):
+    fields = {"id": "id", "image": "image", "question": "question", "label": "answer"}
+    put("a.csv", 'id;image;question;answer\nq;a;"Why; now?";red\n')
+    (row,) = rows("table", {"table": "a.csv"}, fields=fields)
+    assert (row["question"], row["targets"]) == ("Why; now?", ["red"])
+    put("b.csv", 'id,image,question,answer\nq,a,"Why?,red\nr,a,Why?,red\n')
+    with pytest.raises(UserError, match=r"b\.csv: line 3: unexpected end of data; save the table as a plain csv"):
+        rows("table", {"table": "b.csv"}, fields=fields, name="other")

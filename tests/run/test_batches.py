@@ -74,6 +74,18 @@ def test_targets_end_and_what_lies_behind_is_left_out_of_the_loss(batch):
     assert made["labels"].tolist() == [[red, end, IGNORED], [red, red, end], [end, IGNORED, IGNORED]]
 
 
+def test_few_lengths_are_multiples_and_add_only_padding(batch):
+    made, rows, images, tokenizer, features = batch
+    collator = Collator(tokenizer, features, max_target_tokens=3, few_lengths=True)
+    prompts = ["caption:", "gqa question: what color is the star?", "what " * 20]
+    longer = collator.inputs(rows, prompts, images)
+    assert longer["input_ids"].shape == (3, 16)
+    assert torch.equal(longer["input_ids"][:, :8], made["input_ids"])
+    assert longer["attention_mask"][:, 8:].sum() == 0
+    labels = collator.labels(["red", "red red red red", ""])
+    assert labels.shape == (3, 8) and torch.equal(labels[:, :3], made["labels"]) and (labels[:, 3:] == IGNORED).all()
+
+
 def test_a_batch_holds_task_and_grids(batch):
     made, rows, images, _, features = batch
     assert made["task"].tolist() == rows.task.number == 2
@@ -94,6 +106,15 @@ def test_a_task_without_images_has_no_grid(lab, tmp_path):
     assert made.keys() == {"input_ids", "attention_mask", "task"}
 
 
+@pytest.mark.parametrize("gpu", [True, False])
+def test_batches_are_pinned_where_there_is_a_gpu(monkeypatch, gpu):
+    asked = {}
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
+    monkeypatch.setattr("vlhyper.run.batches.DataLoader", lambda *_, **options: asked.update(options) or [])
+    assert list(upcoming(batches(), 0, 0)) == []
+    assert asked["pin_memory"] is gpu
+
+
 @dataclass
 class Told:
     """Stands for rows, examples and collator; a batch is what it was asked for."""
@@ -101,8 +122,8 @@ class Told:
     name: str = ""
     asked: list = field(default_factory=list)
 
-    def example(self, index: int, epoch: int) -> Example:
-        return Example(f"{index}:{epoch}", self.name, "", f"{index}:{epoch}")
+    def batch(self, chosen) -> list[Example]:
+        return [Example(f"{index}:{epoch}", self.name, "", f"{index}:{epoch}") for index, epoch in chosen]
 
     def inputs(self, rows, prompts, images):
         return {"task": rows.name}

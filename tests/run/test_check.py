@@ -10,6 +10,8 @@ from vlhyper.cli import run
 from vlhyper.errors import UserError
 from vlhyper.run.check import problems
 from vlhyper.run.config import load_config
+from vlhyper.run.identity import identity
+from vlhyper.run.tasks import resolve
 from vlhyper.run.train import train
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
@@ -38,6 +40,28 @@ def test_a_split_that_the_run_does_not_read_is_no_fault_and_a_test_split_is(lab)
     assert any("unknown split 'tset'" in line for line in found(lab, "tasks.vqa.test=tset"))
 
 
+def test_pictures_that_a_split_leaves_out_are_counted_and_belong_to_the_run(lab, tmp_path):
+    """Also in a manifest that stands in the config: what it names is relative to the config's folder."""
+    values = yaml.safe_load(lab.path.read_text())
+    data = yaml.safe_load((lab.folder / "vg_qa.yaml").read_text())
+    # The world's val pictures are none of train, which a table of pairs makes the first two.
+    pairs = [{"mine": mine, "theirs": theirs} for mine, theirs in ((1, 25), (2, 26), (3, 1))]
+    (tmp_path / "pairs.json").write_text(json.dumps(pairs))
+    through = {"file": str(tmp_path / "pairs.json"), "id": "mine", "other": "theirs"}
+    data["splits"]["train"]["exclude"] = [{"manifest": "caption.yaml", "splits": "val", "through": through}]
+    count = data["splits"]["train"].pop("count")
+    values["tasks"]["vg_qa"]["data"] = data
+    (lab.folder / "excluding.yaml").write_text(yaml.safe_dump(values))
+    config, told = load_config(lab.folder / "excluding.yaml"), []
+    assert list(problems(config, told.append)) == []
+    line = next(line for line in told if line.startswith("vg_qa: split train"))
+    left = int(line.split(" rows")[0].split()[-1])
+    assert line.endswith(f"; {count - left} rows are left out, whose images are in val of caption") and 0 < left < count
+    before = identity(resolve(config), None)["tasks"]
+    (tmp_path / "pairs.json").write_text(json.dumps(pairs[:1]))
+    assert identity(resolve(config), None)["tasks"]["vg_qa"] != before["vg_qa"]
+
+
 @pytest.fixture
 def few(tmp_path):
     """Features of one image that the world does not have."""
@@ -57,7 +81,7 @@ def empty(lab, tmp_path):
 def test_images_without_features_are_named(lab, few):
     lines = found(lab, f"features.files=[{few}]")
     assert len(lines) == 4 + 3 + 4
-    assert lines[0].startswith("vqa, split train: ") and "and 21 more" in lines[0]
+    assert lines[0].startswith("vqa, split train: ") and "none of its 24 images has" in lines[0]
 
 
 def test_an_empty_split_is_named(lab, empty):
@@ -109,11 +133,13 @@ def test_truth_that_can_not_be_scored_is_named(lab, monkeypatch):
     ],
 )
 def test_a_fault_is_named_by_check_and_by_train(lab, tmp_path, override, told):
-    lines = found(lab, override)
+    # None of them concerns the validation of captions, which starts a program.
+    override = (override, "tasks.caption.validation=null")
+    lines = found(lab, *override)
     assert any(told in line for line in lines)
     # Without validation that a run does not do.
     with pytest.raises(UserError) as refusal:
-        train(lab.run(override, "validation.every=3"), tmp_path / "run")
+        train(lab.run(*override, "validation.every=3"), tmp_path / "run")
     assert told in str(refusal.value)
     assert {path.name for path in tmp_path.glob("run/*")} <= {"config.yaml", "inputs.json", ".lock"}
 

@@ -46,6 +46,33 @@ def test_a_loaded_job_goes_on_as_the_saved_one(tmp_path):
     assert all(torch.equal(value, weights(model)[name]) for name, value in weights(again).items())
 
 
+def test_the_scaler_of_fp16_comes_back_and_is_in_no_other_checkpoint(tmp_path):
+    model, optimizer = job()
+    step(model, optimizer, 1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    save_checkpoint(tmp_path, model, optimizer, Progress(1, scaler=scaler.state_dict()))
+    found = load_checkpoint(tmp_path, *job())
+    other = torch.amp.GradScaler("cpu")
+    other.load_state_dict(found.scaler)
+    assert other.state_dict() == scaler.state_dict()
+    save_checkpoint(tmp_path, model, optimizer, Progress(2))
+    assert "scaler" not in json.loads((newest(tmp_path) / "progress.json").read_text())
+
+
+def test_the_fused_adamw_goes_on_from_the_checkpoint_of_the_plain_one(tmp_path):
+    model, optimizer = job()
+    step(model, optimizer, 1)
+    save_checkpoint(tmp_path, model, optimizer, Progress(1))
+    again, _ = job()
+    fused = torch.optim.AdamW([weight for _, weight in again.trained()], lr=0.1, fused=True)
+    load_checkpoint(tmp_path, again, fused)
+    step(model, optimizer, 2)
+    step(again, fused, 2)
+    torch.testing.assert_close(weights(again), weights(model), rtol=1e-5, atol=1e-6)
+    save_checkpoint(tmp_path, again, fused, Progress(2))
+    load_checkpoint(tmp_path, *job())
+
+
 def test_without_a_checkpoint_a_job_is_at_its_start(tmp_path):
     assert load_checkpoint(tmp_path, *job()) == Progress()
     assert newest(tmp_path) is None
@@ -81,9 +108,33 @@ def drop_moment(path):
     save_file(state, path)
 
 
+def changed(change):
+    def damage(path):
+        from safetensors.torch import load_file, save_file
+
+        state = load_file(path)
+        name = next(name for name in sorted(state) if state[name].ndim == 3)
+        state[name] = change(state[name])
+        save_file(state, path)
+
+    return damage
+
+
+def endless(path):
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
+        *((name, endless) for name in ("model.safetensors", "optimizer.safetensors", "progress.json")),
+        *((name, changed(lambda value: value / 0)) for name in ("model.safetensors", "optimizer.safetensors")),
+        *((name, changed(lambda value: value.int())) for name in ("model.safetensors", "optimizer.safetensors")),
+        ("optimizer.safetensors", changed(lambda value: value[:1].clone())),
+        ("progress.json", lambda path: path.write_text(path.read_text().replace("1", '"1"'))),
+        ("progress.json", lambda path: path.write_text(path.read_text().replace("true", "3"))),
+        ("progress.json", lambda path: path.write_text(path.read_text().replace("1", "9"))),
         ("model.safetensors", cut),
         ("optimizer.safetensors", cut),
         ("optimizer.safetensors", drop_moment),

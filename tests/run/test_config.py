@@ -70,7 +70,7 @@ def refusal(path: Path, *overrides: str) -> str:
         ("training.batch=0", "training.batch: "),
         ("training.steps=many", "training.steps: "),
         ("training.seed=-1", "training.seed: "),
-        ("training.precision=int8", "training.precision: input should be 'fp32' or 'bf16'"),
+        ("training.precision=int8", "training.precision: input should be 'fp32', 'bf16' or 'fp16'"),
         ("training.accumulation=3", "training.batch 8 is not a multiple of the 3 micro-batches"),
         ("tasks={}", "tasks: "),
         ("training.steps.more=3", "'steps' is a value and has no keys below it"),

@@ -3,10 +3,11 @@
 import json
 import shlex
 import shutil
+from dataclasses import replace
 
 import pytest
 import yaml
-from run_cases import RUN, evaluated, forget_accelerate, write_features
+from run_cases import RUN, evaluated, forget_accelerate, text_task, write_features
 
 from vlhyper.cli import run
 from vlhyper.errors import UserError
@@ -15,12 +16,12 @@ from vlhyper.files import read_json
 from vlhyper.model.model import WEIGHTS, VLHyperPELT
 from vlhyper.run.batches import Collator
 from vlhyper.run.config import load_config, save_config
-from vlhyper.run.evaluate import answer
+from vlhyper.run.evaluate import _submitted, _upload, answer
 from vlhyper.run.rows import find_features, load_split
 from vlhyper.run.tasks import resolve
 from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.run.train import train
-from vlhyper.tasks import Decoding
+from vlhyper.tasks import Decoding, find_task
 from vlhyper.world import tiny
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
@@ -127,8 +128,14 @@ def test_the_command_prints_a_table(ran, capsys):
     assert "structural / query" in capsys.readouterr().out
 
 
-def test_the_command_that_scores_the_file_again_is_told_and_gives_the_same(ran, scored, capsys):
-    reports = evaluated(ran, "test", "vqa")
+def test_the_command_that_scores_the_file_again_is_told_and_gives_the_same(copied, lab, capsys):
+    """Also in and out of the domain of a vocabulary that the manifest names."""
+    manifest = {**yaml.safe_load((lab.folder / "vqa.yaml").read_text()), "root": str(lab.folder)}
+    manifest["splits"]["test"]["files"]["vocabulary"] = str(copied / "frequent.json")
+    (copied / "vqa.yaml").write_text(yaml.safe_dump(manifest))
+    (copied / "frequent.json").write_text('["yes", "2"]')
+    reports = evaluated(copied, "test", "vqa", overrides=[f"tasks.vqa.data={copied / 'vqa.yaml'}"])
+    assert {"overall", "in_domain", "out_domain"} <= reports["vqa"].metrics.keys()
     lines = capsys.readouterr().err.splitlines()
     (line,) = [line for line in lines if "the same scores from the files: " in line]
     words = shlex.split(line.partition("files: ")[2])
@@ -202,8 +209,27 @@ def test_a_split_without_public_answers_is_answered_for_the_server(copied, lab):
     manifest["splits"]["secret"] = {"files": {"questions": str(copied / "secret.json")}}
     manifest["root"] = str(lab.folder)
     (copied / "gqa.yaml").write_text(yaml.safe_dump(manifest))
-    assert evaluated(copied, "secret", overrides=[f"tasks.gqa.data={copied / 'gqa.yaml'}"]) == {}
+    moved = [f"tasks.gqa.data={copied / 'gqa.yaml'}"]
+    assert evaluated(copied, "secret", overrides=moved, submission=copied / "up") == {}
     assert len(read_json(copied / "predictions/gqa.secret.json")) == len(secret)
+    assert [record["questionId"] for record in read_json(copied / "up/gqa.secret.json")] == list(secret)
+
+
+def test_a_text_task_is_submitted_as_its_site_wants_it(lab, tmp_path, capsys):
+    """Whatever prevents that is found before the model is loaded, or kept until the other tasks are written."""
+    rows = load_split(lab.run(text_task(tmp_path)), {"sst2": "test"}, None)["sst2"]
+    path = _upload(rows, "test", tmp_path / "up")
+    assert path == tmp_path / "up/SST-2.tsv"
+    right = {str(number): "positive" for number in range(8)}
+    assert _submitted(rows, right, path)
+    assert path.read_text() == "index\tprediction\n" + "".join(f"{number}\t1\n" for number in range(8))
+    assert not _submitted(rows, {**right, "3": "good"}, path)
+    assert "SST-2.tsv: 1 of 8 answers are none of the labels negative, positive (3: 'good')" in capsys.readouterr().err
+    with pytest.raises(UserError, match="sst2, split test: 2 rows are left out, and a test server wants all"):
+        _upload(replace(rows, left_out=2), "test", tmp_path)
+    mnli = replace(rows, task=replace(rows.task, kind=find_task("mnli")))
+    with pytest.raises(UserError, match=r"the server takes MNLI-m\.tsv or MNLI-mm\.tsv or AX\.tsv; say which"):
+        _upload(mnli, "test", tmp_path)
 
 
 def answering(ran, split="test", task="caption"):

@@ -73,7 +73,8 @@ def test_settings_that_change_no_result_do_not_make_another_run(lab, tmp_path):
 
 
 def test_more_steps_go_on_with_a_finished_run_as_if_it_had_been_longer(lab, tmp_path):
-    options = ("validation.every=2", "validation.sample=3")
+    # Captions are scored by a program, which would be started at each of nine validations.
+    options = ("validation.every=2", "validation.sample=3", "tasks.caption.validation=null")
     train(lab.run("training.steps=6", *options), tmp_path / "whole")
     train(lab.run("training.steps=4", *options), tmp_path / "run")
     train(lab.run("training.steps=6", *options), tmp_path / "run")
@@ -109,8 +110,9 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch, capsys):
     assert "has no locks" in capsys.readouterr().err
 
 
-def test_ranks_end_when_their_launcher_is_killed(lab, tmp_path):
+def test_ranks_train_as_one_process_does_and_end_when_their_launcher_is_killed(lab, tmp_path):
     run = tmp_path / "run"
+    train(lab.run("training.steps=3"), tmp_path / "alone")
     launcher = start("train", lab.path, "training.steps=100000", "--out", run, launcher=torchrun())
     try:
         until(lambda: (run / "log.jsonl").exists() and len((run / "log.jsonl").read_text().splitlines()) > 3)
@@ -123,6 +125,10 @@ def test_ranks_end_when_their_launcher_is_killed(lab, tmp_path):
         launcher.communicate()
     with locked(run):
         assert (run / LOCK).exists()
+    both = losses(run)
+    assert {step: both[step] for step in (1, 2, 3)} == {
+        step: pytest.approx(line, rel=1e-4) for step, line in losses(tmp_path / "alone").items()
+    }
 
 
 def alive(pid: int) -> bool:
@@ -173,3 +179,11 @@ def test_a_worker_that_was_killed_is_said_with_what_to_do(lab, tmp_path):
         process.kill()
     assert process.returncode == 1
     assert "memory ran out; lower training.workers and start the same command" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", '{"step": "x"}', '{"loss": {}}', "[" * 100_000])
+def test_a_damaged_log_is_one_line_that_names_it(lab, tmp_path, line):
+    train(lab.run("training.steps=1"), tmp_path)
+    (tmp_path / "log.jsonl").write_text(f'{{"step": 1}}\n{line}\n')
+    with pytest.raises(UserError, match=r"log\.jsonl: line 2 is no line of a log; remove this line"):
+        train(lab.run("training.steps=2"), tmp_path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from run_cases import save_small_t5
 
 from vlhyper.errors import UserError
 from vlhyper.run.check import problems
@@ -17,17 +16,16 @@ pytestmark = pytest.mark.usefixtures("fresh_process")
 
 
 @pytest.fixture
-def text(tmp_path):
+def text(lab, tmp_path):
     """Overrides for a run on BoolQ-like rows: two of five prompts are long."""
     rows = [{"q": "is it red", "p": "red " * (40 if n < 2 else 3), "l": n % 2} for n in range(5)]
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     fields = {"question": "q", "context": "p", "label": "l"}
     splits = {"train": {"files": {"table": str(tmp_path / "t.jsonl")}}}
     data = {"name": "b", "format": "table", "fields": fields, "labels": {0: "False", 1: "True"}, "splits": splits}
-    save_small_t5(tmp_path / "t5", 0.0)
     return [
         "tasks=" + json.dumps({"boolq": {"data": data, "validation": None}}),
-        "model=" + json.dumps({"method": "hyperpelt", "backbone": str(tmp_path / "t5")}),
+        "model=" + json.dumps({"method": "hyperpelt", "backbone": str(lab.folder / "t5")}),
         "features={}",
     ]
 

@@ -91,7 +91,7 @@ def test_every_kind_of_method_goes_the_whole_way(lab, method, tmp_path):
     assert list(problems(load_config(values, STEPS), told.append)) == []
     without = f"vqa: method {method} uses no images; the model answers from the text alone"
     assert (without in told) == (method != "clip_t5")
-    train(resolve(load_config(values, [*STEPS, "training.steps=40"])), tmp_path / "run")
+    train(resolve(load_config(values, [*STEPS, "training.steps=24"])), tmp_path / "run")
     seen = [value for line in losses(tmp_path / "run").values() for value in line.values()]
     assert sum(seen[-10:]) < 0.8 * sum(seen[:10])
     reports = evaluated(tmp_path / "run", caption_metrics="cider")

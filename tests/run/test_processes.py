@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from run_cases import call, evaluated, losses, text_task, torchrun
+from run_cases import call, evaluated, losses, text_task
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
@@ -23,9 +23,10 @@ CLOSE = {"rtol": 1e-3, "atol": 2e-4}
 
 
 @pytest.fixture(scope="module")
-def changes() -> tuple[str, ...]:
+def changes(tmp_path_factory) -> tuple[str, ...]:
     training = ("training.steps=12", "training.accumulation=2", "training.learning_rate=3e-3")
-    return (f"model.backbone={tiny() / 't5'}", *training, "validation.every=12", "validation.sample=3")
+    common = (f"model.backbone={tiny() / 't5'}", *training, "validation.every=12", "validation.sample=3")
+    return (*common, text_task(tmp_path_factory.mktemp("text")))
 
 
 @pytest.fixture
@@ -41,23 +42,15 @@ def same(one: Path, other: Path) -> None:
     assert_close(load_file(one / WEIGHTS), load_file(other / WEIGHTS), **CLOSE)
 
 
-def test_torchrun_trains_images_and_text_as_one_process_does(lab, changes, tmp_path):
+def test_accelerate_trains_images_and_text_and_gives_the_answers_of_one_process(lab, changes, alone, tmp_path):
     """The tasks without images are among them, whose rows leave some weights without a gradient in one process."""
-    changes = (*changes, text_task(tmp_path))
-    train(lab.run(*changes), tmp_path / "alone")
-    done = call("train", lab.path, *changes, "--out", tmp_path / "both", launcher=torchrun())
-    assert done.code == 0, done.err
-    assert {"sst2", "vqa"} <= {task for line in losses(tmp_path / "alone").values() for task in line}
-    same(tmp_path / "alone", tmp_path / "both")
-
-
-def test_accelerate_trains_the_model_and_gives_the_answers_of_one_process(lab, changes, alone, tmp_path):
     both = tmp_path / "both"
     commands = [["train", str(lab.path), *changes, "--out", str(both)]]
     commands += [["evaluate", str(both), "--split", "unseen", "--task", task] for task in ("vqa", "gqa")]
     script = str(Path(__file__).parents[1] / "run_cases.py")
     done = call(json.dumps(commands), launcher=(*ACCELERATE, script))
     assert done.code == 0, done.err
+    assert {"sst2", "vqa"} <= {task for line in losses(alone).values() for task in line}
     same(alone, both)
     written = {task: read_json(both / f"predictions/{task}.unseen.json") for task in ("vqa", "gqa")}
     scores = read_json(both / "scores.json")["unseen"]

@@ -4,7 +4,9 @@ import pytest
 from run_cases import GRID, write_features
 
 from vlhyper.errors import UserError
-from vlhyper.run.rows import find_features, load_split, model_inputs, stated
+from vlhyper.run.check import problems
+from vlhyper.run.config import load_config, save_config
+from vlhyper.run.rows import find_features, keyed, load_split, load_training, model_inputs, stated
 
 SPLIT = {"vqa": "test", "gqa": "test", "caption": "test"}
 
@@ -80,5 +82,64 @@ def test_rows_without_features_are_dropped_only_where_that_is_asked_for(lab, tmp
     rows = load_split(run, {"vqa": "train"}, find_features(run))["vqa"]
     assert 0 < len(rows) < 144 and set(rows.keys.values()) == set(ids)
     assert {rows.keys[image] for image in rows.rows["image"]} == set(ids)
-    with pytest.raises(UserError, match="no image has features"):
+    with pytest.raises(UserError, match="none of its 6 images has features"):
         load_split(run, {"vqa": "val"}, find_features(run))
+
+
+@pytest.fixture
+def keyless(lab, tmp_path):
+    """The lab with a manifest of VQA that has no image_key, on a grid of tasks that have one."""
+    content = (lab.folder / "vqa.yaml").read_text()
+    start = content.index("image_key:")
+    end = content.index("\nsplits:") if "\nsplits:" in content[start:] else content.index("splits:", start)
+    kept = content[:start] + content[end:].lstrip("\n")
+    (tmp_path / "vqa.yaml").write_text(kept.replace("root: .", f"root: {lab.folder}"))
+    return f"tasks.vqa.data={tmp_path / 'vqa.yaml'}"
+
+
+def test_a_key_that_is_left_out_is_found_said_and_kept(lab, keyless, tmp_path, capsys):
+    new = lab.run(keyless)
+    found = keyed(new, find_features(new), new.learned())
+    assert found.config.tasks["vqa"].image_key == ["world_{id:06d}"] and found.config.tasks["gqa"].image_key is None
+    assert capsys.readouterr().err == "vqa: image_key is left out; images are found as world_{id:06d}\n"
+    assert load_split(found, SPLIT, find_features(found))["vqa"].keys == loaded(lab)["vqa"].keys
+    save_config(found.config, tmp_path / "config.yaml")
+    kept = load_config(tmp_path / "config.yaml")
+    assert kept == found.config
+    # What the run has found stays, whatever else would fit now.
+    kept.tasks["vqa"].image_key[:] = ["{id:03d}"]
+    assert keyed(new, find_features(new), new.learned(), kept).config.tasks["vqa"].image_key == ["{id:03d}"]
+    other = load_config(tmp_path / "config.yaml", [keyless])
+    assert other.tasks["vqa"].image_key is None
+
+
+def test_a_key_that_does_not_fit_is_told_with_one_that_does(lab, keyless):
+    with pytest.raises(UserError, match=r"ids such as world_\d+, .*; try image_key: 'world_\{id:06d\}'$"):
+        loaded(lab, keyless, splits={"vqa": "test"})
+    assert any("try image_key" in one for one in problems(lab.config("tasks.vqa.image_key=x{id}"), lambda _: None))
+    assert not list(problems(lab.config(keyless), lambda _: None))
+
+
+def shots(run):
+    [rows] = load_training(run, find_features(run)).values()
+    return rows.rows["id"][:]
+
+
+def test_a_few_rows_are_drawn_by_the_seed_and_are_the_same_for_every_method(lab):
+    task = ["tasks={okvqa: {data: okvqa.yaml}}", f"tasks.okvqa.data={lab.folder}/okvqa.yaml"]
+    four, ten, other = (
+        shots(lab.run(*task, f"tasks.okvqa.shots={number}", f"training.seed={seed}"))
+        for number, seed in ((4, 0), (10, 0), (10, 1))
+    )
+    assert len(four) == 4 and len(ten) == 10 and set(four) < set(ten) != set(other)
+    blind = lab.run(*task, "tasks.okvqa.shots=4", "model.method=hyperpelt")
+    assert shots(blind) == four
+    assert "okvqa: split train has 24 rows, 4 examples" in told(lab, *task, "tasks.okvqa.shots=4")
+    with pytest.raises(UserError, match="okvqa, split train: has 24 rows with an answer; set shots to at most so many"):
+        shots(lab.run(*task, "tasks.okvqa.shots=25"))
+
+
+def told(lab, *overrides):
+    lines = []
+    assert not list(problems(lab.config(*overrides), lines.append))
+    return lines

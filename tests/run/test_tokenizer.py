@@ -1,6 +1,7 @@
 """Tokenizers that are missing are reported in one line."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -18,6 +19,7 @@ from vlhyper.world import tiny
     [
         ({"backbone": {"d_model": 8}}, "model.tokenizer is missing"),
         ({"backbone": "t5-base", "tokenizer": "/nowhere"}, "tokenizer '/nowhere' cannot be loaded"),
+        ({"backbone": "t5"}, "tokenizer 't5' cannot be loaded: .*neither a local folder nor a known model"),
     ],
 )
 def test_a_tokenizer_that_is_not_there_is_one_line(spec, told):
@@ -69,3 +71,38 @@ def test_targets_end_in_every_family_and_texts_are_padded_behind(tmp_path):
     assert Collator(gemma, None, 3).labels(["red"]).tolist() == [[*red[:2], 1]]
     no, red = ([bart.convert_tokens_to_ids(letter) for letter in text] for text in texts)
     assert Collator(bart, None, 8).labels(texts).tolist() == [[0, *no, 2, IGNORED], [0, *red, 2]]
+    with pytest.raises(UserError, match=r"ends a text with token 2, the backbone with 3; .* or set its eos_token_id"):
+        load_tokenizer(
+            ModelSpec(
+                backbone={"model_type": "bart", "vocab_size": 40, "eos_token_id": 3}, tokenizer=str(tmp_path / "bart")
+            )
+        )
+
+
+DAMAGE = {
+    "tokenizer.json": ["", "[]", "{}", '{"version": 3}', '{"a": 1, "a": 2}', "[" * 100_000],
+    "tokenizer_config.json": ["", "[]", '{"tokenizer_class": 7}', '{"pad_token": []}', '{"model_max_length": "x"}'],
+    "special_tokens_map.json": ["[]", "{"],
+    "spiece.model": ["", "no pieces"],
+}
+
+
+@pytest.mark.parametrize(("name", "content"), [(name, content) for name in DAMAGE for content in DAMAGE[name]])
+def test_a_damaged_tokenizer_is_one_line_that_names_its_folder(tmp_path, name, content):
+    words = shutil.copytree(tiny() / "t5", tmp_path / "words")
+    if name == "spiece.model":
+        (words / "tokenizer.json").unlink()
+    (words / name).write_text(content)
+    with pytest.raises(UserError) as refusal:
+        load_tokenizer(ModelSpec(backbone=str(tiny() / "t5"), tokenizer=str(words)))
+    assert str(words) in str(refusal.value) and "\n" not in str(refusal.value)
+    assert name.startswith("tokenizer_config") or name in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "config.json", "chat_template.jinja"])
+def test_a_pipe_in_the_folder_of_a_tokenizer_does_not_hang(tmp_path, name):
+    words = shutil.copytree(tiny() / "t5", tmp_path / "words")
+    (words / name).unlink(missing_ok=True)
+    os.mkfifo(words / name)
+    with pytest.raises(UserError, match=rf"words/{name}: this is a device or a pipe"):
+        load_tokenizer(ModelSpec(backbone=str(tiny() / "t5"), tokenizer=str(words)))

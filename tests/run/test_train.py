@@ -8,6 +8,7 @@ import pytest
 import torch
 from run_cases import forget_accelerate, log_lines, losses, start
 from safetensors.torch import load_file
+from tensorboard.summary.writer import event_file_writer
 from torch.testing import assert_close
 
 import vlhyper.run.train
@@ -185,6 +186,95 @@ def test_bf16_is_near_fp32_and_weights_stay_fp32(lab, tmp_path):
     assert {value.dtype for value in load_file(tmp_path / "short" / WEIGHTS).values()} == {torch.float32}
 
 
+def test_a_compiled_run_sees_few_shapes_and_has_the_losses_of_another(lab, tmp_path, monkeypatch):
+    """torch's own compilation is left out: it takes a quarter of a minute for each shape."""
+    asked, shapes = {}, set()
+    monkeypatch.setattr(VLHyperPELT, "compile", lambda _, **options: asked.update(options))
+    whole = trained(lab, tmp_path / "whole")
+    forward = VLHyperPELT.forward
+
+    def watched(model, **batch):
+        shapes.add((batch["input_ids"].shape[1] % 16, batch["labels"].shape[1] % 8))
+        return forward(model, **batch)
+
+    monkeypatch.setattr(VLHyperPELT, "forward", watched)
+    assert trained(lab, tmp_path / "compiled", "training.compile=true") == {
+        step: pytest.approx(line, rel=1e-5) for step, line in whole.items()
+    }
+    assert shapes == {(0, 0)} and asked == {"dynamic": False}
+
+
+def test_validation_computes_in_the_precision_of_the_run_and_does_not_count_in_the_pace(lab, tmp_path, monkeypatch):
+    types, late, clock = set(), [0.0], time.monotonic
+    generate = VLHyperPELT.generate
+
+    def slow(model, **options):
+        late[0] += 1000
+        watch = (
+            model.t5.encoder.block[0]
+            .layer[0]
+            .SelfAttention.q.register_forward_hook(lambda _, __, output: types.add(output.dtype))
+        )
+        try:
+            return generate(model, **options)
+        finally:
+            watch.remove()
+
+    monkeypatch.setattr(VLHyperPELT, "generate", slow)
+    monkeypatch.setattr("vlhyper.run.log.time.monotonic", lambda: clock() + late[0])
+    settings = ("training.steps=2", "validation.every=1", "validation.sample=2", "training.precision=bf16")
+    trained(lab, tmp_path, *settings)
+    assert types == {torch.bfloat16} and late[0] >= 2000
+    assert all(pace < 100 for pace in log_lines(tmp_path, "seconds_per_step").values())
+
+
+def stopped_at(patch, last: int) -> None:
+    """The next training is interrupted before the losses of this step are written."""
+    write = Log.write_losses
+
+    def stop(log, step, rate):
+        if step == last:
+            raise KeyboardInterrupt
+        write(log, step, rate)
+
+    patch.setattr(Log, "write_losses", stop)
+
+
+def scaled(monkeypatch) -> None:
+    """Runs of fp16 on the CPU, which accelerate does not offer; a scale so large that steps are skipped at first."""
+    started = vlhyper.run.train.start_processes
+
+    def start(settings, *rest, **options):
+        forget_accelerate()
+        accelerator = started(settings.model_copy(update={"precision": "fp32"}), *rest, **options)
+        accelerator.state._mixed_precision, accelerator.native_amp = "fp16", True
+        accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**30, growth_interval=2)
+        return accelerator
+
+    monkeypatch.setattr(vlhyper.run.train, "start_processes", start)
+
+
+def test_a_killed_run_of_fp16_goes_on_with_the_scale_it_had(lab, tmp_path, monkeypatch):
+    scaled(monkeypatch)
+    overrides = ("training.precision=fp16", "training.steps=10", "training.checkpoint_every=5")
+    whole = trained(lab, tmp_path / "whole", *overrides)
+    with monkeypatch.context() as patch:
+        stopped_at(patch, 7)
+        with pytest.raises(KeyboardInterrupt):
+            trained(lab, tmp_path / "killed", *overrides)
+    assert load_progress(newest(tmp_path / "killed")).scaler["scale"] < 2.0**30
+    assert trained(lab, tmp_path / "killed", *overrides) == whole
+    assert load_progress(newest(tmp_path / "killed")) == load_progress(newest(tmp_path / "whole"))
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        assert (newest(tmp_path / "killed") / name).read_bytes() == (newest(tmp_path / "whole") / name).read_bytes()
+
+
+def test_fp16_without_a_gpu_is_refused(lab, tmp_path):
+    with pytest.raises(UserError, match=r"^training.precision fp16 needs a GPU, and none is found; choose bf16 or"):
+        train(lab.run("training.precision=fp16"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_lost_loss_ends_the_job(lab, tmp_path):
     with pytest.raises(JobError, match=r"^step \d: the loss of \w+ is nan; lower training.learning_rate$"):
         train(lab.run("training.learning_rate=1e30"), tmp_path)
@@ -234,6 +324,17 @@ def test_a_resumed_run_remembers_its_best(lab, tmp_path, monkeypatch):
     assert list(log_lines(tmp_path, "validation")) == [2, 4, 6]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def event_files_in_order():
+    """TensorBoard reads files in the order of their names, which end in a number: within a second 10 is before 9.
+
+    One process that writes so many files is the tests' alone.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(1000))
+        yield
+
+
 VALIDATED = ("validation.every=2", "validation.sample=5")
 
 
@@ -252,18 +353,38 @@ def logged(run) -> list[dict]:
     return [{key: value for key, value in line.items() if key != "seconds_per_step"} for line in lines]
 
 
+# With rising means each validation keeps its weights.
+MEANS = {2: 1.0, 4: 2.0, 6: 3.0}
+# What captions score is not looked at, and their scorer is a program to start.
+UNSCORED = (*VALIDATED, "tasks.caption.validation=null")
+
+
+def followed(patch) -> list[int]:
+    """The steps as they are logged; validations have `MEANS`."""
+    steps = [0]
+    write = Log.write
+    patch.setattr(Log, "write", lambda self, step, values: (steps.append(step), write(self, step, values))[1])
+    patch.setattr("vlhyper.run.train.validate", lambda *_: {"mean": MEANS[steps[-1]]})
+    return steps
+
+
+@pytest.fixture(scope="module")
+def whole(lab, tmp_path_factory):
+    """A run that nothing stops."""
+    forget_accelerate()
+    run = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        followed(patch)
+        trained(lab, run, *UNSCORED)
+    forget_accelerate()
+    return run
+
+
 @pytest.mark.parametrize("at", [4, 6])
 @pytest.mark.parametrize("broken", ["validate", "VLHyperPELT.save_pretrained", "Log.write", "save_progress"])
-def test_a_run_that_broke_in_its_validation_goes_on_with_it(lab, tmp_path, monkeypatch, broken, at):
+def test_a_run_that_broke_in_its_validation_goes_on_with_it(lab, whole, tmp_path, monkeypatch, broken, at):
     """In the middle of a run and at its end, before, between and after what a validation writes."""
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    # With rising means each validation keeps its weights.
-    means = {2: 1.0, 4: 2.0, 6: 3.0}
-    steps = []
-    write = Log.write
-    monkeypatch.setattr(Log, "write", lambda self, step, values: (steps.append(step), write(self, step, values))[1])
-    monkeypatch.setattr("vlhyper.run.train.validate", lambda *_: {"mean": means[steps[-1]]})
-    trained(lab, whole, *VALIDATED)
+    stopped, steps = tmp_path / "stopped", followed(monkeypatch)
 
     def stop(real):
         def stopping(*arguments):
@@ -282,10 +403,10 @@ def test_a_run_that_broke_in_its_validation_goes_on_with_it(lab, tmp_path, monke
         }[broken]
         patch.setattr(owner, name, stop(getattr(owner, name)))
         with pytest.raises(KeyboardInterrupt):
-            trained(lab, stopped, *VALIDATED)
+            trained(lab, stopped, *UNSCORED)
     assert newest(stopped).name == f"step-{at:09d}" and not load_progress(newest(stopped)).validated
     steps.append(at)
-    trained(lab, stopped, *VALIDATED)
+    trained(lab, stopped, *UNSCORED)
     assert logged(stopped) == logged(whole)
     assert [line["step"] for line in logged(stopped) if "validation" in line] == [2, 4, 6]
     assert scalars(stopped) == scalars(whole)
@@ -297,15 +418,8 @@ def test_a_killed_run_shows_no_step_twice(lab, tmp_path, monkeypatch):
     """Steps after the last checkpoint stand in TensorBoard's files already when they are done again."""
     overrides = ("training.checkpoint_every=2",)
     trained(lab, tmp_path / "whole", *overrides)
-    write = Log.write_losses
-
-    def stop(log, step, rate):
-        if step == 6:
-            raise KeyboardInterrupt
-        write(log, step, rate)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Log, "write_losses", stop)
+        stopped_at(patch, 6)
         patch.setattr(
             "vlhyper.run.train.save_checkpoint", lambda run, *rest: rest[-1].step == 2 and save_checkpoint(run, *rest)
         )

@@ -1,13 +1,16 @@
 """Predictions as other programs write them are read, and what was taken for what is said."""
 
 import gzip
+import io
 import json
 import sys
 
+import openpyxl
 import pytest
 from vqa_cases import annotation, official
 
 from vlhyper.errors import UserError
+from vlhyper.readers import sheets
 from vlhyper.scoring import score
 
 ANSWERS = {1: "white", 2: "yes", 3: "no"}
@@ -47,6 +50,30 @@ FILES = {
         json.dumps({"results": [{"id": id, "response": text} for id, text in ANSWERS.items()]}),
         "a list in an object",
     ),
+    "records.json": (
+        json.dumps({str(id): {"direct_answer": text} for id, text in ANSWERS.items()}),
+        "an object {id: record}, ids under 'question_id', answers under 'direct_answer'",
+    ),
+    # VLMEvalKit keeps the truth beside the prediction.
+    "both.json": (
+        json.dumps([{"question_id": id, "answer": "truth", "prediction": text} for id, text in ANSWERS.items()]),
+        "answers under 'prediction'",
+    ),
+    "pandas.json": (
+        json.dumps(
+            {
+                "question_id": dict(zip("abc", ANSWERS, strict=True)),
+                "answer": dict(zip("abc", ANSWERS.values(), strict=True)),
+            }
+        ),
+        "ids under 'question_id'",
+    ),
+    "excel.csv": (
+        "Question_ID;Answer\r\n" + "".join(f"{id};{text}\r\n" for id, text in ANSWERS.items()),
+        "csv, ids under 'Question_ID', answers under 'Answer'",
+    ),
+    "csv.out": ("question_id,answer\n" + "".join(f"{id},{text}\n" for id, text in ANSWERS.items()), "csv"),
+    "logs.json": (json.dumps({"args": {}, "logs": LMMS}), "samples of lmms-eval"),
 }
 
 
@@ -68,12 +95,48 @@ def test_files_of_several_ranks_are_one(truth, tmp_path):
     assert score("vqa", predictions=tmp_path / "rank_*.jsonl", annotations=truth).n == 3
 
 
-def test_standard_input_is_read_once(truth, monkeypatch):
-    class Input:
-        class buffer:
-            read = staticmethod(lambda: lines(LAVA).encode())
+def test_one_json_line_is_one_record(truth, tmp_path):
+    (tmp_path / "p.jsonl").write_text(lines(LAVA[:1]))
+    assert score("vqa", predictions=tmp_path / "p.jsonl", annotations=truth, partial=True).metrics["overall"] == 100.0
 
-    monkeypatch.setattr(sys, "stdin", Input)
+
+def workbook(path, rows):
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+    return path
+
+
+def test_a_workbook_is_read(truth, tmp_path, capsys):
+    rows = [(float(id), "what?", "truth", text, None) for id, text in ANSWERS.items()]
+    header = ("question_id", "question", "answer", "prediction", None)
+    path = workbook(tmp_path / "p.xlsx", [header, *rows, (None,) * 5])
+    report = score("vqa", predictions=path, annotations=truth)
+    assert (report.n, report.metrics["overall"]) == (3, 100.0)
+    assert "read as xlsx, ids under 'question_id', answers under 'prediction'" in capsys.readouterr().err
+
+
+def test_an_empty_cell_is_an_empty_answer(truth, tmp_path):
+    path = workbook(tmp_path / "p.xlsx", [("index", "prediction"), (1, "white"), (2, None), (3, "no")])
+    assert score("vqa", predictions=path, annotations=truth).metrics["overall"] == pytest.approx(200 / 3)
+
+
+def test_what_is_no_workbook_or_cannot_be_read_is_said(truth, tmp_path, monkeypatch):
+    (tmp_path / "p.xlsx").write_text("no")
+    with pytest.raises(UserError, match=r"p\.xlsx: not a readable \.xlsx workbook; save the sheet as csv"):
+        score("vqa", predictions=tmp_path / "p.xlsx", annotations=truth)
+    path = workbook(tmp_path / "p.xlsx", [("index", "prediction"), (1, "white")])
+    monkeypatch.setattr(sheets, "MOST_BYTES", 100)
+    with pytest.raises(UserError, match=r"p\.xlsx: holds more than 0 MB unpacked"):
+        score("vqa", predictions=path, annotations=truth)
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(UserError, match=r"p\.xlsx: reading \.xlsx needs openpyxl; pip install openpyxl"):
+        score("vqa", predictions=path, annotations=truth)
+
+
+def test_standard_input_is_read_once(truth, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines(LAVA).encode())))
     assert score("vqa", predictions="-", annotations=truth).n == 3
 
 

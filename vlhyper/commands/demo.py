@@ -19,8 +19,9 @@ def command(
 
     Example: vlhyper demo --out demo
 
-    Trains the model and a blind control, which gets wrong images. Takes minutes on two cores. Scores are written to
-    demo.json, pictures with answers to demo.png.
+    Trains the model and a blind control, which gets wrong images, and tunes both on a few examples of new tasks. Takes
+    minutes on two cores. Scores are written to demo.json, pictures with answers to demo.png, few-shot scores to
+    fewshot.png.
     """
     from vlhyper.demo import run_demo
 

@@ -15,6 +15,9 @@ def command(
     overrides: Overrides = None,
     split: Annotated[str, typer.Option(help="Split to evaluate.")] = "test",
     task: Annotated[str | None, typer.Option(help="Evaluate only this task of the run.")] = None,
+    submission: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write the files of test servers, checked, into this folder.")
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Show the scores of every type as well.")] = False,
 ) -> None:
     """Answer a split with a trained model, write predictions in the official formats, score them.
@@ -22,6 +25,8 @@ def command(
     Example: vlhyper evaluate runs/first --split test
 
     Files that were moved, or another data set: vlhyper evaluate runs/first features.files=[coco.h5]
+
+    For a test server: vlhyper evaluate runs/first --split test-std --task vqa --submission uploads
     """
     from vlhyper.run.config import load_run
     from vlhyper.run.tasks import resolve
@@ -31,7 +36,7 @@ def command(
     resolved = resolve(load_run(run, overrides or []))
     from vlhyper.run.evaluate import evaluate_run, mean_of
 
-    reports = evaluate_run(resolved, run, split, task)
+    reports = evaluate_run(resolved, run, split, task, submission=submission)
     rows: list[tuple[object, ...]] = []
     for name, report in reports.items():
         of = f"{report.n} of {report.total}"

@@ -13,6 +13,9 @@ import typer
 if TYPE_CHECKING:
     from vlhyper.metrics import Report
 
+# The column of what --chat adds.
+SENTENCES = "answers from sentences"
+
 
 def file_option(text: str) -> Any:
     return typer.Option(metavar="FILE", help=text)
@@ -22,11 +25,13 @@ def command(
     task: Annotated[
         str, typer.Argument(help="vqa, okvqa, gqa, caption, snli-ve, glue:cola … glue:rte, cb, boolq, imdb, paws.")
     ],
-    predictions: Annotated[str | None, file_option("Predictions in the task's official format.")] = None,
+    predictions: Annotated[
+        str | None, file_option("Predictions; several files as a pattern in quotes, - for standard input.")
+    ] = None,
     annotations: Annotated[str | None, file_option("What people answered or wrote.")] = None,
     questions: Annotated[str | None, file_option("Official questions (for GQA also a folder of chunks).")] = None,
     split: Annotated[str | None, typer.Option(help="Split of dataset_coco.json; test unless given.")] = None,
-    variant: Annotated[str | None, typer.Option(help="VQA accuracy: official, vl-t5 or lmms-eval.")] = None,
+    variant: Annotated[str | None, typer.Option(help="VQA accuracy: official, vl-t5, lmms-eval or textvqa.")] = None,
     answers: Annotated[str | None, typer.Option(help="OK-VQA answers: stemmed or raw.")] = None,
     half: Annotated[str | None, typer.Option(help="OK-VQA: one half, first or second, by a hash of the ids.")] = None,
     vocabulary: Annotated[str | None, file_option("VQA: frequent answers, for in_domain and out_domain.")] = None,
@@ -36,13 +41,16 @@ def command(
     partial: Annotated[
         bool, typer.Option("--partial", help="Score what is there; missing ones are not an error.")
     ] = False,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Beside the official scores, those of the short answers in sentences.")
+    ] = False,
     confidence: Annotated[bool, typer.Option("--confidence", help="Add 95 % bootstrap intervals.")] = False,
     against: Annotated[str | None, file_option("A second system's predictions, to compare with.")] = None,
     items: Annotated[str | None, file_option("Write the score of every item, one JSON object a line.")] = None,
     id_key: Annotated[str | None, typer.Option(help="Key or column of the ids in the predictions.")] = None,
     answer_key: Annotated[str | None, typer.Option(help="Key or column of the answers in the predictions.")] = None,
     submission: Annotated[
-        str | None, file_option("Write a test server's file; without --predictions, check this one.")
+        str | None, file_option("Write a test server's file (of glue, a zip); without --predictions, check this one.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, unrounded, instead of a table.")] = False,
 ) -> None:
@@ -52,6 +60,8 @@ def command(
 
     Test servers: vlhyper score vqa --questions v2_OpenEnded_mscoco_test2015_questions.json --predictions results.json
     --submission upload.json
+
+    A whole suite: vlhyper score glue --predictions FOLDER --submission glue.zip
     """
     from vlhyper.errors import UserError
     from vlhyper.files import check_output
@@ -65,15 +75,16 @@ def command(
                 signal.signal(number, _leave)
     files = {"annotations": annotations, "questions": questions, "vocabulary": vocabulary, "choices": choices}
     options: dict[str, Any] = {"split": split, "variant": variant, "answers": answers, "half": half, "metrics": metrics}
-    options |= {"complete": complete or None, "partial": partial or None}
-    for name, path in (("--items", items), ("--submission", submission)):
+    options |= {"complete": complete or None, "partial": partial or None, "chat": chat or None}
+    written = submission if predictions is not None else None
+    for name, path in (("--items", items), ("--submission", written)):
         if path is not None:
             read = {f"--{key}": file for key, file in files.items()}
             check_output(path, name, read | {"--predictions": predictions, "--against": against})
     if submission is not None:
         others = {"confidence": confidence or None, "against": against, "items": items}
-        _refuse_beside_submission(options | others | {"vocabulary": vocabulary, "choices": choices})
-        report = _submit(task, questions or annotations, submission, predictions)
+        _refuse_beside_submission(task, options | others | {"vocabulary": vocabulary, "choices": choices})
+        report = _submit(task, questions or annotations, submission, predictions, partial)
     elif predictions is None:
         raise UserError("scoring needs --predictions, the file of a system's answers")
     else:
@@ -96,28 +107,31 @@ def _leave(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _refuse_beside_submission(options: dict[str, Any]) -> None:
+def _refuse_beside_submission(task: str, options: dict[str, Any]) -> None:
     from vlhyper.errors import UserError
+    from vlhyper.scoring.suites import SUITES
 
-    given = [f"--{name}" for name, value in options.items() if value is not None]
+    # Of a suite some files may be missing.
+    allowed = ("partial",) if task in SUITES else ()
+    given = [f"--{name}" for name, value in options.items() if value is not None and name not in allowed]
     if given:
         raise UserError(f"--submission writes or checks a file and gives no score; leave out {', '.join(given)}")
 
 
-def _submit(task: str, questions: str | None, submission: str, predictions: str | None) -> Report:
-    from vlhyper.errors import UserError
+def _submit(task: str, questions: str | None, submission: str, predictions: str | None, partial: bool) -> Report:
     from vlhyper.scoring.submission import submit
 
-    if questions is None:
-        raise UserError("a submission needs --questions, the test questions that every record answers")
-    return submit(task, questions=questions, submission=submission, predictions=predictions)
+    return submit(task, questions=questions, submission=submission, predictions=predictions, partial=partial)
 
 
 def _score(task: str, predictions: str, options: dict[str, Any], confidence: bool, against: str | None) -> Report:
     from vlhyper.errors import UserError
     from vlhyper.scoring import score
     from vlhyper.scoring.scorers import find_scorer
+    from vlhyper.scoring.suites import SUITES
 
+    if task in SUITES:
+        raise UserError(f"{task} is scored task by task, such as {task}:rte; --submission FILE.zip checks a whole one")
     scorer = find_scorer(task)
     if "progress" in scorer.options:
         options["progress"] = True
@@ -142,6 +156,12 @@ def _show(report: Report) -> None:
         [escape(" / ".join(map(named, path))) + (" ↓" if path == ("distribution",) else ""), value]
         for path, value in report.flat()
     ]
+    sentences = content.get("answers_from_sentences")
+    if sentences is not None:
+        columns.append(SENTENCES)
+        short = dict(flatten(sentences["metrics"]))
+        for row, (path, _) in zip(rows, report.flat(), strict=True):
+            row.append(short.get(path, ""))
     additions = [("95 % interval", content.get("confidence")), ("better by (95 %)", content.get("against"))]
     for title, addition in additions:
         if addition is None:
@@ -172,6 +192,8 @@ def _show(report: Report) -> None:
         say(f"{name} skipped: {why}")
     for note in report.notes:
         say(f"note: {note}")
+    if sentences is not None:
+        say(f"note: {SENTENCES!r} is not the official score: {sentences['rule']} ({sentences['changed']} changed)")
 
 
 def _range(value: float | None, interval: list[float] | None) -> str:

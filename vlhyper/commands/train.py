@@ -14,6 +14,10 @@ def command(
     config: Annotated[Path, typer.Argument(help="Config file of a run.")],
     out: Annotated[Path, typer.Option(help="Run folder; an unfinished run of the same config in it is continued.")],
     overrides: Overrides = None,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", metavar="RUN", help="Start from the trained weights of this run folder or hub id."),
+    ] = None,
 ) -> None:
     """Train one model on all tasks of a config.
 
@@ -21,13 +25,22 @@ def command(
 
     Any key of the config can be replaced: vlhyper train CONFIG training.steps=1000 --out RUN
 
+    Another run's weights as a start: vlhyper train CONFIG --from runs/first --out runs/second. Steps and optimiser
+    start anew, rows of tasks are matched by name.
+
     On several GPUs or machines: accelerate launch -m vlhyper train CONFIG --out RUN (or torchrun).
     """
+    import json
+
     from vlhyper.run.config import load_config
+    from vlhyper.run.start import begun, check_start
     from vlhyper.run.tasks import resolve
 
+    chosen = [*(overrides or []), *([f"start={json.dumps(from_)}"] if from_ is not None else [])]
     # Importing torch takes seconds: what the config lacks is said before.
-    run = resolve(load_config(config, overrides or []))
+    run = resolve(load_config(config, chosen))
+    if not begun(out):
+        check_start(run)
     from vlhyper.run.train import train
 
     train(run, out)

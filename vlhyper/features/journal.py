@@ -2,63 +2,79 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import json
 import os
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from vlhyper.console import say
 from vlhyper.errors import UserError
 
 
 class Journal:
-    """`OUT.journal`: one JSON object per line, locked by this process while it is open."""
+    """`OUT.journal`: one JSON object per line, of which this process has `OUT.journal.lock` while it is open."""
 
     def __init__(self, out: Path) -> None:
         self.path = out.with_name(out.name + ".journal")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        # A lock of its own file: Windows forbids others even to read a file that is locked.
+        self.lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
         try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The locked journal may have been removed by its owner, which has just finished.
-            if not self.path.exists() or os.fstat(self.file).st_ino != self.path.stat().st_ino:
-                raise BlockingIOError
-        except BlockingIOError:
-            os.close(self.file)
+            self.lock.acquire(timeout=0)
+        except Timeout:
             raise UserError(
                 f"{out}: another process is writing this file; wait for it or choose another --out"
             ) from None
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:
             # NFS and Lustre may have no locks. Nothing of the writing needs one, unless two processes write one file.
-            say(f"{out}: this file system has no locks ({error.strerror}); do not start a second process on this file")
+            why = getattr(error, "strerror", None) or error
+            say(f"{out}: this file system has no locks ({why}); do not start a second process on this file")
+        try:
+            # Unbuffered: a line is in the file when `append` returns. Windows' text mode would change line ends.
+            self.file = self.path.open("ab", buffering=0)
+        except BaseException:
+            self.lock.release()
+            raise
 
     def entries(self) -> list[Any]:
         """The complete lines; an incomplete last line, left by a kill, is removed."""
-        with self.path.open("rb") as file:
-            content = file.read()
+        content = self.path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
-        os.ftruncate(self.file, len(whole))
-        return [json.loads(line) for line in whole.splitlines()]
+        self.file.truncate(len(whole))
+        try:
+            return [json.loads(line) for line in whole.splitlines()]
+        except (ValueError, RecursionError):
+            raise UserError(
+                f"{self.path}: damaged; delete it and the .part file beside it, and run the same command again"
+            ) from None
 
     def append(self, entry: Any) -> None:
         line = (json.dumps(entry) + "\n").encode()
-        size = os.fstat(self.file).st_size
+        size = os.fstat(self.file.fileno()).st_size
         try:
-            written = os.write(self.file, line)
-            if written < len(line):
+            written = self.file.write(line)
+            if written is not None and written < len(line):
                 # The disk became full within the line: writing the rest raises the error that says so.
-                os.write(self.file, line[written:])
+                self.file.write(line[written:])
         except OSError:
-            os.ftruncate(self.file, size)
+            self.file.truncate(size)
             raise
 
     def clear(self) -> None:
-        os.ftruncate(self.file, 0)
+        self.file.truncate(0)
 
     def remove(self) -> None:
         """Remove the journal of a finished file, while it is locked, so that no process continues from it."""
+        self.file.close()
         self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        os.close(self.file)
+        self.file.close()
+        if not self.path.exists():
+            # Nothing is left to protect. Who waits for the lock sees that its file is gone; Windows removes it later.
+            with contextlib.suppress(OSError):
+                Path(self.lock.lock_file).unlink()
+        self.lock.release()

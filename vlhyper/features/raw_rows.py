@@ -107,7 +107,7 @@ class _PlainRows:
         if self.offsets.max(initial=0) + self.size > path.stat().st_size:
             raise UserError(f"{path}: truncated, the file ends within its rows; extract or copy it again")
         with path.open("rb") as file:
-            self.content = np.frombuffer(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ), np.uint8)
+            self.content = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
 
     def read_into(self, out: np.ndarray, indices: np.ndarray, rows: np.ndarray) -> None:
         # One plain loop over bytes: for narrow rows anything more would cost more than the copy.

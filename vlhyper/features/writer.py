@@ -1,7 +1,7 @@
 """Write a feature file such that a process killed at any moment loses no finished batch.
 
 An HDF5 file does not survive a killed writer, so the rows are not written through HDF5. `F.h5.part` is created once
-with space for every planned image; rows are written at their offsets with `pwrite`, and `F.h5.journal` gets one line
+with space for every planned image; rows are written at their offsets, and `F.h5.journal` gets one line
 after each batch that is on the disk. Only at the end HDF5 adds ids and attributes, and the part is renamed. A run that
 finds part and journal writes the head of the part again (always the same bytes) and continues after the last complete
 line.
@@ -116,7 +116,7 @@ class FeatureWriter:
             for name, (shape, dtype) in self.arrays.items():
                 assert rows[name].shape == (len(ids), *shape) and rows[name].dtype == dtype, (name, rows[name].shape)
                 self._write_rows(name, first, np.ascontiguousarray(rows[name]))
-            os.fsync(self.file)
+            os.fsync(self.file.fileno())
             entry = {
                 "done": self.done + len(ids) + len(skipped),
                 "ids": list(ids),
@@ -131,7 +131,7 @@ class FeatureWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Finish the file; after an error keep the part, from which the next run continues."""
-        os.close(self.file)
+        self.file.close()
         try:
             if kind is None:
                 self._finish()
@@ -169,8 +169,9 @@ class FeatureWriter:
             for entry in entries[1:]:
                 self.state.add(entry)
         self.offsets, size = self._lay_head()
-        self.file = os.open(self.part, os.O_WRONLY)
-        os.truncate(self.part, size)
+        # Unbuffered: what `settle` has written is in the file before the journal says so.
+        self.file = self.part.open("r+b", buffering=0)
+        self.file.truncate(size)
         if not entries:
             self.journal.append(plan)
 
@@ -203,9 +204,10 @@ class FeatureWriter:
         view = rows.reshape(-1).view(np.uint8).data
         shape, dtype = self.arrays[name]
         start = self.offsets[name] + first * int(np.prod(shape)) * dtype.itemsize if len(view) else 0
+        self.file.seek(start)
         done = 0
         while done < len(view):
-            done += os.pwrite(self.file, view[done:], start + done)
+            done += os.write(self.file.fileno(), view[done:])
 
     def _complete(self) -> None:
         rows = len(self.state.ids)
@@ -214,7 +216,8 @@ class FeatureWriter:
             for name, (shape, _) in self.arrays.items():
                 file[name].id.set_extent((rows, *shape))
             write_index(file, self.state.ids, self.state.crc32, self.meta)
-        with self.part.open("rb") as written:
+        # Windows syncs no file that is open for reading alone.
+        with self.part.open("r+b") as written:
             os.fsync(written.fileno())
 
     def _reserve(self, size: int) -> None:

@@ -22,7 +22,7 @@ from vlhyper.metrics.normalise import (
     strip_python3,
     tidy,
 )
-from vlhyper.metrics.report import MetricPath, Metrics, Report, mean_of, nest
+from vlhyper.metrics.report import MetricPath, Metrics, Report, SummedMetric, mean_of, nest
 
 # With more people than this each of them, left out, still leaves three: the whole point, with no rounding.
 ENOUGH = 3
@@ -60,11 +60,13 @@ def _lmms_eval_okvqa(prediction: str, answers: Sequence[str]) -> tuple[str, Sequ
     return normalise_lmms_eval_okvqa(prediction), list(map(normalise_lmms_eval_okvqa, answers))
 
 
-# official: GT-Vision-Lab/VQA; vl-t5: j-min/VL-T5 (also VL-Adapter, LAVIS); lmms-eval: its tasks vqav2 and ok_vqa, v0.6.
+# official: GT-Vision-Lab/VQA; vl-t5: j-min/VL-T5 (also VL-Adapter, LAVIS); lmms-eval: its tasks vqav2 and ok_vqa, v0.6;
+# textvqa: MMF's TextVQAAccuracyEvaluator (m4c_evaluators.py, 2dc099a), whose processor lmms-eval's ok_vqa took over.
 VARIANTS: dict[str, Matcher] = {
     "official": _official,
     "vl-t5": _vl_t5,
     "lmms-eval": _lmms_eval,
+    "textvqa": _lmms_eval_okvqa,
 }
 OKVQA_VARIANTS = VARIANTS | {"lmms-eval": _lmms_eval_okvqa}
 
@@ -88,7 +90,7 @@ def _leave_one_out(matches: tuple[bool, ...]) -> float:
 def vqa_accuracy(prediction: str, answers: Sequence[str], variant: str = "official") -> float:
     """VQA accuracy of one prediction, 0 to 100.
 
-    answers: what people answered, usually ten texts. variant: official, vl-t5 or lmms-eval.
+    answers: what people answered, usually ten texts. variant: official, vl-t5, lmms-eval or textvqa.
     Raises UserError for an unknown variant, no answers, or anything but texts.
 
     >>> vqa_accuracy("2", ["two"] * 3 + ["3"] * 7)
@@ -149,6 +151,47 @@ def vqa_report(
         clusters=images,
         summed=lambda: {path: mean_of([percents[row] for row in members], members) for path, members in parts.items()},
     )
+
+
+def add_aokvqa(
+    report: Report,
+    predictions: Sequence[str],
+    answers: Sequence[Sequence[str]],
+    choices: Sequence[str | None],
+    difficult: Sequence[bool | None],
+) -> None:
+    """Add the figures of A-OKVQA's own evaluator, which compares texts as they are. All sequences run in step.
+
+    `direct_answer` counts min(1, n / 3), n the number of people who gave the prediction, over the questions that are
+    not marked as difficult to answer directly; `multiple_choice` counts the right one of four choices.
+    Source: allenai/aokvqa, evaluation/eval_predictions.py (42e8c44).
+    """
+    columns = {
+        "direct_answer": [
+            None if hard else min(1.0, people.count(given) / 3)
+            for given, people, hard in zip(predictions, answers, difficult, strict=True)
+        ],
+        "multiple_choice": [
+            None if choice is None else float(given == choice)
+            for given, choice in zip(predictions, choices, strict=True)
+        ],
+    }
+    before = report.summed
+    sums: dict[MetricPath, SummedMetric] = {}
+    for name, column in columns.items():
+        rows = [row for row, share in enumerate(column) if share is not None]
+        shares = [share for share in column if share is not None]
+        if not shares:
+            report.skipped[name] = "no scored question counts for it"
+            continue
+        # Divided first and by 100 multiplied last, as that evaluator does.
+        report.metrics[name] = reduce(add, shares, 0.0) / len(shares) * 100
+        sums[(name,)] = mean_of([100 * share for share in shares], rows)
+    report.items = {
+        **report.items,
+        **{name: [None if share is None else 100 * share for share in column] for name, column in columns.items()},
+    }
+    report.summed = lambda: before() | sums
 
 
 def _parts(count: int, columns: Mapping[str, Sequence[Any]]) -> dict[MetricPath, list[int]]:

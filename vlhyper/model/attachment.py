@@ -7,6 +7,7 @@ whatever is added to a module's output is a forward hook (docs/method.md, "T5 wi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -16,9 +17,12 @@ from transformers.masking_utils import AttentionMaskInterface, eager_mask
 from vlhyper.errors import UserError
 from vlhyper.model.adapters import ADDED
 from vlhyper.model.attention import beside, prefix_attention
-from vlhyper.model.families import family_of
+from vlhyper.model.backbone import family_in
 from vlhyper.model.forms import Form, Tokens
 from vlhyper.model.sites import ATTENTION, STACKS, Site
+
+# What an attached backbone carries, so that a second attachment is refused.
+MARK = "vlhyper_attached"
 
 
 class Attachment:
@@ -30,12 +34,16 @@ class Attachment:
     def __init__(self, backbone: PreTrainedModel) -> None:
         """Prepare every site. One without forms computes exactly what the backbone computes there.
 
-        Raises UserError for a kind of model that is not in the table of backbones.
+        Raises UserError for a model that is not in the table of backbones, and where another attachment holds this one:
+        the two would replace each other's forms.
         """
-        self._backbone, self.family = backbone, family_of(backbone.config.model_type, "backbone")
-        # Forms of the table ADDED are applied to a module's output; what else is put at an attention changes it from
-        # within.
+        self.family = family_in(backbone)
+        if getattr(backbone, MARK, None) is not None:
+            raise UserError("this model has a method attached already; detach that one first")
+        setattr(backbone, MARK, self)
+        self._backbone = backbone
         self._modules: dict[Site, nn.Module] = {}
+        # What is put at each module: what its output is given to, and what changes an attention from within.
         self._added: dict[nn.Module, list[Any]] = {}
         self._within: dict[nn.Module, list[Any]] = {}
         self._tokens: Sequence[Tokens] = ()
@@ -44,25 +52,29 @@ class Attachment:
         # (S,) bool, which tokens of the encoder's input have positions, and (S, S), which pairs of them; None: all.
         self._placed: Tensor | None = None
         self.biased: Tensor | None = None
-        hooked: set[nn.Module] = set()
+        self._hooks: list[Any] = []
+        self._prepare()
+        # Older releases do not hand it on to the stacks, which would go on without prefixes and without a word.
+        self._attentions = {part: part.config._attn_implementation for part in self._parts()}
+        for part in self._attentions:
+            part.set_attn_implementation("vlhyper")
+
+    def _prepare(self) -> None:
+        reading: dict[Any, Any] = {}
         for site, reads, adds in self._places():
-            self._modules[site] = adds
+            # Two blocks may name one module.
+            self._modules[site], reading[adds] = adds, reads
             if site.block in ATTENTION:
                 # Plain attributes: the registered function gets only the attention module to find its forms by.
                 adds.vlhyper_attachment, adds.vlhyper_encodes = self, site.block == "encoder_self"
-            # Two blocks may name one module.
-            if adds not in hooked:
-                hooked.add(adds)
-                self._hook(reads, adds)
+        for adds, reads in reading.items():
+            if reads is not adds:
+                self._hooks.append(reads.register_forward_pre_hook(partial(self._read, adds)))
+            self._hooks.append(adds.register_forward_hook(self._add, with_kwargs=True))
         if self.family.positions == "learned":
-            self._positions.register_forward_hook(self._place)
-        stacks = [backbone.get_submodule(name.rpartition(".")[0]) for name in self.family.layers.values()]
-        # Older releases do not hand it on to the stacks, which would go on without prefixes and without a word. What a
-        # part was taken off would warn of that part.
-        for part in stacks if self.family.removed else (backbone, *stacks):
-            part.set_attn_implementation("vlhyper")  # type: ignore[operator]
+            self._hooks.append(self._positions.register_forward_hook(self._place))
 
-    def _places(self) -> Iterator[tuple[Site, nn.Module, Any]]:
+    def _places(self) -> Iterator[tuple[Site, Any, Any]]:
         """Every site with the module whose input it reads and the one to whose output it adds."""
         for block, names in self.family.modules.items():
             layers: Any = self._backbone.get_submodule(self.family.layers[STACKS[block]])
@@ -70,10 +82,22 @@ class Attachment:
             for number, layer in enumerate(layers):
                 yield Site(block, number), layer.get_submodule(reads), layer.get_submodule(adds)
 
-    def _hook(self, reads: nn.Module, adds: nn.Module) -> None:
-        if reads is not adds:
-            reads.register_forward_pre_hook(lambda _, inputs: self._inputs.__setitem__(adds, inputs[0]))
-        adds.register_forward_hook(self._add, with_kwargs=True)
+    def _parts(self) -> list[Any]:
+        """What has an attention function of its own. A model that a part was taken off would warn of that part."""
+        stacks = [self._backbone.get_submodule(name) for name in self.family.stacks]
+        return stacks if self.family.removed else [self._backbone, *stacks]
+
+    def detach(self) -> None:
+        """Leave the backbone as it was found: no hooks, no marks, its own attention function."""
+        self.set({})
+        for hook in self._hooks:
+            hook.remove()
+        attentions: set[Any] = {module for site, module in self._modules.items() if site.block in ATTENTION}
+        for module in attentions:
+            del module.vlhyper_attachment, module.vlhyper_encodes
+        for part, attention in self._attentions.items():
+            part.set_attn_implementation(attention)
+        delattr(self._backbone, MARK)
 
     @property
     def _positions(self) -> Any:
@@ -94,6 +118,11 @@ class Attachment:
             for form in put if site.block != "input" else ():
                 to = self._added if type(form) in ADDED else self._within
                 to.setdefault(self._modules[site], []).append(form)
+
+    @property
+    def modules(self) -> Mapping[Site, nn.Module]:
+        """The module of each site: the one to whose output it adds."""
+        return self._modules
 
     def within(self, module: nn.Module) -> Sequence[Any]:
         """The prefixes of an attention."""
@@ -131,6 +160,9 @@ class Attachment:
                 f"a source of {length} tokens, with those beside the text: this {self.family.title} has {most} "
                 "positions; set max_source_tokens lower"
             )
+
+    def _read(self, adds: nn.Module, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._inputs[adds] = inputs[0]
 
     def _add(self, module: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Any], output: Any) -> Any:
         forms = self._added.get(module, ())
@@ -184,7 +216,15 @@ def _attention(
     return output.transpose(1, 2).contiguous(), None
 
 
+def _mask(**options: Any) -> Tensor:
+    """The mask of eager attention, made in every case.
+
+    sdpa's mask function may leave the causal mask out and trust `is_causal`, which is silently wrong as soon as keys
+    (with their prefix) are longer than queries. To leave out a mask without padding all have to look at its values, for
+    which the host would wait for the device twice a step.
+    """
+    return eager_mask(**{**options, "allow_is_bidirectional_skip": False})
+
+
 AttentionInterface.register("vlhyper", _attention)
-# The mask function of eager attention always makes the causal mask. sdpa's may leave it out and trust `is_causal`,
-# which is silently wrong as soon as keys (with their prefix) are longer than queries.
-AttentionMaskInterface.register("vlhyper", eager_mask)
+AttentionMaskInterface.register("vlhyper", _mask)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import GenerationConfig, PreTrainedModel
 from transformers.utils import logging
 
-from vlhyper.errors import UserError
-from vlhyper.model.families import FAMILIES, Family, size_of
-from vlhyper.model.sizes import Size
-from vlhyper.model.weight_files import faults
+from vlhyper.errors import UserError, first_few
+from vlhyper.model.families import CONFIG, FAMILIES, BackboneFields, Family, family_of, folder_fields, given_fields
+from vlhyper.model.weight_files import INDEX, faults, lacking, require_memory, weight_files
+from vlhyper.tensors import load_tensors
 
-# Of what a folder says about generation these are the model's; how to search is the run's.
+# Of what a config says about generation these are the model's; how to search is the run's.
 TOKENS = ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
 
 
@@ -27,17 +31,15 @@ def build_backbone(backbone: str | Mapping[str, Any]) -> PreTrainedModel:
     """A model of one of the families with all parameters frozen, fp32.
 
     A string is a hub id or a local folder (published weights); a mapping holds fields of its config (random weights).
-    Raises UserError where the weights are not available.
+    Raises UserError where the weights are not available, do not fit config.json, or memory cannot hold them.
     """
-    size = size_of(backbone)
-    family = FAMILIES[size.family]
-    model = _pretrained(backbone, size, family) if isinstance(backbone, str) else _random(backbone, size, family)
+    model = _pretrained(backbone) if isinstance(backbone, str) else _random(given_fields(backbone))
     config: Any = model.config
     if hasattr(config, "num_decoder_layers"):
         # generate makes room in its cache for so many layers. It does not ask T5's own name for them, and without this
         # a decoder deeper than the encoder has no room.
         config.decoder_layers = config.num_decoder_layers
-    for name in family.removed:
+    for name in FAMILIES[config.model_type].removed:
         holder, _, last = name.rpartition(".")
         delattr(model.get_submodule(holder), last)
     generation: Any = model.generation_config
@@ -45,36 +47,76 @@ def build_backbone(backbone: str | Mapping[str, Any]) -> PreTrainedModel:
     return model.requires_grad_(False)
 
 
-def _pretrained(name: str, size: Size, family: Family) -> PreTrainedModel:
-    for fault in faults(name, size):
+def _pretrained(name: str) -> PreTrainedModel:
+    folder = Path(name) if Path(name).is_dir() else _fetched(name)
+    if absent := lacking(str(folder)):
+        raise UserError(
+            f"backbone {name!r} cannot be loaded: the folder lacks {first_few(absent)}; give a local folder with "
+            "config.json and model.safetensors"
+        )
+    fields = folder_fields(folder)
+    for fault in faults(str(folder), fields.size):
         raise UserError(fault)
-    # Its progress bar over the tensors of one file would interrupt ours.
+    require_memory(fields.size, f"backbone {name!r}")
+    state: dict[str, Tensor] = {}
+    for file in weight_files(str(folder)):
+        state |= load_tensors(folder / file, "the weights of the backbone")
+    family = FAMILIES[fields.size.family]
+    held = family.parameters_in(state, fields.size)
+    kind = getattr(transformers, family.model)
+    with _quiet():
+        # The library is given what was checked and not the folder: there it would also read, and follow, the settings
+        # of generation, quantisation, adapters and code that may lie beside the weights.
+        model: PreTrainedModel = kind.from_pretrained(
+            None,
+            config=_config(fields),
+            state_dict={parameter: state[name] for parameter, name in held.items()},
+            dtype=torch.float32,
+        )
+    model.config.name_or_path = name
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bar over the tensors of one file, which would interrupt ours, and no word on what is not loaded.
+
+    What is missing or surplus was refused before; what a family does not use is taken off.
+    """
+    level = logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
-        # The published checkpoints exist as safetensors; asking for nothing else keeps pickles out.
-        kind = getattr(transformers, family.model)
-        model: PreTrainedModel = kind.from_pretrained(name, dtype=torch.float32, use_safetensors=True)
-        return model
-    except OSError as error:
-        where = "the folder lacks its weights" if Path(name).is_dir() else "it is not in the local hub cache"
+        yield
+    finally:
+        logging.set_verbosity(level)
+
+
+def _config(fields: BackboneFields) -> Any:
+    return getattr(transformers, FAMILIES[fields.size.family].config)(**fields.config())
+
+
+def _fetched(name: str) -> Path:
+    """The folder of a model of the hub in the local cache, its files fetched where that is allowed."""
+    try:
+        # The published models exist as safetensors; asking for nothing else keeps pickles out.
+        return Path(snapshot_download(name, allow_patterns=[CONFIG, "*.safetensors", INDEX]))
+    except (HFValidationError, HfHubHTTPError, OSError) as error:
         raise UserError(
-            f"backbone {name!r} cannot be loaded: {where} ({str(error).splitlines()[0]}); give a local folder with "
-            "config.json and model.safetensors, or download it once with network access"
-        ) from None
-    except SafetensorError as error:
-        raise UserError(
-            f"backbone {name!r}: its safetensors file is damaged or incomplete ({error}); copy it again"
+            f"backbone {name!r} cannot be loaded: it is not in the local hub cache ({str(error).splitlines()[0]}); "
+            "give a local folder with config.json and model.safetensors, or download it once with network access"
         ) from None
 
 
-def _random(fields: Mapping[str, Any], size: Size, family: Family) -> PreTrainedModel:
-    own = family.complete({key: value for key, value in fields.items() if key != "model_type"})
-    config = getattr(transformers, family.config)(**own)
+def _random(fields: BackboneFields) -> PreTrainedModel:
+    size = fields.size
+    if torch.get_default_device().type == "cpu":
+        require_memory(size, "backbone")
     # Frozen weights are saved with no run, so the same config has to give the same ones whenever a run is opened.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model: PreTrainedModel = getattr(transformers, family.model)(config)
-        return _untied(model) if getattr(size, "untied_head", False) else model
+        model: PreTrainedModel = getattr(transformers, FAMILIES[size.family].model)(_config(fields))
+        return _untied(model) if size.untied_head else model
 
 
 def _untied(t5: Any) -> Any:
@@ -85,6 +127,14 @@ def _untied(t5: Any) -> Any:
     return t5
 
 
+def family_in(model: PreTrainedModel) -> Family:
+    """The row of a model that is there. Raises UserError for one of another kind, or without a head for texts."""
+    family = family_of(model.config.model_type, "the model's config")
+    if not isinstance(model, getattr(transformers, family.model)):
+        raise UserError(f"the model is a {type(model).__name__}; vlhyper needs a {family.model}")
+    return family
+
+
 @torch.no_grad()
 def deviations_of(model: PreTrainedModel) -> dict[str, float]:
     """The deviation of a backbone's ordinary keys ("key") and values ("value"), and of its word embeddings ("word").
@@ -93,7 +143,7 @@ def deviations_of(model: PreTrainedModel) -> dict[str, float]:
     the mean square sum_d (g_d W_od)^2 + (W s + b)_o^2; where keys are normed themselves, that of the norm. Prefixes
     start at that size (docs/method.md, "Makers").
     """
-    family = FAMILIES[model.config.model_type]
+    family = family_in(model)
     squares: dict[str, list[Tensor]] = {"key": [], "value": []}
     encoder: Any = model.get_submodule(family.layers["encoder"])
     for stack, blocks in (("encoder", ("encoder_self",)), ("decoder", ("decoder_self", "decoder_cross"))):
@@ -129,12 +179,47 @@ def _mean_square(linear: Any, norm: Any, family: Family) -> Tensor:
     return square.mean()
 
 
+def cast_frozen(backbone: PreTrainedModel, dtype: torch.dtype, kept: Container[str] = ()) -> None:
+    """Keep a backbone's frozen matrices in the type to which autocast would cast them at every use.
+
+    Embeddings and norms stay fp32: what they make is added up in fp32. Under fp16 the last matrix of every feed-forward
+    stays fp32 too: in published T5s its outputs exceed fp16 (transformers keeps it so for that reason).
+    kept: names of parameters that belong to the run, tuned or not.
+    """
+    last = family_in(backbone).last_of_feed_forward
+    for name, module in backbone.named_modules():
+        if not isinstance(module, nn.Linear):
+            continue
+        if dtype == torch.float16 and name.endswith(last):
+            module.forward = partial(_without_autocast, module)  # type: ignore[method-assign]
+        elif not module.weight.requires_grad and f"{name}.weight" not in kept:
+            # A new parameter: the head may share its weight with the embeddings, which stay as they are.
+            module.weight = nn.Parameter(module.weight.to(dtype), requires_grad=False)
+
+
+def _without_autocast(linear: nn.Linear, x: Tensor) -> Tensor:
+    with torch.autocast(x.device.type, enabled=False):
+        return F.linear(x.float(), linear.weight, linear.bias)
+
+
+def copies_of(backbone: PreTrainedModel, names: Container[str]) -> dict[str, Tensor]:
+    """Copies of some of a backbone's parameters, by name."""
+    return {name: weight.detach().clone() for name, weight in backbone.named_parameters() if name in names}
+
+
+def put_back(backbone: PreTrainedModel, weights: Mapping[str, Tensor]) -> None:
+    """Put such copies in."""
+    for name, weight in backbone.named_parameters():
+        if name in weights:
+            weight.data.copy_(weights[name])
+
+
 @torch.no_grad()
 def digest_without(backbone: PreTrainedModel, trained: Container[str]) -> str:
     """SHA-256 over names and numbers of all parameters but those: the same backbone wherever its files are."""
-    digest = hashlib.sha256()
-    for name, weight in backbone.named_parameters():
+    digest, weights = hashlib.sha256(), dict(backbone.named_parameters())
+    for name in family_in(backbone).used(weights):
         if name not in trained:
             digest.update(name.encode())
-            digest.update(weight.detach().float().cpu().contiguous().numpy().tobytes())
+            digest.update(weights[name].detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

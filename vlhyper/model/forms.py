@@ -2,8 +2,7 @@
 
 Letters: B rows of the batch · R rows that have weights of their own (1 = all rows share them, or B; B is a multiple of
 R, since the beams of a row share its weights) · N prefix length or number of tokens · d_I width of a hyper-embedding ·
-H·P joint width of the heads of
-keys · D model width · r bottleneck, or rank of a low-rank form.
+H·P joint width of the heads of keys · D model width · r bottleneck, or rank of a low-rank form.
 """
 
 from __future__ import annotations

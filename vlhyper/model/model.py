@@ -12,65 +12,74 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from vlhyper.errors import UserError, first_few
-from vlhyper.files import existing_file, read_json, replacing, write_json
+from vlhyper.files import replacing, write_json
 from vlhyper.model.attachment import Attachment
-from vlhyper.model.backbone import build_backbone, deviations_of, digest_without
+from vlhyper.model.backbone import build_backbone, cast_frozen, deviations_of, digest_without, family_in
 from vlhyper.model.forms import Form
-from vlhyper.model.makers.maker import Conditions
+from vlhyper.model.makers.maker import Conditions, Maker, Weight
 from vlhyper.model.makers.module import MakerModule
 from vlhyper.model.methods import method
 from vlhyper.model.old_runs import upgraded
+from vlhyper.model.saved import BACKBONE, CONFIG, find_saved, read_saved
 from vlhyper.model.sites import Site
 from vlhyper.model.sizes import Inputs, matching
 from vlhyper.model.spec import WEIGHTS, ModelSpec, group_of, makers_of, tuned
-from vlhyper.settings import validated
-
-CONFIG = "adapter_config.json"
-# The entry of the configuration that tells the frozen weights apart.
-BACKBONE = "backbone_sha256"
+from vlhyper.tensors import load_tensors
 
 
 class VLHyperPELT(nn.Module):
     """A backbone with the forms of a method at its sites (paper section 3); every row of the methods is built so.
 
-    Trained are the makers and, where the method says so, parts of the backbone; all else is frozen.
+    Trained are the makers and, where the method says so, parts of the backbone; all else is frozen. The
+    backbone is called `t5` for the names in the files of runs, whichever it is.
     """
 
     def __init__(self, t5: PreTrainedModel, makers: Mapping[str, MakerModule], spec: ModelSpec, inputs: Inputs) -> None:
         """Join the parts; `VLHyperPELT.build` makes them from a spec."""
         super().__init__()
         self.t5, self.makers, self.spec, self.inputs = t5, nn.ModuleDict(makers), spec, inputs
-        self.attachment = Attachment(t5)
         self.images = method(spec.method).images
         # Of the backbone, what the method trains: it belongs to the run, even where this run tunes something else.
-        self._own = set(matching(dict(t5.named_parameters()), method(spec.method).trains))
+        names = family_in(t5).used(dict(t5.named_parameters()))
+        self.own = set(matching(names, method(spec.method).trains))
         groups = self._groups()
         trained = tuned(spec, dict.fromkeys(groups.values()))
+        # After whatever can be refused: an attached backbone takes no second method.
+        self.attachment = Attachment(t5)
         for name, weight in self.named_parameters():
             weight.requires_grad_(groups.get(name) in trained)
 
     @classmethod
     def build(cls, spec: ModelSpec, inputs: Inputs) -> VLHyperPELT:
         """A model at step 0. Raises UserError where the backbone is not available."""
+        # What is wrong with the spec is said before the backbone is loaded.
         described = makers_of(spec, inputs)
-        t5 = build_backbone(spec.backbone)
+        return cls.around(build_backbone(spec.backbone), described, spec, inputs)
+
+    @classmethod
+    def around(
+        cls, t5: PreTrainedModel, described: Mapping[str, Maker], spec: ModelSpec, inputs: Inputs
+    ) -> VLHyperPELT:
+        """A model at step 0 on a backbone that is there already."""
         deviations = deviations_of(t5)
         return cls(t5, {name: MakerModule(maker, deviations) for name, maker in described.items()}, spec, inputs)
 
+    def _described(self) -> Iterator[tuple[str, Weight]]:
+        """Names and descriptions of the makers' weights."""
+        for name, module in self.makers.items():
+            for key, weight in cast(MakerModule, module).maker.weights().items():
+                yield f"makers.{name}.{key}", weight
+
     def _groups(self) -> dict[str, str]:
         """The weights that belong to the run, each with the line of the parameter counts that it belongs to."""
-        found: dict[str, str] = {}
-        for name, module in self.makers.items():
-            weights = cast(MakerModule, module).maker.weights()
-            found |= {f"makers.{name}.{key}": weight.group for key, weight in weights.items()}
-        return found | dict.fromkeys((f"t5.{name}" for name in self._own), group_of(self._own))
+        found = {name: weight.group for name, weight in self._described()}
+        return found | dict.fromkeys((f"t5.{name}" for name in self.own), group_of(self.own))
 
     def forward(
         self,
@@ -103,10 +112,9 @@ class VLHyperPELT(nn.Module):
         Returns:
             () loss in nats.
         """
-        # The backbone is called t5 for the names in the files of runs, whichever it is.
         backbone: Any = self.t5
         logits = backbone(
-            **self._steered(input_ids, attention_mask, task, grid, pictured, boxes),
+            **self.steered(input_ids, attention_mask, task, grid, pictured, boxes),
             # The loss is taken below; labels given to it would be averaged over this batch's tokens alone.
             decoder_input_ids=backbone.prepare_decoder_input_ids_from_labels(labels),
             use_cache=False,
@@ -130,9 +138,9 @@ class VLHyperPELT(nn.Module):
         Forms are made once per call; all steps and beams use them.
         """
         searcher: Any = self.t5  # transformers types generate for a protocol of its own
-        return searcher.generate(**self._steered(input_ids, attention_mask, task, grid, pictured, boxes), **options)
+        return searcher.generate(**self.steered(input_ids, attention_mask, task, grid, pictured, boxes), **options)
 
-    def _steered(
+    def steered(
         self,
         input_ids: Tensor,
         mask: Tensor,
@@ -159,14 +167,20 @@ class VLHyperPELT(nn.Module):
             raise ValueError(f"boxes are {tuple(boxes.shape)}, this batch and model take {(*wanted[:2], 4)}")
         # The last batch's forms go first, so that two sets never take memory together.
         self.attachment.set({})
+        self.attachment.set(self.forms(task, grid, pictured, boxes))
+        return self.attachment.encoder_inputs(input_ids, mask)
+
+    def forms(
+        self, task: Tensor, grid: Tensor | None = None, pictured: Tensor | None = None, boxes: Tensor | None = None
+    ) -> dict[Site, list[Form]]:
+        """What the makers put at each site for a batch; arguments are those of `forward`."""
         words: Any = self.t5.get_input_embeddings()
         conditions = Conditions(task, grid, pictured, words.weight, boxes, self.attachment.word_scale)
-        forms: dict[Site, list[Form]] = {}
+        made: dict[Site, list[Form]] = {}
         for maker in self.makers.values():
-            for site, made in maker(conditions).items():
-                forms.setdefault(site, []).extend(made)
-        self.attachment.set(forms)
-        return self.attachment.encoder_inputs(input_ids, mask)
+            for site, forms in maker(conditions).items():
+                made.setdefault(site, []).extend(forms)
+        return made
 
     def checkpoint_gradients(self) -> None:
         """Keep only the inputs of the layers in training and run each again in backward: less memory, slower."""
@@ -175,10 +189,16 @@ class VLHyperPELT(nn.Module):
         old, new = "gradient_checkpointing_enable", "activation_checkpointing_enable"
         getattr(self.t5, new if hasattr(self.t5, new) else old)({"use_reentrant": False})
 
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Keep frozen matrices in bf16 or fp16. What is trained stays fp32, so all calls have to be under autocast."""
+        # The digest is that of the weights as they were.
+        _ = self.backbone_sha256
+        cast_frozen(self.t5, dtype, self.own)
+
     @cached_property
     def backbone_sha256(self) -> str:
         """Tells the frozen weights apart. They never change, so it is computed once."""
-        return digest_without(self.t5, self._own)
+        return digest_without(self.t5, self.own)
 
     def task_number(self, name: str) -> int:
         """The row of a task's embedding. Raises UserError for a task the model was not made for."""
@@ -195,11 +215,16 @@ class VLHyperPELT(nn.Module):
         """Names and parameters of what is trained."""
         return ((name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad)
 
+    def per_task(self) -> list[str]:
+        """Names of the trained tensors whose first axis counts the tasks."""
+        return [name for name, weight in self._described() if weight.per_task]
+
     def _kept(self) -> dict[str, Tensor]:
         """All that a run adds to its frozen backbone, tuned or not, and the statistics of the image features."""
         own = self._groups()
         kept: dict[str, Tensor] = {name: weight for name, weight in self.named_parameters() if name in own}
-        return kept | {f"makers.{name}": buffer for name, buffer in self.makers.named_buffers()}
+        saved = self.makers.state_dict(keep_vars=True).items()
+        return kept | {f"makers.{name}": value for name, value in saved if not isinstance(value, nn.Parameter)}
 
     def state(self) -> dict[str, Tensor]:
         """Copies of all that a run adds to its frozen backbone, by name."""
@@ -230,14 +255,12 @@ class VLHyperPELT(nn.Module):
         Args:
             backbone: a local folder to use in place of the one the run was trained on (the same weights elsewhere).
         """
-        folder = Path(run)
-        if not folder.is_dir():
-            folder = _download(str(run))
-        spec, inputs, backbone_sha256 = _read_config(folder / CONFIG)
+        folder = find_saved(run)
+        spec, inputs, backbone_sha256 = read_saved(folder)
         if backbone:
             spec = spec.model_copy(update={"backbone": backbone})
         # Read before the backbone is loaded, which takes long, so that a damaged file is found at once.
-        state = _read_weights(folder / WEIGHTS)
+        state = read_weights(folder / WEIGHTS)
         model = cls.build(spec, inputs)
         if backbone_sha256 not in (None, model.backbone_sha256):
             raise UserError(
@@ -258,30 +281,6 @@ class VLHyperPELT(nn.Module):
             return str(api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Add trained weights"))
 
 
-def _read_config(path: Path) -> tuple[ModelSpec, Inputs, str | None]:
-    """What `save_pretrained` wrote. Raises UserError that names the file and the entry."""
-    config = read_json(path)
-    if not isinstance(config, dict) or not {"model", "inputs"} <= config.keys():
-        raise UserError(f"{path}: not the configuration of a trained model (needs the entries model and inputs)")
-    spec, inputs = validated(ModelSpec, config["model"], str(path)), validated(Inputs, config["inputs"], str(path))
-    # Runs of earlier releases say nothing of the frozen weights.
-    return spec, inputs, config.get(BACKBONE)
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(existing_file(path, "the trained weights"))
-    except SafetensorError as error:
-        raise UserError(
-            f"{path}: damaged or incomplete safetensors file ({error}); copy it again or use a checkpoint"
-        ) from None
-
-
-def _download(repo: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(repo, allow_patterns=[WEIGHTS, CONFIG]))
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(f"{repo}: neither a local run folder nor a repository that is available ({error})") from None
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors that `save_pretrained` wrote. Raises UserError where the file is missing or damaged."""
+    return load_tensors(path, "the trained weights")

@@ -98,9 +98,12 @@ def _maker(part: Part) -> type[Maker]:
     return kind
 
 
-def makers_of(spec: ModelSpec, inputs: Inputs) -> dict[str, Maker]:
-    """The makers of a method by name, each with its parts. Raises UserError for inputs that a maker cannot use."""
-    row, size = method(spec.method), size_of(spec.backbone)
+def makers_of(spec: ModelSpec, inputs: Inputs, size: Size | None = None) -> dict[str, Maker]:
+    """The makers of a method by name, each with its parts; `size` of a backbone that is there already.
+
+    Raises UserError for inputs that a maker cannot use.
+    """
+    row, size = method(spec.method), size or size_of(spec.backbone)
     if row.images == "none":
         # A maker that wants images in such a row is refused: its grid would never come.
         inputs = inputs.model_copy(update={"tokens": None, "width": None})

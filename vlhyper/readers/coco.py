@@ -10,14 +10,17 @@ from typing import Any, TypeVar
 from typing_extensions import NotRequired, TypedDict
 
 from vlhyper.errors import UserError
-from vlhyper.readers.fields import Row, ident, items, make_row, number_id, text, value, whole_text
+from vlhyper.readers.fields import Row, ident, items, make_row, number_id, optional, text, value, whole_text
 from vlhyper.readers.gold import Gold, without_duplicates
+from vlhyper.readers.images import without_ending
 from vlhyper.readers.source import Source
 from vlhyper.readers.splits import karpathy_names
 from vlhyper.readers.streams import json_items, read_rows
 from vlhyper.wording import some
 
 Found = TypeVar("Found")
+# An image's id, the name of its file where that is known, and its captions.
+Captioned = tuple[Any, Any, list[str]]
 
 
 class Image(TypedDict):
@@ -27,6 +30,11 @@ class Image(TypedDict):
 
 class ImageId(TypedDict):
     id: Any
+
+
+class NamedId(TypedDict):
+    id: Any
+    file_name: NotRequired[Any]
 
 
 class Caption(TypedDict):
@@ -63,8 +71,7 @@ def read_caption_gold(source: Source) -> Gold:
     """The captions of each image as people wrote them. Raises UserError that names the record."""
     if source.options.get("subset") is not None:
         raise UserError(f"{_named(source)}: COCO's captions files are one split each; leave out --split")
-    found = [pair for path in source.paths("annotations") for pair in _per_image(path, ImageId, _pair)]
-    return _gold(found, source)
+    return _gold([one for path in source.paths("annotations") for one in _per_image(path, NamedId, _captioned)], source)
 
 
 def coco_image_ids(path: Path) -> list[int | str]:
@@ -91,20 +98,28 @@ def _row(image: Any, captions: list[str]) -> Row:
     return make_row(ident(image, "id"), stem, _stripped(captions))
 
 
-def _pair(image: Any, captions: list[str]) -> tuple[Any, list[str]]:
-    return number_id(value(image, "id"), "id"), captions
+def _captioned(image: Any, captions: list[str]) -> Captioned:
+    return number_id(value(image, "id"), "id"), optional(image, "file_name"), captions
 
 
 def _stripped(captions: list[str]) -> list[str]:
     return [caption.strip() for caption in captions]
 
 
-def _gold(found: list[tuple[Any, list[str]]], source: Source) -> Gold:
-    without_duplicates([id for id, _ in found], _named(source), "image id")
-    captioned = [(id, captions) for id, captions in found if captions]
+def _gold(found: list[Captioned], source: Source) -> Gold:
+    without_duplicates([id for id, _, _ in found], _named(source), "image id")
+    captioned = [one for one in found if one[2]]
     if not captioned:
         raise UserError(f"{_named(source)}: has no caption of this split")
-    return Gold([id for id, _ in captioned], [captions for _, captions in captioned])
+    ids, files, captions = map(list, zip(*captioned, strict=True))
+    return Gold(ids, captions, names=file_names(files))
+
+
+def file_names(files: Sequence[Any]) -> list[list[Any]]:
+    """The names of image files as predictions may have them for ids, with and without ending; none where one lacks."""
+    if not all(isinstance(file, str) and file for file in files):
+        return []
+    return [[number_id(PurePosixPath(shape(file)).name, "id") for file in files] for shape in (str, without_ending)]
 
 
 def _named(source: Source) -> str:
@@ -141,7 +156,7 @@ def read_karpathy(source: Source) -> Iterator[Row]:
 
 def read_karpathy_gold(source: Source) -> Gold:
     """The captions of each image of option `subset` (test unless set), as people wrote them."""
-    return _gold(list(_of_subset(*_chosen(source), KarpathyImage, _captioned)), source)
+    return _gold(list(_of_subset(*_chosen(source), KarpathyImage, _karpathy_captioned)), source)
 
 
 def _chosen(source: Source) -> tuple[Sequence[Path], str]:
@@ -164,9 +179,9 @@ def _sentences(image: Any) -> list[str]:
     return [whole_text(sentence, "raw") for sentence in items(image, "sentences")]
 
 
-def _captioned(image: Any) -> tuple[Any, list[str]]:
+def _karpathy_captioned(image: Any) -> Captioned:
     key = _id_key(image)
-    return number_id(value(image, key), key), _sentences(image)
+    return number_id(value(image, key), key), optional(image, "filename"), _sentences(image)
 
 
 def _id_key(image: Any) -> str:

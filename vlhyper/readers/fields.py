@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import repeat
 from typing import Any
 
@@ -78,6 +79,11 @@ def optional(record: Any, key: str) -> Any:
     if isinstance(record, dict) and key not in record:
         return None
     return value(record, key)
+
+
+def present(record: Any, keys: Sequence[str]) -> str:
+    """The first of these keys that a record has; its usual name where it has none."""
+    return next((key for key in keys if optional(record, key) is not None), keys[0])
 
 
 def items(record: Any, key: str) -> list[Any]:

@@ -10,12 +10,14 @@ from vlhyper.readers.coco import read_captions, read_karpathy
 from vlhyper.readers.fields import Row
 from vlhyper.readers.gqa import read_gqa
 from vlhyper.readers.opening import head_keys, starts_with
+from vlhyper.readers.references import is_references, read_references
 from vlhyper.readers.snli_ve import read_snli_ve
 from vlhyper.readers.source import Source
 from vlhyper.readers.table import read_table
 from vlhyper.readers.visual_genome import read_visual_genome
 from vlhyper.readers.vl_t5 import read_vl_t5
 from vlhyper.readers.vqa import read_vqa
+from vlhyper.readers.vqa_records import is_vqa_records, read_vqa_records
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,22 @@ def _is_karpathy(path: Path) -> bool:
 
 FORMATS = {
     "vqa": Format(
-        read_vqa, ("questions",), QUESTION, ("annotations", "karpathy"), ("answers", "subset"), truth="annotations"
+        read_vqa,
+        ("questions",),
+        QUESTION,
+        ("annotations", "karpathy", "vocabulary"),
+        ("answers", "subset"),
+        truth="annotations",
     ),
     "vl-t5": Format(read_vl_t5, ("questions",), QUESTION, recognises=_is_list),
+    "vqa-records": Format(read_vqa_records, ("questions",), QUESTION, recognises=is_vqa_records),
     "gqa": Format(read_gqa, ("questions",), QUESTION),
     "visual-genome": Format(read_visual_genome, ("questions",), QUESTION),
     "coco-captions": Format(read_captions, ("annotations",), ()),
     "karpathy": Format(
         read_karpathy, ("annotations",), (), options=("subset",), required=("subset",), recognises=_is_karpathy
     ),
+    "references": Format(read_references, ("annotations",), (), ("images",), recognises=is_references),
     "snli-ve": Format(read_snli_ve, ("annotations",), ("hypothesis",)),
     "table": Format(
         read_table,

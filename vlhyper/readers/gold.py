@@ -18,7 +18,8 @@ class Gold:
     ids: as predictions give them. right: what is right for each: a text, a number, several texts, or a record whose
     `answer` is right. clusters: what items share (their image), where known. columns: what else is known of each item,
     by name. others: items that exist and are not scored, by id; a prediction for one is no mistake. settings: what
-    the report says about how these were read.
+    the report says about how these were read. names: other ids that predictions may have for the items, such as the
+    names of their images; each a sequence.
     """
 
     ids: Sequence[Any]
@@ -27,6 +28,7 @@ class Gold:
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     others: Mapping[Any, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    names: Sequence[Sequence[Any]] = ()
 
     def at(self, indices: Sequence[int]) -> Gold:
         """The items at these indices; the rest are `others`."""
@@ -44,12 +46,27 @@ class Gold:
             right=taken(self.right),
             clusters=None if self.clusters is None else taken(self.clusters),
             columns={name: taken(values) for name, values in self.columns.items()},
+            names=[taken(names) for names in self.names],
             others={**self.others, **rest},
         )
 
     def among(self, ids: Container[Any]) -> Gold:
         """The items with these ids; the rest are `others`."""
         return self.at([index for index, id in enumerate(self.ids) if id in ids])
+
+    def by_id(self, given: Mapping[Any, str]) -> tuple[dict[Any, str], bool]:
+        """Predictions by the ids of the items, and whether they had other names; those that name no item stay.
+
+        Of the ids and the other names those are taken that most predictions have, the ids first.
+        """
+        # Names that several items share tell nothing: a.jpg and a.png without their endings.
+        known = [self.ids, *(names for names in self.names if len(set(names)) == len(names))]
+        fits = [sum(id in given for id in ids) for ids in known]
+        best = known[fits.index(max(fits))]
+        id_of = dict(zip(best, self.ids, strict=True))
+        found = {id_of.get(name, name): text for name, text in given.items()}
+        # Of an item that has two predictions, by id and by name, both stay as they are.
+        return (found, True) if best is not self.ids and len(found) == len(given) else (dict(given), False)
 
     def answers(self) -> dict[Any, str]:
         """One right answer for each item, as a system would give it."""

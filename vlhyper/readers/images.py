@@ -6,10 +6,18 @@ import re
 from collections import Counter
 from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
-from vlhyper.errors import UserError, first_few
+from vlhyper.errors import UserError
 
 _NUMBER = re.compile(r"(?:.*_)?(\d+)")
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+
+
+def without_ending(name: str) -> str:
+    """The name of an image file without folder and ending, as features have it; any other id as it is."""
+    path = PurePosixPath(name)
+    return path.stem if path.suffix.lower() in PICTURES else name
 
 
 class ImageId(str):
@@ -23,6 +31,16 @@ class ImageId(str):
         if not (number := _NUMBER.fullmatch(self)):
             raise ValueError(f"image id {self} has no number")
         return format(int(number[1]), spec)
+
+
+def image_number(id: str) -> str:
+    """The number of an image id, the same in all names of one picture; an id without one is itself.
+
+    >>> image_number("COCO_val2014_000000391895"), image_number("n161313")
+    ('391895', 'n161313')
+    """
+    number = _NUMBER.fullmatch(id)
+    return str(int(number[1])) if number else id
 
 
 @dataclass(frozen=True)
@@ -61,6 +79,11 @@ def _candidates(raw_id: str, templates: Iterable[str]) -> Iterable[tuple[str, st
             continue
 
 
+def tried(raw_id: str, templates: Iterable[str]) -> list[str]:
+    """The keys that the templates make of an id."""
+    return [key for _, key in _candidates(raw_id, templates)]
+
+
 def check_template(template: str) -> None:
     """Raises UserError where a template is no template of `id`."""
     try:
@@ -69,14 +92,3 @@ def check_template(template: str) -> None:
         raise UserError(
             f"image_key {template!r} cannot be filled ({error}); write it like COCO_val2014_{{id:012d}}"
         ) from None
-
-
-def require_all(matches: Matches, templates: Collection[str], where: str) -> None:
-    """Raises UserError that names the first ids without features and what was tried for them."""
-    if matches.missing:
-        first = matches.missing[0]
-        tried = first_few([key for _, key in _candidates(first, templates)], 6)
-        raise UserError(
-            f"{where}: {len(matches.missing)} images have no features ({first_few(matches.missing)}); "
-            f"tried {tried} for {first}; extract them or add their key to image_key"
-        )

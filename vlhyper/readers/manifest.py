@@ -60,11 +60,44 @@ class Download(Strict):
     note: str | None = None
 
 
+class Numbering(Strict):
+    """A table that says how two data sets number the same images: the columns of this one's ids and of the other's."""
+
+    file: str
+    id: str
+    other: str
+
+
+class Exclude(Strict):
+    """Images whose rows a split leaves out: those of other splits, `manifest` and `splits`, or of a file of `ids`.
+
+    `manifest` is relative to the folder of the manifest it stands in, `ids` (an image id a line) and the file of
+    `through` to its root. `through` is for data sets that number images differently.
+    """
+
+    manifest: str | None = None
+    splits: Texts = Field(default_factory=list)
+    ids: str | None = None
+    through: Numbering | None = None
+
+    @model_validator(mode="after")
+    def _names_images(self) -> Exclude:
+        if (self.manifest is None) == (self.ids is None) or bool(self.splits) != (self.manifest is not None):
+            raise ValueError("name a manifest with its splits, or a file of ids")
+        return self
+
+    @property
+    def files(self) -> list[str]:
+        table = None if self.through is None else self.through.file
+        return [path for path in (self.ids, table) if path is not None]
+
+
 class Split(Strict):
     """The files of one split by role, and how its rows are taken from them.
 
     `count` is the number of rows it must have, `part` one of splits.PARTS, `image_split` what fills {split} in
-    image_key.
+    image_key, `exclude` the images whose rows are left out, `submission` how the test server wants the file of its
+    answers to be called.
     """
 
     files: dict[str, Texts] = Field(default_factory=dict)
@@ -75,6 +108,8 @@ class Split(Strict):
     part: Literal["first-half", "second-half", "held-out", "all-but-held-out"] | None = None
     held_out: int = Field(1000, gt=0)
     seed: int = 0
+    exclude: list[Exclude] = Field(default_factory=list)
+    submission: str | None = Field(None, pattern=r"^[\w.-]+$")
 
 
 class Manifest(Strict):
@@ -87,10 +122,10 @@ class Manifest(Strict):
     root: str = "."
     image_key: Texts = Field(default=["{id}"], min_length=1)
     features: Texts = Field(default_factory=list)
-    fields: dict[str, str | int | list[str | int] | ColumnPart] | None = None
+    fields: dict[str, str | int | list[str | int | None] | ColumnPart] | None = None
     labels: Labels | None = None
     round_labels: float | None = Field(None, gt=0)
-    header: bool = True
+    header: bool | None = True
     short_lines: Literal["refuse", "skip"] = "refuse"
     answers: Literal["stemmed", "raw"] = "stemmed"
     splits: dict[str, Split] = Field(min_length=1)
@@ -158,11 +193,21 @@ class Manifest(Strict):
         if split.hub is not None and not any(expand(path) for path in self.source(name).all_paths):
             return []
         written = [path for paths in split.files.values() for path in paths]
-        return [
+        written += [path for entry in split.exclude for path in entry.files]
+        own = [
             f"{Path(self.root, path)} is missing{self._where_from(path, split)}"
             for path in written
             if not expand(Path(self.root, path))
         ]
+        return own + self._missing_elsewhere(split)
+
+    def _missing_elsewhere(self, split: Split) -> list[str]:
+        """The lines of other data sets, whose images the split leaves out."""
+        found: dict[str, None] = {}
+        for entry in split.exclude:
+            other = None if entry.manifest is None else load_manifest(entry.manifest)
+            found |= {line: None for name in entry.splits if other for line in other.missing(name)}
+        return list(found)
 
     def _where_from(self, path: str, split: Split) -> str:
         packed = [f"{self.root}/{path}{ending}" for ending in (".zip", ".gz")]
@@ -184,8 +229,23 @@ class Manifest(Strict):
 
     def image_templates(self, name: str) -> list[str]:
         """`image_key` with {split} filled by the split's `image_split`, or its name."""
-        filling = self.split(name).image_split or name
+        filling = self.split_in_keys(name)
         return [template.replace("{split}", filling) for template in self.image_key]
+
+    def split_in_keys(self, name: str) -> str:
+        """What fills {split} in `image_key`."""
+        return self.split(name).image_split or name
+
+    @property
+    def lacks_image_key(self) -> bool:
+        """Whether `image_key` is left out."""
+        return "image_key" not in self.model_fields_set
+
+    def with_image_key(self, templates: list[str]) -> Manifest:
+        """The same data set with another `image_key`. Raises UserError for what is no template."""
+        for template in templates:
+            check_template(template)
+        return self.model_copy(update={"image_key": templates})
 
     def feature_paths(self) -> list[Path]:
         return [Path(self.root, path) for path in self.features]
@@ -216,7 +276,17 @@ def load_manifest(value: str | Path | Mapping[str, Any], base: Path | None = Non
         path = base / value
         content, folder, where = read_yaml(path, "a manifest"), path.parent, str(path)
     manifest = validated(Manifest, content | ({} if root is None else {"root": root}), where)
-    return manifest.model_copy(update={"root": str(_root(manifest.root, folder.absolute()))})
+    splits = {name: _placed(split, folder.absolute()) for name, split in manifest.splits.items()}
+    return manifest.model_copy(update={"root": str(_root(manifest.root, folder.absolute())), "splits": splits})
+
+
+def _placed(split: Split, folder: Path) -> Split:
+    """The split with the manifests that it names made absolute."""
+    placed = [
+        entry.model_copy(update={"manifest": str(folder / entry.manifest)}) if entry.manifest is not None else entry
+        for entry in split.exclude
+    ]
+    return split.model_copy(update={"exclude": placed})
 
 
 def _root(written: str, folder: Path) -> Path:

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from vlhyper.files import MOST_BYTES
+from vlhyper.readers.opening import BLOCK, Growth, TooLarge
+
 if TYPE_CHECKING:
     import numpy as np
 
-BLOCK = 1 << 21
 DEEPEST, TOO_DEEP = 900, "nested too deeply to be a file of this kind"
 QUOTE, COMMA, OPENING, CLOSING = 1, 2, 3, 4
 _MEANT = {'"': QUOTE, ",": COMMA, "[": OPENING, "{": OPENING, "]": CLOSING, "}": CLOSING}
@@ -82,10 +84,12 @@ class _Scanner:
 def members(file: BinaryIO, key: str | None = None) -> Iterator[Members]:
     """The members of the list or object that a file is, or of the list under its top-level `key`, in large texts.
 
-    Raises BrokenFile where brackets don't match, the file ends too early or goes on behind its end, and NoSuchList.
+    Raises BrokenFile where brackets don't match, the file ends too early or goes on behind its end, NoSuchList, and
+    TooLarge for a record without end.
     """
-    cutter = _Cutter(None if key is None else key.encode())
+    cutter, growth = _Cutter(None if key is None else key.encode()), Growth()
     while block := _block(file):
+        growth.watch(block)
         yield from cutter.feed(block)
     cutter.finish()
 
@@ -100,9 +104,8 @@ def split(piece: bytes) -> list[bytes]:
 def _block(file: BinaryIO) -> bytes:
     """The next block; a backslash and what it escapes stay in one."""
     block = file.read(BLOCK)
-    while block.endswith(b"\\") and (more := file.read(1)):
-        block += more
-    return block
+    slashes = len(block) - len(block.rstrip(b"\\"))
+    return block + file.read(1) if slashes % 2 else block
 
 
 class _Cutter:
@@ -133,6 +136,8 @@ class _Cutter:
             start = int(commas[-1]) + 1
         self._end(block, marks.positions[(marks.kinds == CLOSING) & (marks.depths == 0)])
         self.rest = text[start:] if self.bracket else text[-_KEY_ROOM:]
+        if len(self.rest) > MOST_BYTES:
+            raise TooLarge("a single record")
 
     def _open(self, before: bytes, bracket: int) -> None:
         if self.key is None:

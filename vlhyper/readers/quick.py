@@ -34,13 +34,16 @@ def some_of(record: Any) -> Any:
     return Annotated[list[record], Meta(min_length=1)]
 
 
-def decoded_texts(path: Path, id_key: str, text_key: str) -> list[tuple[Any, str]] | None:
-    """Id and text of each record where all of a list have both under these keys, each key once; else None."""
+def decoded_texts(path: Path, id_key: str, text_key: str, other: str | None = None) -> list[tuple[Any, str]] | None:
+    """Id and text of each record where all of a list have both under these keys, each key once; else None.
+
+    None too where the key `other` may be there.
+    """
     names = {"id": id_key, "text": text_key}
     form: Any = defstruct("Prediction", [("id", int | str), ("text", str)], gc=False, rename=names)
     content = _content(path)
     found = _decoded(content, list[form])
-    if content is None or found is None:
+    if content is None or found is None or (other is not None and b'"%b"' % other.encode() in content):
         return None
     if any(content.count(b'"%b"' % key.encode()) != len(found) for key in (id_key, text_key)):
         return None

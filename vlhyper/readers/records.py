@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from vlhyper.errors import UserError, first_few
 from vlhyper.readers.fields import FieldError
-from vlhyper.readers.opening import folder_files
+from vlhyper.readers.opening import first_character, folder_files, head_keys
 from vlhyper.readers.streams import json_items, json_lines, text_lines
 
 # From the columns there are to those to read; raises FieldError where one is missing.
@@ -40,6 +43,48 @@ def file_records(path: Path, options: Mapping[str, Any], wanted: Wanted) -> Iter
     raise UserError(f"{path}: a table must be .tsv, .txt, .csv, .jsonl, .json, .parquet or a folder of texts")
 
 
+def any_records(path: Path, lists: Sequence[str], columns: Sequence[str]) -> Iterator[Any]:
+    """The records of one file, by its content: a JSON list, an object with such a list, JSON lines, or a table.
+
+    Args:
+        lists: the keys under which an object may have the list.
+        columns: of a parquet file the columns that are read.
+    """
+    first = first_character(path)
+    if first == "[":
+        return json_items(path, strict=True)
+    if first == "{":
+        under = next((key for key in lists if key in head_keys(path)), None)
+        if under is None and is_json_lines(path):
+            return json_lines(path)
+        return json_items(path, under or lists[0], strict=True)
+    return file_records(path, {}, lambda names: [name for name in names if name in columns])
+
+
+def is_json_lines(path: Path) -> bool:
+    """Whether a file that begins with an object has one on every line."""
+    lines = (line for _, line in text_lines(path) if line.strip())
+    try:
+        alone = isinstance(json.loads(next(lines)), dict)
+    except (StopIteration, ValueError, RecursionError):
+        return False
+    return alone and (path.name.removesuffix(".gz").endswith(".jsonl") or next(lines, "").lstrip().startswith("{"))
+
+
+def listed(cell: Any) -> Any:
+    """The list that a cell of a table holds as text, as JSON or as Python writes it; anything else as it is."""
+    if not isinstance(cell, str) or not cell.lstrip().startswith("["):
+        return cell
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            found = parse(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if isinstance(found, list):
+            return found
+    return cell
+
+
 def _folder_records(path: Path, labels: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """A text a file, a subfolder a label, as in aclImdb; `id` is the path below the folder without its ending."""
     folders = [label for label in labels if (path / label).is_dir()]
@@ -61,7 +106,16 @@ def _tsv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    rows = csv.reader(line + "\n" for _, line in text_lines(path))
+    lines = (line + "\n" for _, line in text_lines(path))
+    head = next(lines, "")
+    # Where the comma is the decimal sign, spreadsheets write semicolons.
+    yield from cells_of(path, chain([head], lines), ";" if ";" in head and "," not in head else ",")
+
+
+def cells_of(path: Path, lines: Iterable[str], mark: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each row of a csv."""
+    # A quotation mark that is not closed would swallow the rows behind it.
+    rows = csv.reader(lines, delimiter=mark, strict=True)
     try:
         for cells in rows:
             yield rows.line_num, cells

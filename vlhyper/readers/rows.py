@@ -16,6 +16,7 @@ import numpy as np
 from vlhyper.console import progress
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import cache_folder, replacing, sha256
+from vlhyper.readers.exclusion import kept_rows
 from vlhyper.readers.fields import Row
 from vlhyper.readers.gold import duplicates
 from vlhyper.readers.manifest import Manifest
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 # Raise it with every change of what a reader yields, so that rows made by an older one are made again.
-READER_VERSION = 4
+READER_VERSION = 5
 BATCH = 8192
 
 
@@ -44,6 +45,31 @@ def load_rows(manifest: Manifest, split: str, cache_dir: str | Path | None = Non
     Raises UserError for a missing or malformed file, an empty split, duplicate ids, and another count than the
     manifest's.
     """
+    settings = manifest.split(split)
+    rows = _of_part(manifest, split, cache_dir)
+    if settings.exclude:
+        rows = rows.select(_kept(rows, manifest, split, cache_dir))
+    if settings.count not in (None, len(rows)):
+        said = f"{manifest.name}, split {split}: {len(rows):,} rows, but the manifest says {settings.count:,}"
+        raise UserError(f"{said}; is a file incomplete, or of another release? to use a part of it, leave out `count`")
+    return rows
+
+
+def left_out(manifest: Manifest, split: str, cache_dir: str | Path | None = None) -> int:
+    """How many rows of a split `load_rows` leaves out because its `exclude` names their images."""
+    if not manifest.split(split).exclude:
+        return 0
+    rows = _of_part(manifest, split, cache_dir)
+    return len(rows) - len(_kept(rows, manifest, split, cache_dir))
+
+
+def _kept(rows: Dataset, manifest: Manifest, split: str, cache_dir: str | Path | None) -> np.ndarray:
+    _refuse_missing(manifest, split)
+    return kept_rows(rows, manifest, split, lambda other, name: _of_part(other, name, cache_dir))
+
+
+def _of_part(manifest: Manifest, split: str, cache_dir: str | Path | None) -> Dataset:
+    """The rows of a split before any is left out."""
     from datasets import Dataset
 
     source, settings = manifest.source(split), manifest.split(split)
@@ -51,19 +77,21 @@ def load_rows(manifest: Manifest, split: str, cache_dir: str | Path | None = Non
     where = f"{manifest.name}, split {split}"
     rows = _mapped(path)
     if rows is None:
-        if lacking := manifest.missing(split):
-            raise UserError(f"{where}: {lacking[0]}" + (f" (and {len(lacking) - 1} more)" if lacking[1:] else ""))
+        _refuse_missing(manifest, split)
         # The count is that of the part, while all rows are read.
-        expected = settings.count if settings.part is None else None
+        expected = settings.count if settings.part is None and not settings.exclude else None
         with progress(f"reading {where}", expected, "rows") as bar:
             _write(path, manifest.layout.read(source), manifest.columns, f"{where} ({_files(manifest, split)})", bar)
         rows = Dataset.from_file(str(path))
     if settings.part is not None:
         rows = rows.select(part_of(rows["id"][:], settings.part, settings.seed, settings.held_out))
-    if settings.count not in (None, len(rows)):
-        said = f"{where}: {len(rows):,} rows, but the manifest says {settings.count:,}"
-        raise UserError(f"{said}; is a file incomplete, or of another release? to use a part of it, leave out `count`")
     return rows
+
+
+def _refuse_missing(manifest: Manifest, split: str) -> None:
+    if lacking := manifest.missing(split):
+        more = f" (and {len(lacking) - 1} more)" if lacking[1:] else ""
+        raise UserError(f"{manifest.name}, split {split}: {lacking[0]}{more}")
 
 
 def _mapped(path: Path) -> Dataset | None:

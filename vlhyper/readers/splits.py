@@ -37,5 +37,14 @@ def part_of(ids: Sequence[str], part: str, seed: int = 0, held_out: int = 1000) 
     return sorted(order[:cut] if part in ("first-half", "held-out") else order[cut:])
 
 
+def drawn(ids: Sequence[str], shots: int, seed: int) -> list[int]:
+    """Indices, ascending, of `shots` rows for few-shot training: a function of the ids and the seed alone.
+
+    Rows are drawn whatever their answers, as HyperFormer draws them, and fewer shots are a part of more shots.
+    """
+    order = sorted(range(len(ids)), key=lambda index: _rank(f"shots\0{ids[index]}", seed))
+    return sorted(order[:shots])
+
+
 def _rank(id: str, seed: int) -> bytes:
     return hashlib.blake2b(f"{seed}\0{id}".encode(), digest_size=16).digest()

@@ -9,16 +9,17 @@ import gc
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
 from vlhyper.errors import UserError, first_few
-from vlhyper.files import parse_json
+from vlhyper.files import MOST_BYTES, parse_json
 from vlhyper.readers.fields import FieldError
 from vlhyper.readers.members import TOO_DEEP, BrokenFile, Members, NoSuchList, members, split
-from vlhyper.readers.opening import content_of, first_of, opened
+from vlhyper.readers.opening import MOST_BLANKS, TooLarge, content_of, first_of, opened
 from vlhyper.wording import named
 
 ID_KEYS = ("question_id", "qa_id", "pairID", "cocoid", "id", "index", "image_id")
@@ -211,7 +212,13 @@ def json_lines(path: Path) -> Iterator[Any]:
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Line number (from 1) and line. Only the newline byte ends a line: texts hold U+2028, form feeds and the like."""
     with opened(path) as file:
-        for number, line in enumerate(file, start=1):
+        blanks = 0
+        for number, line in enumerate(iter(partial(file.readline, MOST_BYTES + 1), b""), start=1):
+            blanks = blanks + len(line) if line.isspace() else 0
+            if len(line) > MOST_BYTES:
+                raise TooLarge(f"line {number}")
+            if blanks > MOST_BLANKS:
+                raise TooLarge(f"a run of blank lines up to line {number}", MOST_BLANKS)
             try:
                 yield number, line.decode("utf-8").rstrip("\r\n")
             except UnicodeDecodeError:

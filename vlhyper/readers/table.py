@@ -17,7 +17,7 @@ from vlhyper.errors import first_few
 from vlhyper.published import HIDDEN_LABELS
 from vlhyper.readers.answers import answer_texts, human_answers
 from vlhyper.readers.fields import FieldError, Row, ident, items, make_row, shown, text
-from vlhyper.readers.records import file_records, hub_records
+from vlhyper.readers.records import file_records, hub_records, listed
 from vlhyper.readers.source import Source, expand
 from vlhyper.readers.streams import read_rows
 
@@ -77,7 +77,8 @@ class _Shape:
         if not isinstance(record, Mapping):
             raise FieldError(f"must be an object of columns, is {shown(record)}")
         column = self._column(record, name)
-        return None if column is None else _part(record[column], _alternatives(self.fields[name])[1], name)
+        found = None if column is None else _part(record[column], _alternatives(self.fields[name])[1], name)
+        return listed(found) if name in ("answers", "captions") else found
 
     def _column(self, names: Collection[str | int], name: str) -> str | int | None:
         """The column of a field among those there are; None for a field that may be missing."""

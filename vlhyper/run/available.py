@@ -10,10 +10,10 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from transformers import PreTrainedTokenizerBase
 
-from vlhyper.errors import UserError
+from vlhyper.errors import UserError, first_few
 from vlhyper.model.families import size_of
 from vlhyper.model.spec import ModelSpec
-from vlhyper.model.weight_files import CONFIG, faults, local_file, weight_files
+from vlhyper.model.weight_files import faults, lacking, require_memory
 from vlhyper.run.tokenizer import load_tokenizer
 
 
@@ -26,6 +26,8 @@ def missing_models(spec: ModelSpec, say: Callable[[str], None]) -> Generator[str
     if isinstance(spec.backbone, str):
         yield from _missing_backbone(spec.backbone, say)
     try:
+        if not isinstance(spec.backbone, str):
+            require_memory(size_of(spec.backbone), "backbone")
         return load_tokenizer(spec, local=True)
     except UserError as error:
         name = spec.tokenizer or spec.backbone
@@ -39,22 +41,22 @@ def missing_models(spec: ModelSpec, say: Callable[[str], None]) -> Generator[str
 def _missing_backbone(name: str, say: Callable[[str], None]) -> Iterator[str]:
     try:
         size = size_of(name)
-        lacking = [file for file in (CONFIG, *weight_files(name)) if not local_file(name, file)]
+        absent = first_few(lacking(name))
         yield from faults(name, size)
     except UserError as error:
         yield str(error)
         return
-    if not lacking:
+    if not absent:
         return
     if Path(name).is_dir():
-        yield f"backbone {name!r}: the folder lacks {', '.join(lacking)}; copy it there"
+        yield f"backbone {name!r}: the folder lacks {absent}; copy it there"
     elif constants.HF_HUB_OFFLINE:
         yield (
-            f"backbone {name!r}: the local hub cache lacks {', '.join(lacking)} and HF_HUB_OFFLINE forbids the "
+            f"backbone {name!r}: the local hub cache lacks {absent} and HF_HUB_OFFLINE forbids the "
             f"network; fetch it once without that (hf download {name}), or name a local folder"
         )
     else:
-        say(f"backbone {name!r}: the local hub cache lacks {', '.join(lacking)}; training fetches it from the hub")
+        say(f"backbone {name!r}: the local hub cache lacks {absent}; training fetches it from the hub")
 
 
 def _is_hub_id(name: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedTokenizerBase
 
@@ -26,6 +27,8 @@ from vlhyper.tasks import Examples
 
 # These positions are left out of the loss.
 IGNORED = -100
+# Lengths of sources and targets are multiples of these where there are to be few.
+SOURCE_STEP, TARGET_STEP = 16, 8
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Collator:
     tokenizer: PreTrainedTokenizerBase
     features: FeatureSet | None
     max_target_tokens: int
+    # Pad to few lengths, since a compiled model is compiled anew for every shape.
+    few_lengths: bool = False
 
     def inputs(self, rows: TaskRows, prompts: Sequence[str], images: Sequence[str]) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` (B, S), `task` (); with images `grid` (B, N, d_v), and `boxes` if wanted."""
@@ -56,8 +61,8 @@ class Collator:
         """(B, T) token ids of the targets, -100 behind their ends."""
         encoded = self.tokenizer(list(targets), truncation=True, max_length=self.max_target_tokens)["input_ids"]
         rows = [self._ended(ids) for ids in encoded]
-        longest = max(map(len, rows))
-        return torch.tensor([ids + [IGNORED] * (longest - len(ids)) for ids in rows])
+        length = self._length(max(map(len, rows)), TARGET_STEP)
+        return torch.tensor([ids + [IGNORED] * (length - len(ids)) for ids in rows])
 
     def _ended(self, ids: list[int]) -> list[int]:
         """A target that ends with the end token, as those of T5 and BART do.
@@ -70,8 +75,18 @@ class Collator:
         text = ids[1:] if ids[:1] == [self.tokenizer.bos_token_id] else ids[: self.max_target_tokens - 1]
         return [*text, end]
 
-    def _encoded(self, texts: Sequence[str], most: int) -> Any:
-        return self.tokenizer(list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt")
+    def _encoded(self, texts: Sequence[str], most: int) -> dict[str, Tensor]:
+        found = self.tokenizer(list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt")
+        ids, mask = found["input_ids"], found["attention_mask"]
+        # The tokenizer itself would refuse a `most` that is no multiple.
+        more = self._length(ids.shape[1], SOURCE_STEP) - ids.shape[1]
+        return {
+            "input_ids": F.pad(ids, (0, more), value=self.tokenizer.pad_token_id),
+            "attention_mask": F.pad(mask, (0, more)),
+        }
+
+    def _length(self, longest: int, step: int) -> int:
+        return longest + (-longest % step if self.few_lengths else 0)
 
 
 class TrainingBatches(Dataset[dict[str, Tensor] | Exception]):
@@ -109,7 +124,7 @@ class TrainingBatches(Dataset[dict[str, Tensor] | Exception]):
         share = self.schedule.batch // (self.accumulation * self.world)
         first = (micro * self.world + self.rank) * share
         chosen = self.schedule.examples(step)[first : first + share]
-        found = [self.examples[name].example(*pair) for pair in chosen]
+        found = self.examples[name].batch(chosen)
         batch = self.collator.inputs(self.rows[name], [one.prompt for one in found], [one.image for one in found])
         batch["labels"] = self.collator.labels([one.target for one in found])
         return batch
@@ -121,7 +136,9 @@ def upcoming(batches: TrainingBatches, first_step: int, workers: int) -> Iterato
     Raises UserError for input that cannot be used. See `worker_errors` for a worker that was killed.
     """
     order = range(first_step * batches.accumulation, len(batches))
-    for found in DataLoader(batches, batch_size=None, sampler=order, num_workers=workers):
+    # From pinned memory a batch is copied to the GPU while the last step still runs.
+    pinned = torch.cuda.is_available()
+    for found in DataLoader(batches, batch_size=None, sampler=order, num_workers=workers, pin_memory=pinned):
         if isinstance(found, Exception):
             raise found
         yield found

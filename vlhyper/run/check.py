@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from vlhyper.errors import JobError, UserError
+from vlhyper.errors import JobError, UserError, first_few
 from vlhyper.features import FeatureSet
 from vlhyper.model.spec import count
-from vlhyper.readers import check_manifest, load_rows
+from vlhyper.readers import check_manifest, left_out, load_rows
 from vlhyper.run.available import missing_models
 from vlhyper.run.config import RunConfig, stated_inputs
 from vlhyper.run.held_out import hold_out_of
 from vlhyper.run.lengths import cut_off, labels_too_long
-from vlhyper.run.rows import TaskRows, find_features, load_split, model_inputs
+from vlhyper.run.rows import TaskRows, few_of, find_features, keyed, load_split, model_inputs, stated
+from vlhyper.run.start import check_start
 from vlhyper.run.tasks import Run, RunTask, resolve_task
 from vlhyper.tasks import Examples
 
@@ -53,13 +56,17 @@ def _all_problems(config: RunConfig, say: Say) -> Iterator[str]:
         yield from labels_too_long(run, tokenizer)
     try:
         count(config.model, model_inputs(run, features) if features else stated_inputs(config))
+        check_start(stated(run, features), model_inputs(run, features) if features or not run.images else None)
     except UserError as error:
         yield str(error)
     for task in tasks.values():
         if task.kind.sees_image and not task.images:
             say(f"{task.name}: method {config.model.method} uses no images; the model answers from the text alone")
+        with suppress(UserError):
+            # What is wrong with a split is told below.
+            run = keyed(run, features, {task.name: run.learned()[task.name]})
         for split in _splits(run, task):
-            yield from _split_problems(run, task, split, features, tokenizer, say)
+            yield from _split_problems(run, run.tasks[task.name], split, features, tokenizer, say)
 
 
 def _splits(run: Run, task: RunTask) -> list[str]:
@@ -84,15 +91,25 @@ def _split_problems(
             return
         checked = features is not None or not task.images
         rows = load_split(run, {task.name: split}, features)[task.name] if checked else _unmatched(task, split)
-        examples = f", {len(Examples(task.kind, rows.rows))} examples" if split == task.splits["train"] else ""
+        learned = split == task.splits["train"]
+        examples = f", {len(Examples(task.kind, few_of(run, rows).rows))} examples" if learned else ""
         unseen = "" if checked else "; its images were not checked, because there are no features"
-        say(f"{task.name}: split {split} has {len(rows)} rows{examples}{unseen}")
+        say(f"{task.name}: split {split} has {len(rows)} rows{examples}{unseen}{_excluded(task, split)}")
         if tokenizer is not None and (cut := cut_off(rows, tokenizer, run.config.training.max_target_tokens)):
             say(f"{task.name}: split {split}: {cut}")
         if split == task.splits["val"] and run.config.validation.every:
             hold_out_of(rows, run.config.validation.sample)
     except (UserError, JobError) as error:
         yield str(error)
+
+
+def _excluded(task: RunTask, split: str) -> str:
+    """What is said of rows that the manifest's `exclude` leaves out; also of none, which may be a mistake."""
+    entries = task.manifest.split(split).exclude
+    if not entries:
+        return ""
+    sources = [f"{', '.join(one.splits)} of {Path(one.manifest).stem}" if one.manifest else one.ids for one in entries]
+    return f"; {left_out(task.manifest, split)} rows are left out, whose images are in {first_few(sources)}"
 
 
 def _unmatched(task: RunTask, split: str) -> TaskRows:

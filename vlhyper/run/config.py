@@ -14,7 +14,7 @@ from vlhyper.errors import UserError
 from vlhyper.files import write_text
 from vlhyper.model.methods import method
 from vlhyper.model.spec import WEIGHTS, Inputs, ModelSpec
-from vlhyper.readers.manifest import DATA_FOLDER
+from vlhyper.readers.manifest import DATA_FOLDER, Texts
 from vlhyper.settings import Strict, parse_yaml, read_yaml, validated
 from vlhyper.tasks import Task, find_task
 
@@ -34,7 +34,9 @@ class TaskConfig(Strict):
     data: str | dict[str, Any] = Field(description="path of a manifest, or its content")
     task: str | None = Field(None, description="row of the table of tasks; the key in `tasks` where left out")
     root: str | None = Field(None, description="folder of the data set's files, in place of the manifest's")
+    image_key: Texts | None = Field(None, description="in place of the manifest's; found and kept where both lack it")
     train: str = Field("train", description="split to train on")
+    shots: int | None = Field(None, gt=0, description="train on so many rows, drawn by training.seed; all if null")
     validation: str | None = Field("val", description="split to validate on; null for none")
     test: str = Field("test", description="split to evaluate on")
     beams: int | None = Field(None, gt=0, description="beams of the final evaluation; the task's own where left out")
@@ -67,7 +69,10 @@ class TrainingConfig(Strict):
     weight_decay: float = Field(0.0, ge=0)
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     temperature: float = Field(2.0, gt=0, description="T; a task of N examples is drawn in proportion to N^(1/T)")
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32", description="of training, validation and evaluation; fp16 is for GPUs without bf16"
+    )
+    compile: bool = Field(False, description="let torch compile the step: slow at first, then faster on a GPU")
     gradient_checkpointing: bool = False
     max_source_tokens: int | None = Field(None, gt=0, description="of a prompt; each task's own where left out")
     max_target_tokens: int = Field(40, gt=0, description="of an answer to learn")
@@ -89,6 +94,10 @@ class RunConfig(Strict):
     """A run: a model, its tasks, their features, and how it is trained and validated."""
 
     model: ModelSpec = ModelSpec()
+    start: str | None = Field(None, description="run folder or hub id whose trained weights the run begins with")
+    new_tasks: Literal["fresh", "mean"] = Field(
+        "fresh", description="rows of tasks that `start` lacks: drawn anew, or the mean of the rows it has"
+    )
     tasks: dict[str, TaskConfig] = Field(min_length=1)
     features: FeatureConfig = FeatureConfig()
     training: TrainingConfig = TrainingConfig()
@@ -98,7 +107,9 @@ class RunConfig(Strict):
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
         kinds = [task_of(self, name) for name in self.tasks]
-        if method(self.model.method).images != "none" and not any(kind.sees_image for kind in kinds):
+        # A model made for images can learn a text task too, where the config says what its images are like.
+        unseen = not any(kind.sees_image for kind in kinds) and not (self.features.tokens and self.features.width)
+        if method(self.model.method).images != "none" and unseen:
             raise ValueError(
                 f"method {self.model.method!r} uses images, but none of the tasks has any ({', '.join(self.tasks)}); "
                 "choose a method without images, such as hyperpelt"
@@ -140,10 +151,20 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     Relative paths are resolved from the folder of the config file; in overrides, from the current directory.
     Raises UserError that names the file, the key, and the nearest valid key.
     """
-    values = _absolute(read_yaml(path, "a config"), Path(path).absolute().parent)
+    return with_overrides(config_values(path), overrides, str(path))
+
+
+def config_values(path: str | Path) -> dict[str, Any]:
+    """What a config file says and no more, its paths absolute. Raises UserError that names file and line."""
+    values: dict[str, Any] = _absolute(read_yaml(path, "a config"), Path(path).absolute().parent)
+    return values
+
+
+def with_overrides(values: dict[str, Any], overrides: Sequence[str], where: str) -> RunConfig:
+    """The config of these values with `key.sub=value` put in. Raises UserError that begins with `where`."""
     for override in overrides:
         _override(values, override)
-    return validated(RunConfig, values, str(path))
+    return validated(RunConfig, values, where)
 
 
 def load_run(folder: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -191,13 +212,16 @@ def _override(values: dict[str, Any], override: str) -> None:
         value = parse_yaml(text)
     except ValueError:
         value = text
+    if parents[:1] == ["tasks"] and last == "data":
+        # What was found for one data set says nothing of another.
+        section.pop("image_key", None)
     section[last] = _absolute(value, Path.cwd(), (*parents, last))
 
 
 def _absolute(value: Any, base: Path, keys: tuple[str, ...] = ()) -> Any:
     """The value under `keys` of a config, its relative paths made absolute from `base`."""
     match keys:
-        case ("model", "backbone" | "tokenizer"):
+        case ("model", "backbone" | "tokenizer") | ("start",):
             return _folder(base, value)
         case ("features", "files") if isinstance(value, list):
             return [_under(base, path) for path in value]
@@ -207,6 +231,8 @@ def _absolute(value: Any, base: Path, keys: tuple[str, ...] = ()) -> Any:
             return _under(base, value)
         case ("tasks", _, "root") | ("tasks", _, "data", "root"):
             return _root(base, value)
+        case ("tasks", _, "data", "splits", _, "exclude", "manifest"):
+            return _under(base, value)
         case ("tasks", _, "data", *_) if isinstance(value, str) and value.startswith("~/"):
             # Other paths of a manifest are relative to its root.
             return _under(base, value)

@@ -13,18 +13,21 @@ from accelerate.utils import gather_object
 
 from vlhyper.console import progress, say
 from vlhyper.errors import UserError
-from vlhyper.files import read_json, write_json
+from vlhyper.files import read_object, write_json
 from vlhyper.metrics import Report
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.run.batches import Collator, to_device
 from vlhyper.run.held_out import Answers, answerable
-from vlhyper.run.rows import TaskRows, find_features, load_split
+from vlhyper.run.precision import computing, prepare
+from vlhyper.run.rows import TaskRows, find_features, keyed, load_split
 from vlhyper.run.tasks import Run
 from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.scoring.predictions import write_predictions
 from vlhyper.scoring.scorers import find_scorer
+from vlhyper.scoring.submission import server_of, write_submission
 from vlhyper.scoring.truth import find_truth, prediction_file
 from vlhyper.tasks import Decoding, unknown_task
+from vlhyper.wording import kind
 
 
 def answer(model: VLHyperPELT, rows: TaskRows, collator: Collator, decoding: Decoding, batch: int) -> Answers:
@@ -59,7 +62,12 @@ def _row(columns: Mapping[str, list[Any]], index: int) -> dict[str, Any]:
 
 
 def evaluate_run(
-    run: Run, folder: Path, split: str = "test", only: str | None = None, caption_metrics: str | None = None
+    run: Run,
+    folder: Path,
+    split: str = "test",
+    only: str | None = None,
+    caption_metrics: str | None = None,
+    submission: Path | None = None,
 ) -> dict[str, Report]:
     """Answer and score a split with the model of a run folder, and with the settings of `run` (see `load_run`).
 
@@ -69,28 +77,39 @@ def evaluate_run(
     Args:
         only: the one task to evaluate.
         caption_metrics: some of bleu, meteor, rouge, cider, spice; all where left out.
+        submission: a folder for the files that test servers take, each named as its server wants it.
 
-    Raises UserError for a folder that holds no trained model, an unknown task, or a split that no task has.
+    Raises UserError for a folder that holds no trained model, an unknown task, or a split that no task has; and once
+    everything else is written for answers that a test server does not take.
     """
     splits = _splits_named(run, split, only, folder)
     features = find_features(run)
+    run = keyed(run, features, {name: [one] for name, one in splits.items()})
     loaded = load_split(run, splits, features)
+    uploads = {} if submission is None else {name: _upload(rows, split, submission) for name, rows in loaded.items()}
     # As in training: without a GPU the processes of a launcher have to be told to work together.
     state = PartialState(cpu=not torch.accelerator.is_available())
     spec = run.config.model
     model = VLHyperPELT.from_pretrained(folder, backbone=spec.backbone if isinstance(spec.backbone, str) else None)
+    precision = run.config.training.precision
+    prepare(model, precision)
     model.to(state.device)
     collator = Collator(load_tokenizer(spec), features, run.config.training.max_target_tokens)
     # All answers before the first score: scoring takes minutes, and the other processes cannot wait for it.
-    answered = {
-        name: answer(model, rows, collator, rows.task.decoding, run.config.evaluation_batch)
-        for name, rows in loaded.items()
-    }
+    with computing(precision, state.device):
+        answered = {
+            name: answer(model, rows, collator, rows.task.decoding, run.config.evaluation_batch)
+            for name, rows in loaded.items()
+        }
+    if not state.is_main_process:
+        return {}
+    paths = {name: folder / "predictions" / f"{name}.{split}.json" for name in answered}
+    for name, answers in answered.items():
+        write_predictions(paths[name], prediction_file(loaded[name].task.kind), answers)
+    refused = [name for name, upload in uploads.items() if not _submitted(loaded[name], answered[name], upload)]
     reports: dict[str, Report] = {}
-    for name, answers in answered.items() if state.is_main_process else ():
-        path = folder / "predictions" / f"{name}.{split}.json"
-        rows = loaded[name]
-        write_predictions(path, prediction_file(rows.task.kind), answers)
+    for name, answers in answered.items():
+        path, rows = paths[name], loaded[name]
         truth = find_truth(rows.task.kind, rows.task.manifest, rows.split, rows.rows)
         if truth is None:
             say(f"{name}: answers are in {path}; there are no reference answers to score them with")
@@ -103,7 +122,41 @@ def evaluate_run(
             say(f"{name}: the same scores from the files: {command}")
         # One by one, so that an error in one task's files does not lose the scores of the others.
         add_scores(folder / "scores.json", split, {name: reports[name]})
+    if refused:
+        raise UserError(
+            f"{submission}: lacks {', '.join(refused)}, whose answers no server takes (see above); correct "
+            f"{paths[refused[0]]} and write the file with: vlhyper score TASK --predictions FILE --submission FILE"
+        )
     return reports
+
+
+def _upload(rows: TaskRows, split: str, folder: Path) -> Path:
+    """The file that a task's test server takes. Raises UserError where there is no server, or rows are lacking."""
+    server = server_of(find_scorer(rows.task.kind.scorer))
+    if rows.left_out:
+        why = f"{rows.left_out} rows are left out, and a test server wants all"
+        raise UserError(f"{rows.where}: {why}; extract the features of their images")
+    only = next(iter(server.uploads)) if len(server.uploads) == 1 else f"{rows.task.name}.{split}.json"
+    path = folder / (rows.task.manifest.split(rows.split).submission or only)
+    if server.uploads and path.name not in server.uploads:
+        why = f"the server takes {' or '.join(server.uploads)}"
+        raise UserError(f"{rows.where}: {why}; say which in the manifest's split, as submission: NAME")
+    return path
+
+
+def _submitted(rows: TaskRows, answers: Answers, path: Path) -> bool:
+    """Write the file of a test server, or say what prevents that: the other tasks go on."""
+    scorer = find_scorer(rows.task.kind.scorer)
+    as_id = scorer.predictions.as_id
+    given = {as_id(id, "id"): text for id, text in answers.items()}
+    asked = [as_id(id, "id") for id in rows.rows["id"]]
+    try:
+        write_submission(scorer, path, given, asked, f"{rows.task.name}'s answers", rows.where)
+    except UserError as error:
+        say(str(error))
+        return False
+    say(f"{rows.task.name}: {len(asked)} answers for the test server are in {path}")
+    return True
 
 
 def score_command(rows: TaskRows, predictions: Path, report: Report) -> str:
@@ -119,6 +172,8 @@ def score_command(rows: TaskRows, predictions: Path, report: Report) -> str:
         options["split"] = source.options["subset"]
     if "answers" in scorer.options:
         options["answers"] = source.options["answers"]
+    if vocabulary := source.paths("vocabulary"):
+        options["vocabulary"] = str(vocabulary[0])
     command = ["vlhyper", "score", rows.task.kind.scorer]
     command += [part for name, value in options.items() for part in (f"--{name}", value)]
     part = report.n < (report.total or 0) or manifest.split(rows.split).part or source.paths("karpathy")
@@ -149,6 +204,8 @@ def _splits_named(run: Run, split: str, only: str | None, folder: Path) -> dict[
 
 def add_scores(path: Path, split: str, reports: Mapping[str, Report]) -> None:
     """Put reports into `scores.json`, {split: {task: report}}, beside those of other splits and tasks."""
-    scores = read_json(path) if path.exists() else {}
-    scores.setdefault(split, {}).update({name: report.to_json() for name, report in reports.items()})
+    scores = read_object(path) if path.exists() else {}
+    if not isinstance(scores.setdefault(split, {}), dict):
+        raise UserError(f"{path}: {split!r} is {kind(scores[split])}, not scores by task; move the file away")
+    scores[split].update({name: report.to_json() for name, report in reports.items()})
     write_json(path, scores, indent=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from safetensors import SafetensorError
 from vlhyper.console import say
 from vlhyper.errors import JobError, UserError
 from vlhyper.features import FeatureSet
-from vlhyper.files import read_json, write_json
+from vlhyper.files import JOB_FAULTS, read_json, write_json
 from vlhyper.model.spec import WEIGHTS
 from vlhyper.run.checkpoints import load_progress, newest
 from vlhyper.run.config import RunConfig, differences, load_config, save_config
@@ -87,7 +86,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        full = getattr(error, "errno", None) in JOB_FAULTS[:2]
         if not full and not any(told in str(error) for told in ("No space left", "Disk quota exceeded")):
             raise
         free = shutil.disk_usage(folder).free / 1e6

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 
-from vlhyper.errors import JobError
-from vlhyper.files import write_text
+from vlhyper.errors import JobError, UserError
+from vlhyper.files import parse_json, write_text
+from vlhyper.readers.streams import text_lines
 from vlhyper.run.checkpoints import Progress
 
 
@@ -36,8 +40,29 @@ class Log:
 
     def _whole_lines(self) -> list[dict[str, Any]]:
         """What is in the log, but for a line that a kill cut short."""
-        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        whole = [(number, line) for number, line in text_lines(self.path) if line.strip()]
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END) if whole else None
+            cut = bool(whole) and file.read(1) != b"\n"
+        return [self._line(number, line) for number, line in whole[: len(whole) - cut]]
+
+    def _line(self, number: int, line: str) -> dict[str, Any]:
+        try:
+            value = parse_json(line)
+            if isinstance(value, dict) and type(value.get("step")) is int:
+                return value
+        except (ValueError, RecursionError):
+            pass
+        raise UserError(f"{self.path}: line {number} is no line of a log; remove this line and start the command again")
+
+    @contextmanager
+    def untimed(self) -> Iterator[None]:
+        """What is done within it does not count in the seconds of a step."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.began += time.monotonic() - began
 
     def add(self, task: str, loss: torch.Tensor) -> None:
         self.losses.setdefault(task, []).append(loss)

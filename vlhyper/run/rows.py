@@ -5,7 +5,8 @@ The feature files themselves are found and checked here too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,11 @@ from vlhyper.features import FeatureSet, open_features
 from vlhyper.features.layout import IDENTITY
 from vlhyper.model.spec import Inputs
 from vlhyper.readers import load_rows, match_images, require_all
+from vlhyper.readers.image_keys import best_of, found_by
+from vlhyper.readers.splits import drawn
+from vlhyper.run.config import RunConfig
 from vlhyper.run.tasks import Run, RunTask
+from vlhyper.tasks import target_counts
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -55,6 +60,32 @@ def load_split(run: Run, splits: Mapping[str, str], features: FeatureSet | None)
     return _mismatched(loaded, run.config.training.seed) if run.config.features.mismatched else loaded
 
 
+def load_training(run: Run, features: FeatureSet | None) -> dict[str, TaskRows]:
+    """The rows that a run is trained on, of a task with `shots` so many. Raises UserError as `load_split` does."""
+    loaded = load_split(run, {name: entry.train for name, entry in run.config.tasks.items()}, features)
+    return {name: few_of(run, rows) for name, rows in loaded.items()}
+
+
+def few_of(run: Run, rows: TaskRows) -> TaskRows:
+    """The rows of a training split that `shots` asks for, whatever the method; all where it does not.
+
+    Raises UserError where there are fewer.
+    """
+    shots = run.config.tasks[rows.task.name].shots
+    if shots is None:
+        return rows
+    found, ids = learnable(rows), rows.rows["id"][:]
+    if shots > len(found):
+        raise UserError(f"{rows.where}: has {len(found)} rows with an answer; set shots to at most so many")
+    chosen = drawn([ids[index] for index in found], shots, run.config.training.seed)
+    return replace(rows, rows=rows.rows.select([found[index] for index in chosen]))
+
+
+def learnable(rows: TaskRows) -> list[int]:
+    """The indices of the rows that can be trained on."""
+    return [int(index) for index in np.flatnonzero(target_counts(rows.rows))]
+
+
 def _load(run: Run, task: RunTask, split: str, features: FeatureSet | None) -> TaskRows:
     found = TaskRows(task, split, load_rows(task.manifest, split), {})
     if not task.images:
@@ -63,10 +94,10 @@ def _load(run: Run, task: RunTask, split: str, features: FeatureSet | None) -> T
     templates = task.manifest.image_templates(split)
     matches = match_images(_distinct(found.rows, "image"), templates, features)
     found = replace(found, keys=matches.keys)
-    if matches.missing and run.config.features.missing == "drop":
+    if matches.keys and matches.missing and run.config.features.missing == "drop":
         found = _with_features(found)
     else:
-        require_all(matches, templates, found.where)
+        require_all(matches, templates, found.where, features.ids, task.manifest.split_in_keys(split))
     if len(templates) > 1:
         used = (f"{template} for {count}" for template, count in matches.used.most_common())
         say(f"{found.where}: images are found as {first_few(used, 6)}")
@@ -76,11 +107,46 @@ def _load(run: Run, task: RunTask, split: str, features: FeatureSet | None) -> T
 def _with_features(found: TaskRows) -> TaskRows:
     """The rows whose image has features, and a line that says how many are left out."""
     kept = [index for index, image in enumerate(found.rows["image"]) if image in found.keys]
-    if not kept:
-        raise UserError(f"{found.where}: no image has features; is the feature file made for another data set?")
     left_out = len(found) - len(kept)
     say(f"{found.where}: {left_out} of {len(found)} rows are left out because their images have no features")
     return replace(found, rows=found.rows.select(kept), left_out=left_out)
+
+
+def keyed(
+    run: Run, features: FeatureSet | None, splits: Mapping[str, Sequence[str]], recorded: RunConfig | None = None
+) -> Run:
+    """The run with an `image_key` for each task whose manifest has none and whose images `{id}` does not find.
+
+    splits: by task, the manifest's splits whose images must be found, all by one template. recorded: the config of a
+    run that has begun; what it found stays. Where nothing fits, loading the rows tells so.
+    """
+    found: dict[str, list[str]] = {}
+    if features is None:
+        return run
+    for name in splits:
+        task = run.tasks[name]
+        if not task.images or not task.manifest.lacks_image_key:
+            continue
+        if recorded is not None and name in recorded.tasks:
+            if old := recorded.tasks[name].image_key:
+                found[name] = old
+        elif template := _one_template(task, splits[name], features, run.config.features.missing == "drop"):
+            say(f"{name}: image_key is left out; images are found as {template}")
+            found[name] = [template]
+    return run.keyed(found)
+
+
+def _one_template(task: RunTask, splits: Sequence[str], features: FeatureSet, drop: bool) -> str | None:
+    """The template that finds every image of these splits, or most of them with `drop`; None where `{id}` does."""
+    total, fits = 0, Counter[str]()
+    for number, split in enumerate(splits):
+        images = _distinct(load_rows(task.manifest, split), "image")
+        counts = found_by(images, features.ids, task.manifest.split_in_keys(split))
+        fits = Counter({name: fits[name] + count for name, count in counts.items() if name in fits or number == 0})
+        total += len(images)
+    best = best_of(fits)
+    chosen = len(best) == 1 and fits["{id}"] < fits[best[0]] and (drop or fits[best[0]] == total)
+    return best[0] if chosen else None
 
 
 def _distinct(rows: Dataset, column: str) -> list[str]:
@@ -130,7 +196,8 @@ def stated(run: Run, features: FeatureSet | None) -> Run:
 
 
 def model_inputs(run: Run, features: FeatureSet | None) -> Inputs:
-    """What the model is made for: the run's tasks and the grid that the feature files hold."""
+    """What the model is made for: the run's tasks and the grid that the feature files hold, or the config states."""
     if features is None:
-        return Inputs(tasks=tuple(run.tasks))
+        stated = run.config.features
+        return Inputs(tasks=tuple(run.tasks), tokens=stated.tokens, width=stated.width)
     return Inputs(tasks=tuple(run.tasks), tokens=features.tokens, width=features.width)

@@ -64,6 +64,21 @@ class Run:
             paths += task.manifest.feature_paths() if task.images else []
         return list(dict.fromkeys(paths))
 
+    def learned(self) -> dict[str, list[str]]:
+        """By task, the manifest's splits that training reads."""
+        names = ("train", "val") if self.config.validation.every else ("train",)
+        splits = {task.name: [split for name in names if (split := task.split(name))] for task in self.tasks.values()}
+        return {name: list(dict.fromkeys(found)) for name, found in splits.items()}
+
+    def keyed(self, templates: Mapping[str, list[str]]) -> Run:
+        """The same run with an `image_key` for each of these tasks."""
+        entries = dict(self.config.tasks)
+        for name, found in templates.items():
+            entries[name] = entries[name].model_copy(update={"image_key": found})
+        config = self.config.model_copy(update={"tasks": entries})
+        changed = {name: resolve_task(config, name) for name in templates}
+        return replace(self, config=config, tasks={**self.tasks, **changed})
+
     def stating(self, features: FeatureConfig) -> Run:
         """The same run with other settings of its features."""
         return replace(self, config=self.config.model_copy(update={"features": features}))
@@ -78,11 +93,12 @@ def resolve_task(config: RunConfig, name: str) -> RunTask:
     """Look up one task of a run. Raises UserError for a manifest that cannot be read."""
     entry, kind = config.tasks[name], task_of(config, name)
     own = kind.decoding
+    manifest = load_manifest(entry.data, root=entry.root)
     return RunTask(
         name=name,
         number=list(config.tasks).index(name),
         kind=kind,
-        manifest=load_manifest(entry.data, root=entry.root),
+        manifest=manifest.with_image_key(entry.image_key) if entry.image_key else manifest,
         splits={"train": entry.train, "val": entry.validation, "test": entry.test},
         decoding=Decoding(entry.beams or own.beams, entry.max_new_tokens or own.max_new_tokens),
         max_source_tokens=entry.max_source_tokens or config.training.max_source_tokens or kind.max_source_tokens,

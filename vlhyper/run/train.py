@@ -7,6 +7,7 @@ config by itself.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 
 from vlhyper.console import progress, say
 from vlhyper.errors import UserError
+from vlhyper.features import FeatureSet
 from vlhyper.launcher import end_with_launcher
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.model.spec import WEIGHTS
@@ -27,18 +29,23 @@ from vlhyper.run.checkpoints import (
     save_checkpoint,
     save_progress,
 )
-from vlhyper.run.config import TrainingConfig
+from vlhyper.run.config import TrainingConfig, load_config
 from vlhyper.run.folder import claim, disk_errors, finished, require_room
 from vlhyper.run.held_out import hold_out
 from vlhyper.run.lengths import labels_too_long
 from vlhyper.run.lock import locked
 from vlhyper.run.log import Log
-from vlhyper.run.rows import find_features, load_split, model_inputs, stated
+from vlhyper.run.precision import prepare
+from vlhyper.run.rows import TaskRows, find_features, keyed, load_training, model_inputs, stated
 from vlhyper.run.schedule import Schedule
+from vlhyper.run.start import Taken, begun, check_start, start_from
 from vlhyper.run.tasks import Run
 from vlhyper.run.tokenizer import load_tokenizer
 from vlhyper.run.validation import validate
 from vlhyper.tasks import Examples
+
+# Shapes of batches that are compiled: lengths of sources and of targets, with and without images.
+SHAPES = 128
 
 
 def train(run: Run, folder: Path) -> None:
@@ -53,9 +60,13 @@ def train(run: Run, folder: Path) -> None:
 
 
 def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
-    config, settings = run.config, run.config.training
     features = find_features(run)
-    run = stated(run, features)
+    resumed = begun(folder)
+    recorded = load_config(folder / "config.yaml") if resumed else None
+    run = keyed(stated(run, features), features, run.learned(), recorded)
+    config, settings = run.config, run.config.training
+    if not resumed:
+        check_start(run, model_inputs(run, features))
     if accelerator.is_main_process:
         claim(folder, run, features)
     accelerator.wait_for_everyone()
@@ -63,28 +74,36 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
         accelerator.end_training()
         return
 
-    rows = load_split(run, {name: entry.train for name, entry in config.tasks.items()}, features)
+    rows = load_training(run, features)
     held_out = hold_out(run, features, scoring=accelerator.is_main_process)
     examples = {name: Examples(one.task.kind, one.rows, settings.seed) for name, one in rows.items()}
     tokenizer = load_tokenizer(config.model)
     if too_long := list(labels_too_long(run, tokenizer)):
         raise UserError(too_long[0])
-    collator = Collator(tokenizer, features, settings.max_target_tokens)
+    collator = Collator(tokenizer, features, settings.max_target_tokens, few_lengths=settings.compile)
 
-    # The same seed on all ranks: each builds the same start without sending it around.
-    torch.manual_seed(settings.seed)
-    model = VLHyperPELT.build(config.model, model_inputs(run, features))
-    if features is not None:
-        model.standardise(*grid_statistics(list(rows.values()), features))
+    model, taken = first_model(run, rows, features, started=not resumed)
+    if taken is not None and accelerator.is_main_process:
+        say(f"{folder}: {taken}")
     if settings.gradient_checkpointing:
         model.checkpoint_gradients()
     if accelerator.is_main_process:
         require_room(folder, sum(weight.nbytes for _, weight in model.trained()))
+        say(f"{folder}: {_described(model, accelerator)}")
+    prepare(model, settings.precision)
     model.to(accelerator.device)
+    if settings.compile:
+        compile_model(model)
     optimizer = torch.optim.AdamW(
-        [weight for _, weight in model.trained()], lr=settings.learning_rate, weight_decay=settings.weight_decay
+        [weight for _, weight in model.trained()],
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        # One kernel for all weights. On a CPU it would give other last digits than earlier runs have.
+        fused=accelerator.device.type == "cuda" or None,
     )
     done = load_checkpoint(folder, model, optimizer)
+    if done.scaler and accelerator.scaler:
+        accelerator.scaler.load_state_dict(done.scaler)
     wrapped, optimizer = accelerator.prepare(model, optimizer)
 
     sizes = {name: len(one) for name, one in examples.items()}
@@ -95,8 +114,12 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
     stream = upcoming(batches, done.step, settings.workers)
     log = Log(folder, accelerator, done)
 
+    def judge_now() -> None:
+        with log.untimed():
+            judge(folder, done, model, validate(run, model, held_out, collator), log)
+
     if not done.validated:
-        judge(folder, done, model, validate(run, model, held_out, collator), log)
+        judge_now()
     with progress("training", settings.steps, "steps", start=done.step) as bar:
         for step in range(done.step, settings.steps):
             name = schedule.task(step)
@@ -129,10 +152,11 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
             bar(note=log.note)
             # Kept before it is validated: should that fail, no step is lost, and a resumed run validates it.
             done.validated = not due
+            done.scaler = accelerator.scaler.state_dict() if keep and accelerator.scaler else done.scaler
             if keep and accelerator.is_main_process:
                 save_checkpoint(folder, model, optimizer.optimizer, done)
             if due:
-                judge(folder, done, model, validate(run, model, held_out, collator), log)
+                judge_now()
     accelerator.end_training()
     if accelerator.is_main_process:
         # Without a validation score the last weights are the run's.
@@ -140,6 +164,39 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
             model.save_pretrained(folder)
         best = f", best validation mean {done.best:.2f} at step {done.best_step}" if done.best is not None else ""
         say(f"{folder}: trained{best}; score it with: vlhyper evaluate {folder}")
+
+
+def first_model(
+    run: Run, rows: Mapping[str, TaskRows], features: FeatureSet | None, started: bool = True
+) -> tuple[VLHyperPELT, Taken | None]:
+    """The model before the first step, and what it took from the run that `start` names.
+
+    started: False where a checkpoint comes next, and the weights of `start` are of no use.
+    """
+    # The same seed on all ranks: each builds the same start without sending it around.
+    torch.manual_seed(run.config.training.seed)
+    model = VLHyperPELT.build(run.config.model, model_inputs(run, features))
+    if features is not None:
+        model.standardise(*grid_statistics(list(rows.values()), features))
+    start = run.config.start
+    taken = start_from(model, start, run.config.new_tasks == "mean") if start is not None and started else None
+    return model, taken
+
+
+def _described(model: VLHyperPELT, accelerator: Accelerator) -> str:
+    """What trains, and on what."""
+    trained = sum(weight.numel() for _, weight in model.trained())
+    share = 100 * trained / sum(weight.numel() for weight in model.parameters())
+    precision = {"no": "fp32"}.get(accelerator.mixed_precision, accelerator.mixed_precision)
+    many = f"{accelerator.num_processes} processes" if accelerator.num_processes > 1 else "one process"
+    return f"{trained:,} parameters train, {share:.2f} % of all, on {accelerator.device} in {precision}, {many}"
+
+
+def compile_model(model: VLHyperPELT) -> None:
+    """Let torch compile the step, once for each shape of a batch. Generation stays as it is."""
+    # Beyond this number of shapes torch would run what is left uncompiled.
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, SHAPES)
+    model.compile(dynamic=False)
 
 
 def start_processes(settings: TrainingConfig, folder: Path, unused: bool = False) -> Accelerator:
@@ -158,6 +215,8 @@ def start_processes(settings: TrainingConfig, folder: Path, unused: bool = False
         cpu=not torch.accelerator.is_available(),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=unused)],
     )
+    if settings.precision == "fp16" and accelerator.device.type == "cpu":
+        raise UserError("training.precision fp16 needs a GPU, and none is found; choose bf16 or fp32")
     if settings.batch % (settings.accumulation * accelerator.num_processes):
         raise UserError(
             f"training.batch {settings.batch} cannot be divided among {accelerator.num_processes} processes × "

@@ -10,6 +10,7 @@ from vlhyper.model.model import VLHyperPELT
 from vlhyper.run.batches import Collator
 from vlhyper.run.evaluate import answer
 from vlhyper.run.held_out import HeldOut
+from vlhyper.run.precision import computing
 from vlhyper.run.tasks import Run
 from vlhyper.tasks import Decoding
 
@@ -23,7 +24,8 @@ def validate(run: Run, model: VLHyperPELT, held_out: Mapping[str, HeldOut], coll
     found: dict[str, float] = {}
     for name, sample in held_out.items():
         decoding = Decoding(run.config.validation.beams, run.tasks[name].decoding.max_new_tokens)
-        answers = answer(model, sample.rows, collator, decoding, run.config.evaluation_batch)
+        with computing(run.config.training.precision, PartialState().device):
+            answers = answer(model, sample.rows, collator, decoding, run.config.evaluation_batch)
         if not PartialState().is_main_process:
             continue
         # A metric can be undefined for some answers (a correlation of equal ones); it then counts as 0.

@@ -9,6 +9,7 @@ from vlhyper.metrics.report import Report
 from vlhyper.readers.coco import coco_image_ids, read_caption_gold, read_karpathy_gold
 from vlhyper.readers.fields import number_id
 from vlhyper.readers.gold import Gold
+from vlhyper.readers.references import read_references_gold
 from vlhyper.scoring.predictions import PredictionFile
 from vlhyper.scoring.scorer import Scorer, Server, a_switch, a_text
 
@@ -33,7 +34,7 @@ def _some_metrics(value: Any, name: str) -> list[str]:
 CAPTION = Scorer(
     name="caption",
     report=_report,
-    layouts={"coco-captions": read_caption_gold, "karpathy": read_karpathy_gold},
+    layouts={"coco-captions": read_caption_gold, "karpathy": read_karpathy_gold, "references": read_references_gold},
     right_of=lambda row: row["targets"],
     predictions=PredictionFile("image_id", "caption", number_id, (391895, "a man riding a bike")),
     options={"split": a_text, "metrics": _some_metrics, "complete": a_switch, "progress": a_switch},

@@ -13,7 +13,7 @@ from vlhyper.readers.gold import Gold, best_target
 from vlhyper.readers.gqa import gqa_question_ids, read_choices, read_gqa_gold
 from vlhyper.readers.source import Source
 from vlhyper.scoring.predictions import PredictionFile
-from vlhyper.scoring.scorer import Scorer, Server
+from vlhyper.scoring.scorer import Scorer, Server, a_switch
 
 
 def _report(gold: Gold, answers: Mapping[Any, str], options: Mapping[str, Any]) -> Report:
@@ -41,5 +41,6 @@ GQA = Scorer(
     predictions=PredictionFile("questionId", "prediction", text_id, ("201307251", "no")),
     truth="questions",
     files=("choices",),
+    options={"chat": a_switch},
     server=Server(_asked),
 )

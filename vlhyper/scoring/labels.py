@@ -1,4 +1,4 @@
-"""Tasks whose answers are labels or grades: SNLI-VE, GLUE's eight, CB, BoolQ, IMDB, PAWS."""
+"""Tasks whose answers are labels or grades: SNLI-VE, GLUE's nine, CB, BoolQ, IMDB, PAWS."""
 
 from __future__ import annotations
 
@@ -15,11 +15,33 @@ from vlhyper.readers.gold import Gold, best_target
 from vlhyper.readers.snli_ve import read_snli_ve_gold
 from vlhyper.readers.table import WRITTEN
 from vlhyper.scoring.predictions import PredictionFile
-from vlhyper.scoring.scorer import Scorer
+from vlhyper.scoring.scorer import Scorer, Server, a_switch
+from vlhyper.scoring.uploads import LabelUpload, Upload
 from vlhyper.wording import shown
 
-GLUE = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte")
+GLUE = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte", "wnli")
 OTHERS = ("cb", "boolq", "imdb", "paws")
+# The files that the sites of GLUE and SuperGLUE take for each task, with the sizes of their test sets.
+UPLOADS = {
+    "cola": {"CoLA.tsv": Upload("glue", 1063)},
+    "sst2": {"SST-2.tsv": Upload("glue", 1821)},
+    "mrpc": {"MRPC.tsv": Upload("glue", 1725)},
+    "qqp": {"QQP.tsv": Upload("glue", 390965)},
+    "stsb": {"STS-B.tsv": Upload("glue", 1379)},
+    "mnli": {
+        "MNLI-m.tsv": Upload("glue", 9796),
+        "MNLI-mm.tsv": Upload("glue", 9847),
+        # The diagnostic set, which MNLI's labels are for too.
+        "AX.tsv": Upload("glue", 1104),
+    },
+    "qnli": {"QNLI.tsv": Upload("glue", 5463)},
+    "rte": {"RTE.tsv": Upload("glue", 3000), "RTE.jsonl": Upload("superglue", 3000)},
+    "wnli": {"WNLI.tsv": Upload("glue", 146)},
+    "cb": {"CB.jsonl": Upload("superglue", 250)},
+    "boolq": {"BoolQ.jsonl": Upload("superglue", 3245)},
+}
+# Tasks whose labels GLUE's site takes as numbers.
+NUMBERED = ("cola", "sst2", "mrpc", "qqp", "wnli")
 # Where the published files have ids and labels, the first that is there; without an id the number of the row counts.
 ID_COLUMNS = ("index", "idx", "id", "guid", None)
 LABEL_COLUMNS = {"mrpc": "Quality", "qqp": "is_duplicate", "stsb": "score", "mnli": "gold_label"}
@@ -85,6 +107,20 @@ def _table(name: str) -> dict[str, Any]:
     }
 
 
+def _server(name: str) -> Server | None:
+    """The site that scores the hidden labels of a task, where there is one."""
+    if name not in UPLOADS:
+        return None
+    spelt = {word: _label_of_site(name, label) for word, label in _label_names(name).items()} if name in LABELS else {}
+    form = LabelUpload(LABELS.get(name, ()), spelt, _table(name))
+    return Server(form.asked, form.write, form.read, UPLOADS[name])
+
+
+def _label_of_site(name: str, label: str) -> str:
+    # BoolQ's true and false; the other words are in small letters anyway.
+    return str(LABELS[name].index(label)) if name in NUMBERED else label.lower()
+
+
 def _text_task(name: str) -> Scorer:
     return Scorer(
         name=name,
@@ -93,6 +129,8 @@ def _text_task(name: str) -> Scorer:
         right_of=partial(_right_of, name),
         table=_table(name),
         predictions=PredictionFile(in_order=True, scalars=True),
+        options={"chat": a_switch},
+        server=_server(name),
     )
 
 
@@ -102,4 +140,5 @@ SNLI_VE = Scorer(
     report=partial(_report, "snli-ve"),
     layouts={"snli-ve": read_snli_ve_gold},
     predictions=PredictionFile("pairID", "prediction", text_id, ("4705552913.jpg#2r1n", "neutral"), scalars=True),
+    options={"chat": a_switch},
 )

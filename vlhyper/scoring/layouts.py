@@ -1,7 +1,8 @@
 """Predictions as other programs write them: told apart by content, brought to the keys of a task's own file.
 
-A JSON list, JSON lines (LLaVA's `merge.jsonl`, lmms-eval's logs of samples), `{id: answer}`, csv and tsv; each may be
-packed by gzip, come from a pipe, or be several files named by a pattern (`rank_*.jsonl`).
+A JSON list, JSON lines (LLaVA's `merge.jsonl`, lmms-eval's logs of samples), `{id: answer}`, `{id: record}`, csv, tsv,
+VLMEvalKit's xlsx; each may be packed by gzip, come from a pipe, or be several files that a pattern names
+(`rank_*.jsonl`).
 """
 
 from __future__ import annotations
@@ -18,14 +19,36 @@ from typing import Any
 from vlhyper.console import say
 from vlhyper.errors import UserError
 from vlhyper.files import parse_json
-from vlhyper.readers.opening import content_of
+from vlhyper.readers.opening import TooLarge, content_of, whole
+from vlhyper.readers.sheets import sheet_records
 from vlhyper.readers.source import expand
 from vlhyper.readers.streams import parsed_json
 from vlhyper.wording import kind, named
 
-ID_KEYS = ("question_id", "questionId", "qid", "image_id", "pairID", "id", "index", "idx")
-TEXT_KEYS = ("answer", "prediction", "caption", "text", "pred_ans", "pred", "response", "output")
-LISTS = ("predictions", "results", "answers", "annotations")
+IMAGE_KEYS = ("image", "image_name", "file_name", "filename")
+ID_KEYS = ("question_id", "questionId", "qid", "image_id", "pairID", "id", "index", "idx", *IMAGE_KEYS)
+# Where a record has both a prediction and an answer, as VLMEvalKit's have, the answer is the truth.
+PREDICTED = "prediction"
+TEXT_KEYS = (
+    PREDICTED,
+    "answer",
+    "caption",
+    "text",
+    "pred_ans",
+    "pred",
+    "response",
+    "output",
+    "direct_answer",
+    "multiple_choice",
+)
+LISTS = ("predictions", "results", "answers", "annotations", "logs")
+
+
+def name_of(source: object) -> str:
+    """How messages call the source: its path, or `predictions` for records given from Python."""
+    if source == "-":
+        return "standard input"
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else "predictions"
 
 
 def prediction_records(
@@ -43,7 +66,10 @@ def prediction_records(
     found: list[Any] = []
     told = ""
     for path in _paths(source):
-        records, told = _of_content(_content(path), path, own, shape)
+        if path is not None and path.suffix.lower() == ".xlsx":
+            records, told = sheet_records(path), "xlsx"
+        else:
+            records, told = _of_content(_content(path), path, own, shape)
         found += records
     if not found or not any(isinstance(record, Mapping) for record in found):
         return found
@@ -51,9 +77,9 @@ def prediction_records(
         found, told = list(map(_lmms_eval, found)), "samples of lmms-eval"
     first = next(record for record in found if isinstance(record, Mapping))
     id_key = keys[0] or _key(first, own[0], ID_KEYS)
-    answer_key = keys[1] or _key(first, own[1], TEXT_KEYS)
+    answer_key = keys[1] or _key(first, PREDICTED if PREDICTED in first else own[1], TEXT_KEYS)
     if (id_key, answer_key) != own or told:
-        say(f"{os.fspath(source)}: read as {told or 'a JSON list'}, ids under {id_key!r}, answers under {answer_key!r}")
+        say(f"{name_of(source)}: read as {told or 'a JSON list'}, ids under {id_key!r}, answers under {answer_key!r}")
     if (id_key, answer_key) == own:
         return found
     return [_renamed(record, {id_key: own[0], answer_key: own[1]}) for record in found]
@@ -69,14 +95,18 @@ def _paths(source: str | os.PathLike[str]) -> Sequence[Path | None]:
 
 
 def _content(path: Path | None) -> bytes:
-    return sys.stdin.buffer.read() if path is None else content_of(path)
+    if path is not None:
+        return content_of(path)
+    try:
+        return whole(sys.stdin.buffer)
+    except TooLarge as error:
+        raise UserError(f"standard input: {error}") from None
 
 
 def _of_content(content: bytes, path: Path | None, own: tuple[str, str], shape: str) -> tuple[list[Any], str]:
     where = path or Path("standard input")
-    ending = Path(where.stem).suffix if where.suffix == ".gz" else where.suffix
-    if ending in (".csv", ".tsv"):
-        return _table(content, where, "\t" if ending == ".tsv" else ","), f"{ending[1:]}"
+    if mark := _mark(content, where, own):
+        return _table(content, where, mark), "tsv" if mark == "\t" else "csv"
     if lines := _lines(content):
         return lines, "JSON lines"
     value = parsed_json(content, where)
@@ -84,8 +114,12 @@ def _of_content(content: bytes, path: Path | None, own: tuple[str, str], shape: 
         inner = [value[key] for key in LISTS if isinstance(value.get(key), list)]
         if len(inner) == 1:
             return inner[0], "a list in an object"
+        if value.keys() & {own[1], *TEXT_KEYS} and value.keys() & {own[0], *ID_KEYS}:
+            return _of_columns(value), "one record"
         if value and not any(isinstance(answer, dict | list) or answer is None for answer in value.values()):
             return [{own[0]: id, own[1]: answer} for id, answer in value.items()], "an object {id: answer}"
+        if value and all(_is_record(answer, own[1]) for answer in value.values()):
+            return [{own[0]: id, **answer} for id, answer in value.items()], "an object {id: record}"
     if not isinstance(value, list):
         raise UserError(f"{where}: is {kind(value)}; it must be a list of records: {shape}")
     return value, ""
@@ -102,6 +136,18 @@ def _lines(content: bytes) -> list[Any]:
         return []
 
 
+def _mark(content: bytes, path: Path, own: tuple[str, str]) -> str | None:
+    """What parts the cells of a table, told by its first line or by the file's ending; None where it is none."""
+    head = content[:4096].partition(b"\n")[0].decode("utf-8", "replace").lower()
+    # Where the comma is the decimal sign, spreadsheets write semicolons.
+    for mark in ("\t", ",", ";"):
+        names = {name.strip(' "\ufeff\r') for name in head.split(mark)}
+        if all(names & {key.lower() for key in keys} for keys in ((own[0], *ID_KEYS), (own[1], *TEXT_KEYS))):
+            return mark
+    ending = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    return {".csv": ",", ".tsv": "\t"}.get(ending.lower())
+
+
 def _table(content: bytes, path: Path, mark: str) -> list[dict[str, str]]:
     try:
         rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=mark, strict=True))
@@ -116,14 +162,29 @@ def _table(content: bytes, path: Path, mark: str) -> list[dict[str, str]]:
 
 
 def _key(record: Mapping[str, Any], own: str, others: Sequence[str]) -> str:
-    """The task's own key where the record has it, else the first usual one that it has."""
-    return own if own in record else next((key for key in others if key in record), own)
+    """The task's own key where the record has it, else the first usual one that it has; capitals do not matter."""
+    written = {str(key).strip().lower(): key for key in record}
+    usual = (key for key in (own, *others) if key in record)
+    return next(usual, None) or next((written[key.lower()] for key in (own, *others) if key.lower() in written), own)
+
+
+def _of_columns(value: Mapping[str, Any]) -> list[Any]:
+    """The one record that an object is, or those of a table written column by column, as pandas' `to_json` does."""
+    columns = list(value.values())
+    if not all(isinstance(column, Mapping) and column.keys() == columns[0].keys() for column in columns):
+        return [value]
+    return [{name: column[row] for name, column in value.items()} for row in columns[0]]
+
+
+def _is_record(value: Any, text_key: str) -> bool:
+    return isinstance(value, Mapping) and bool(value.keys() & {text_key, *TEXT_KEYS})
 
 
 def _renamed(record: Any, names: Mapping[str, str]) -> Any:
-    if not isinstance(record, Mapping):
+    """A record that lacks a key stays, so that errors name the keys it has."""
+    if not isinstance(record, Mapping) or not all(old in record for old in names):
         return record
-    return {new: record[old] for old, new in names.items() if old in record} or record
+    return {new: record[old] for old, new in names.items()}
 
 
 def _is_lmms_eval(record: Any) -> bool:

@@ -18,7 +18,7 @@ from vlhyper.readers.fields import FieldError, any_id, value, whole_text
 from vlhyper.readers.gold import duplicates
 from vlhyper.readers.quick import decoded_texts
 from vlhyper.readers.streams import record_name
-from vlhyper.scoring.layouts import prediction_records
+from vlhyper.scoring.layouts import PREDICTED, name_of, prediction_records
 from vlhyper.wording import kind, named, some
 
 # A path, or the records themselves.
@@ -58,11 +58,6 @@ class PredictionFile:
         return [self.record(self.as_id(id, self.id_key), text) for id, text in answers.items()]
 
 
-def name_of(source: object) -> str:
-    """How errors call the source: its path, or `predictions` for records given from Python."""
-    return os.fspath(source) if isinstance(source, str | os.PathLike) else "predictions"
-
-
 def read_predictions(
     source: Predictions,
     form: PredictionFile,
@@ -75,7 +70,9 @@ def read_predictions(
     named them; else they are the form's own, or usual ones that the file has.
     """
     plain = isinstance(source, str | os.PathLike) and keys == (None, None)
-    usual = decoded_texts(Path(source), form.id_key, form.text_key) if plain else None  # type: ignore[arg-type]
+    # A record with a prediction too means something else by its answer.
+    other = PREDICTED if form.text_key != PREDICTED else None
+    usual = decoded_texts(Path(source), form.id_key, form.text_key, other) if plain else None  # type: ignore[arg-type]
     if usual is not None:
         try:
             found = {form.as_id(id, form.id_key): text for id, text in usual}

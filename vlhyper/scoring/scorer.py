@@ -12,6 +12,7 @@ from vlhyper.metrics.report import Report
 from vlhyper.readers.gold import Gold, best_target
 from vlhyper.readers.source import Source
 from vlhyper.scoring.predictions import PredictionFile, read_upload, write_predictions
+from vlhyper.scoring.uploads import Upload
 from vlhyper.wording import kind
 
 # From the value a user gave and the option's name to the value that is used; raises UserError.
@@ -22,12 +23,19 @@ Check = Callable[[Any, str], Any]
 class Server:
     """A test server: `asked` lists the ids of its test items from their file, `write` and `read` are for its upload.
 
-    An upload is a task's file of predictions unless these say otherwise.
+    An upload is a task's file of predictions unless these say otherwise. uploads: the names that the server wants its
+    files to have, where it wants any, each with the suite it belongs to and the size of its test set.
     """
 
     asked: Callable[[Path], Sequence[Any]]
     write: Callable[[Path, PredictionFile, Mapping[Any, str]], None] = write_predictions
     read: Callable[[Path, PredictionFile], Mapping[Any, str]] = read_upload
+    uploads: Mapping[str, Upload] = field(default_factory=dict)
+
+    def check_name(self, path: Path) -> None:
+        """Raises UserError for the name of a file that the server does not take."""
+        if self.uploads and path.name not in self.uploads:
+            raise UserError(f"{path}: the server takes a file named {' or '.join(self.uploads)}; name it so")
 
 
 @dataclass(frozen=True)

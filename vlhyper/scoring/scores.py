@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from vlhyper.console import say
 from vlhyper.errors import UserError
 from vlhyper.metrics import bootstrap
 from vlhyper.metrics.report import Report
@@ -59,7 +60,9 @@ def _score(
 ) -> Report:
     with _plain_file(scorer, options) as files:
         gold = gold_of_files(scorer, files)
-    given = read_predictions(source, scorer.predictions, gold.ids, keys)
+    given, renamed = gold.by_id(read_predictions(source, scorer.predictions, gold.ids, keys))
+    if renamed:
+        say(f"{name_of(source)}: the ids are names of images; each is taken for the item of that image")
     complete = options.get("complete", False)
     against = name_of(options[scorer.truth])
     partial = (options.get("partial", False) or scorer.scores_part) and not complete

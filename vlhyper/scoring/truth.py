@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlhyper.errors import UserError, nearest
 from vlhyper.metrics.report import Report
+from vlhyper.metrics.sentences import RULE, short_answer
 from vlhyper.readers.formats import FORMATS
 from vlhyper.readers.gold import Gold, gold_of_rows, without_duplicates
 from vlhyper.readers.source import Source
@@ -71,10 +72,18 @@ class Truth:
 def report_of(
     scorer: Scorer, scored: Gold, answers: Mapping[Any, str], options: Mapping[str, Any], total: int
 ) -> Report:
-    """The report of one scorer on the items `scored`, of `total` there are."""
+    """The report of one scorer on the items `scored`, of `total` there are.
+
+    Option `chat` adds the same metrics of the short answers in what a chat model wrote, under a key of their own.
+    """
     report = scorer.report(scored, answers, options)
     report.total = total
     report.settings = {**report.settings, **scored.settings}
+    if options.get("chat"):
+        short = {id: short_answer(text) for id, text in answers.items()}
+        changed = sum(short[id] != answers[id] for id in scored.ids)
+        metrics = scorer.report(scored, short, options).metrics
+        report.extra["answers_from_sentences"] = {"rule": RULE, "changed": changed, "metrics": metrics}
     return report
 
 

@@ -1,4 +1,4 @@
-"""VQA accuracy of VQA v2 and OK-VQA: the official annotations, VL-T5's list, or rows with soft scores."""
+"""VQA accuracy: the annotations of VQA v2 and OK-VQA, VL-T5's list, records of A-OKVQA, VizWiz and TextVQA, rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from vlhyper.errors import UserError
 from vlhyper.metrics.normalise import normalise_answer
 from vlhyper.metrics.report import Report
-from vlhyper.metrics.vqa import VARIANTS, in_domain, vqa_report
+from vlhyper.metrics.vqa import VARIANTS, add_aokvqa, in_domain, vqa_report
 from vlhyper.published import ANSWER_KEYS, PEOPLE
 from vlhyper.readers.answers import people
 from vlhyper.readers.fields import number_id
@@ -23,27 +23,40 @@ from vlhyper.readers.streams import json_value
 from vlhyper.readers.table import WRITTEN
 from vlhyper.readers.vl_t5 import read_vl_t5_people
 from vlhyper.readers.vqa import question_ids, read_vqa_gold
+from vlhyper.readers.vqa_records import read_vqa_records_gold
 from vlhyper.scoring.predictions import PredictionFile
-from vlhyper.scoring.scorer import Scorer, Server, a_path, one_of
+from vlhyper.scoring.scorer import Scorer, Server, a_path, a_switch, one_of
 from vlhyper.wording import kind
 
 HALVES = {"first": "first-half", "second": "second-half"}
 
 
 def _report(task: str, gold: Gold, answers: Mapping[Any, str], options: Mapping[str, Any]) -> Report:
-    columns = gold.columns
     if (vocabulary := options.get("vocabulary")) is not None:
-        frequent = {normalise_answer(answer) for answer in _vocabulary(vocabulary)}
-        columns = {**columns, "in_domain": [in_domain(people, frequent) for people in gold.right]}
-    given = [answers[id] for id in gold.ids]
+        gold = _with_domains(gold, vocabulary)
+    given, columns = [answers[id] for id in gold.ids], gold.columns
     variant = options.get("variant", "official")
     report = vqa_report(gold.ids, given, gold.right, images=gold.clusters, columns=columns, task=task, variant=variant)
+    if "choice" in columns:
+        hard = columns.get("difficult", [None] * len(given))
+        add_aokvqa(report, given, gold.right, columns["choice"], hard)
     if few := sum(len(answers) < PEOPLE for answers in gold.right):
         report.notes.append(
             f"{few} of {len(gold.ids)} questions have fewer than {PEOPLE} answers: VQA accuracy leaves each answer out "
             "in turn, so that one answer alone always scores 0, and two equal ones 33.3"
         )
     return report
+
+
+def _with_domains(gold: Gold, vocabulary: Path) -> Gold:
+    frequent = {normalise_answer(answer) for answer in _vocabulary(vocabulary)}
+    return replace(gold, columns={**gold.columns, "in_domain": [in_domain(people, frequent) for people in gold.right]})
+
+
+def _official(source: Source) -> Gold:
+    """The official files; a manifest may name a vocabulary beside them, which tells what is in the domain."""
+    gold, vocabulary = read_vqa_gold(source), source.paths("vocabulary")
+    return _with_domains(gold, vocabulary[0]) if vocabulary else gold
 
 
 def _vocabulary(path: Path) -> list[str]:
@@ -72,21 +85,26 @@ def _people_of_row(row: Mapping[str, Any]) -> list[str]:
     return json.loads(row[WRITTEN]) if row.get(WRITTEN) else people(row["targets"], row["weights"])
 
 
+READERS: dict[str, Callable[[Source], Gold]] = {
+    "vqa": _official,
+    "vl-t5": read_vl_t5_people,
+    "vqa-records": read_vqa_records_gold,
+}
 VQA = Scorer(
     name="vqa",
     report=partial(_report, "vqa"),
-    layouts={"vqa": read_vqa_gold, "vl-t5": read_vl_t5_people},
+    layouts={**READERS},
     right_of=_people_of_row,
     predictions=PredictionFile("question_id", "answer", number_id, (458752000, "skateboard")),
     files=("questions",),
-    options={"variant": one_of(*VARIANTS, what="variant of VQA accuracy"), "vocabulary": a_path},
+    options={"variant": one_of(*VARIANTS, what="variant of VQA accuracy"), "vocabulary": a_path, "chat": a_switch},
     server=Server(question_ids),
 )
 OKVQA = replace(
     VQA,
     name="okvqa",
     report=partial(_report, "okvqa"),
-    layouts={"vqa": partial(_halved, read_vqa_gold), "vl-t5": partial(_halved, read_vl_t5_people)},
+    layouts={name: partial(_halved, read) for name, read in READERS.items()},
     options={
         **VQA.options,
         "answers": one_of(*ANSWER_KEYS, what="kind of OK-VQA answers"),

@@ -43,15 +43,20 @@ class Examples:
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 
-    def example(self, index: int, epoch: int) -> Example:
-        """Example `index` (0 ≤ index < len) as it is in an epoch."""
-        position = int(np.searchsorted(self._ends, index, side="right"))
-        row = self.rows[position]
-        if self.task.one_example_per_target:
-            # Counted from the row's last target back, which needs the running sums alone.
-            wording = row["targets"][index - int(self._ends[position])]
-        else:
-            wording = target(row, epoch, self.seed)
+    def batch(self, chosen: Sequence[tuple[int, int]]) -> list[Example]:
+        """The examples of (index, epoch), 0 ≤ index < len, each as it is in that epoch. Their rows are read at once."""
+        positions = np.searchsorted(self._ends, [index for index, _ in chosen], side="right")
+        columns = self.rows[positions.tolist()]
+        rows = ({name: values[number] for name, values in columns.items()} for number in range(len(chosen)))
+        # Counted from a row's last target back, a wording needs the running sums alone.
+        ends = self._ends[positions].tolist()
+        return [
+            self._example(row, index - end, epoch) for row, end, (index, epoch) in zip(rows, ends, chosen, strict=True)
+        ]
+
+    def _example(self, row: Mapping[str, Any], wording_at: int, epoch: int) -> Example:
+        drawn = not self.task.one_example_per_target
+        wording = target(row, epoch, self.seed) if drawn else row["targets"][wording_at]
         return Example(row["id"], row["image"], self.task.prompt_of(row), wording)
 
 

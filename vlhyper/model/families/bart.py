@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from vlhyper.model.families.family import Family, Fields, Layers, Width, with_maps
+from vlhyper.model.families.family import BackboneFields, Dropout, Family, Layers, TokenId, Width, with_maps
 from vlhyper.model.sizes import Shape, Size
-from vlhyper.settings import validated
 
 # BART's tables of positions begin with two rows that no position uses.
 UNUSED_POSITIONS = 2
@@ -80,7 +78,7 @@ def _linear(name: str, out: int, into: int) -> dict[str, Shape]:
     return {f"{name}.weight": (out, into), f"{name}.bias": (out,)}
 
 
-class BartFields(Fields):
+class BartFields(BackboneFields):
     """Fields of a BartConfig, with its defaults (bart-large)."""
 
     vocab_size: Width = 50265
@@ -92,19 +90,32 @@ class BartFields(Fields):
     encoder_ffn_dim: Width = 4096
     decoder_ffn_dim: Width = 4096
     max_position_embeddings: Width = 1024
-    activation_function: str = "gelu"
-    dropout: float = Field(0.1, ge=0, lt=1)
-    attention_dropout: float = Field(0.0, ge=0, lt=1)
-    activation_dropout: float = Field(0.0, ge=0, lt=1)
-    encoder_layerdrop: float = Field(0.0, ge=0, lt=1)
-    decoder_layerdrop: float = Field(0.0, ge=0, lt=1)
-    init_std: float = Field(0.02, gt=0)
+    activation_function: Literal["relu", "gelu", "gelu_new", "silu"] = "gelu"
+    dropout: Dropout = 0.1
+    attention_dropout: Dropout = 0.0
+    activation_dropout: Dropout = 0.0
+    encoder_layerdrop: Dropout = 0.0
+    decoder_layerdrop: Dropout = 0.0
+    init_std: float = Field(0.02, gt=0, le=1_000)
     scale_embedding: bool = False
-    pad_token_id: int = 1
-    bos_token_id: int = 0
-    eos_token_id: int = 2
-    decoder_start_token_id: int = 2
+    pad_token_id: TokenId = 1
+    bos_token_id: TokenId = 0
+    eos_token_id: TokenId = 2
+    decoder_start_token_id: TokenId = 2
     tie_word_embeddings: Literal[True] = True
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> BartFields:
+        self.require_tokens("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
+        for name in ("encoder_attention_heads", "decoder_attention_heads"):
+            if self.d_model % getattr(self, name):
+                raise ValueError(f"d_model is {self.d_model}, not a multiple of {name}, {getattr(self, name)}")
+        return self
+
+    @property
+    def ends(self) -> list[int]:
+        """The tokens that end a text."""
+        return [self.eos_token_id]
 
     @property
     def size(self) -> BartSize:
@@ -119,10 +130,6 @@ class BartFields(Fields):
             decoder_layers=self.decoder_layers,
             max_positions=self.max_position_embeddings,
         )
-
-
-def _read(fields: Mapping[str, Any], source: str) -> BartSize:
-    return validated(BartFields, dict(fields), source).size
 
 
 def _norm_of_keys(block: str, layer: int, encoder_layers: int) -> str:
@@ -142,8 +149,7 @@ BART = Family(
     title="BART",
     model="BartForConditionalGeneration",
     config="BartConfig",
-    read=_read,
-    fields=tuple(BartFields.model_fields),
+    fields=BartFields,
     layers={"encoder": "model.encoder.layers", "decoder": "model.decoder.layers"},
     modules=with_maps(
         {
@@ -157,6 +163,7 @@ BART = Family(
     ),
     norm_of_keys=_norm_of_keys,
     positions="learned",
+    last_of_feed_forward=".fc2",
     word_scale=lambda config: config.d_model**0.5 if config.scale_embedding else 1.0,
     aliases=lambda size: {
         "model.shared.weight": (

@@ -6,16 +6,14 @@ T5Gemma 2's decoder has one attention over its own keys and the encoder's, and i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from vlhyper.model.families.family import Family, Fields, Layers, Width, with_maps
+from vlhyper.model.families.family import BackboneFields, Dropout, Family, Fields, Layers, TokenId, Width, with_maps
 from vlhyper.model.sizes import Shape, Size
-from vlhyper.settings import validated
 
 MAPS = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "o": "o_proj"}
 
@@ -108,6 +106,20 @@ def _encoder(family: str) -> str:
     return "model.encoder.text_model" if family == "t5gemma2" else "model.encoder"
 
 
+class RotationFields(Fields):
+    """How positions rotate queries and keys."""
+
+    rope_type: Literal["default", "linear"] = "default"
+    rope_theta: float | None = Field(None, gt=0)
+    factor: float | None = Field(None, gt=0)
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> RotationFields:
+        if self.rope_type == "linear" and self.factor is None:
+            raise ValueError("a linear rope_type needs a factor")
+        return self
+
+
 class StackFields(Fields):
     """Fields of one stack, with the defaults of transformers (Gemma 2's 2B)."""
 
@@ -118,41 +130,78 @@ class StackFields(Fields):
     num_attention_heads: Width = 8
     num_key_value_heads: Width = 4
     head_dim: Width = 256
-    hidden_activation: str = "gelu_pytorch_tanh"
+    hidden_activation: Literal["relu", "gelu", "gelu_new", "silu", "gelu_pytorch_tanh"] = "gelu_pytorch_tanh"
     max_position_embeddings: Width = 8192
-    initializer_range: float = Field(0.02, gt=0)
-    rms_norm_eps: float = Field(1e-6, gt=0)
-    query_pre_attn_scalar: float = Field(256, gt=0, strict=False)
+    initializer_range: float = Field(0.02, gt=0, le=1_000)
+    rms_norm_eps: float = Field(1e-6, gt=0, lt=1)
+    query_pre_attn_scalar: Width = 256
     sliding_window: Width = 4096
-    layer_types: list[str] | None = None
-    rope_parameters: dict[str, Any] | None = None
-    final_logit_softcapping: float | None = Field(None, gt=0)
-    attn_logit_softcapping: float | None = Field(None, gt=0)
+    layer_types: list[Literal["sliding_attention", "full_attention"]] | None = None
+    rope_parameters: RotationFields | None = None
+    # The name of earlier releases.
+    rope_theta: float | None = Field(None, gt=0)
+    final_logit_softcapping: float | None = Field(30.0, gt=0)
+    attn_logit_softcapping: float | None = Field(50.0, gt=0)
     attention_bias: Literal[False] = False
-    pad_token_id: int = 0
-    eos_token_id: int | list[int] = 1
-    bos_token_id: int = 2
+    pad_token_id: TokenId = 0
+    eos_token_id: TokenId | list[TokenId] = 1
+    bos_token_id: TokenId = 2
+
+    @property
+    def ends(self) -> list[int]:
+        """The tokens that end a text."""
+        return self.eos_token_id if isinstance(self.eos_token_id, list) else [self.eos_token_id]
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> StackFields:
+        for many, few in (("hidden_size", "num_attention_heads"), ("num_attention_heads", "num_key_value_heads")):
+            if getattr(self, many) % getattr(self, few):
+                raise ValueError(f"{many} is {getattr(self, many)}, not a multiple of {few}, {getattr(self, few)}")
+        if self.head_dim % 2:
+            raise ValueError("head_dim must be even: positions rotate pairs")
+        if self.layer_types is not None and len(self.layer_types) != self.num_hidden_layers:
+            raise ValueError(f"layer_types has {len(self.layer_types)} entries for {self.num_hidden_layers} layers")
+        if max(self.pad_token_id, self.bos_token_id, *self.ends) >= self.vocab_size:
+            raise ValueError(f"a special token is beyond the vocabulary of {self.vocab_size} tokens")
+        return self
+
+    def written(self) -> dict[str, Any]:
+        """The fields as they may be written by hand. A cap of None is none, where a field left out is the default."""
+        written = self.model_dump(exclude_none=True)
+        return {name: None for name in self.model_fields_set if name.endswith("softcapping")} | written
+
+
+class RotationsFields(Fields):
+    """The rotations of the two kinds of layers of T5Gemma 2."""
+
+    sliding_attention: RotationFields = RotationFields()
+    full_attention: RotationFields = RotationFields()
 
 
 class Stack2Fields(StackFields):
     """The same of T5Gemma 2."""
 
     vocab_size: Width = 262_208
+    max_position_embeddings: Width = 131_072
+    final_logit_softcapping: float | None = Field(None, gt=0)
+    attn_logit_softcapping: float | None = Field(None, gt=0)
+    rope_parameters: RotationsFields | None = None  # type: ignore[assignment]
 
 
 class Encoder2Fields(Fields):
-    """The encoder of a T5Gemma2Config: of text and of images, which are not used here."""
+    """The encoder of a T5Gemma2Config: of texts, and of images, which are not used here."""
 
     text_config: Stack2Fields = Stack2Fields()
+    eoi_token_index: TokenId = 256_000
 
 
-class GemmaFields(Fields):
+class GemmaFields(BackboneFields):
     """Fields of a T5GemmaConfig."""
 
     encoder: StackFields = StackFields()
     decoder: StackFields = StackFields()
-    dropout_rate: float = Field(0.0, ge=0, lt=1)
-    attention_dropout: float = Field(0.0, ge=0, lt=1)
+    dropout_rate: Dropout = 0.0
+    attention_dropout: Dropout = 0.0
     tie_word_embeddings: Literal[True] = True
 
     @property
@@ -163,15 +212,20 @@ class GemmaFields(Fields):
     @model_validator(mode="after")
     def _stacks_have_one_width(self) -> GemmaFields:
         # Hypernetworks are shared by both stacks, and so are the widths of what they make.
-        for name in ("vocab_size", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads"):
+        shared = ("vocab_size", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads")
+        for name in (*shared, "head_dim"):
             one, other = getattr(self.text, name), getattr(self.decoder, name)
             if one != other:
                 raise ValueError(f"{name} is {one} in the encoder and {other} in the decoder; they must be the same")
-        if self.text.head_dim != self.decoder.head_dim:
-            raise ValueError("head_dim must be the same in encoder and decoder")
         return self
 
-    def size(self, family: str) -> GemmaSize:
+    @property
+    def ends(self) -> list[int]:
+        """The tokens that end a text."""
+        return self.decoder.ends
+
+    @property
+    def size(self) -> GemmaSize:
         """The sizes that follow from the fields."""
         return GemmaSize(
             vocab_size=self.decoder.vocab_size,
@@ -182,8 +236,15 @@ class GemmaFields(Fields):
             d_kv=self.decoder.head_dim,
             encoder_layers=self.text.num_hidden_layers,
             decoder_layers=self.decoder.num_hidden_layers,
-            family=family,
         )
+
+    def written(self) -> dict[str, Any]:
+        """The fields as they may be written by hand."""
+        return {**super().written(), "encoder": self.encoder.written(), "decoder": self.decoder.written()}
+
+    def config(self) -> dict[str, Any]:
+        """What T5GemmaConfig is given."""
+        return {**self.written(), "vocab_size": self.size.vocab_size}
 
 
 class Gemma2Fields(GemmaFields):
@@ -197,16 +258,22 @@ class Gemma2Fields(GemmaFields):
         """The encoder of texts."""
         return self.encoder.text_config
 
+    @property
+    def size(self) -> GemmaSize:
+        """The sizes that follow from the fields."""
+        return replace(super().size, family="t5gemma2")
 
-def _read(fields: Mapping[str, Any], source: str) -> GemmaSize:
-    return validated(GemmaFields, dict(fields), source).size("t5gemma")
+    def written(self) -> dict[str, Any]:
+        """The fields as they may be written by hand."""
+        encoder = {"text_config": self.text.written(), "eoi_token_index": self.encoder.eoi_token_index}
+        return {**BackboneFields.written(self), "encoder": encoder, "decoder": self.decoder.written()}
+
+    def config(self) -> dict[str, Any]:
+        """What T5Gemma2Config is given: with the smallest image encoder that there is, since it is taken off again."""
+        written = self.written()
+        return {**written, "encoder": {**written["encoder"], "vision_config": NO_VISION}}
 
 
-def _read_2(fields: Mapping[str, Any], source: str) -> GemmaSize:
-    return validated(Gemma2Fields, dict(fields), source).size("t5gemma2")
-
-
-# T5Gemma 2 has an image encoder. It is taken off after loading; one written by hand gets the smallest there is.
 NO_VISION = {
     "model_type": "siglip_vision_model",
     "hidden_size": 1,
@@ -218,10 +285,6 @@ NO_VISION = {
 }
 
 
-def _without_vision(fields: dict[str, Any]) -> dict[str, Any]:
-    return {**fields, "encoder": {**fields.get("encoder", {}), "vision_config": NO_VISION}}
-
-
 def _norm_of_keys(block: str, layer: int, encoder_layers: int, encoder: str = "model.encoder") -> str:
     if block == "decoder_cross":
         return f"{encoder}.norm"
@@ -229,18 +292,11 @@ def _norm_of_keys(block: str, layer: int, encoder_layers: int, encoder: str = "m
     return f"{stack}.layers.{layer}.pre_self_attn_layernorm"
 
 
-def _names(*prefixes: str) -> tuple[str, ...]:
-    """The fields of a config with those of its stacks."""
-    own = ("dropout_rate", "attention_dropout", "tie_word_embeddings")
-    return (*own, *(f"{prefix}.{name}" for prefix in prefixes for name in StackFields.model_fields))
-
-
 T5GEMMA = Family(
     title="T5Gemma",
     model="T5GemmaForConditionalGeneration",
     config="T5GemmaConfig",
-    read=_read,
-    fields=_names("encoder", "decoder"),
+    fields=GemmaFields,
     layers={"encoder": "model.encoder.layers", "decoder": "model.decoder.layers"},
     modules=with_maps(
         {
@@ -255,6 +311,7 @@ T5GEMMA = Family(
     norm_of_keys=_norm_of_keys,
     norm_adds_one=True,
     positions="rotary",
+    last_of_feed_forward=".down_proj",
     word_scale=lambda config: config.encoder.hidden_size**0.5,
     scales_embeddings=True,
     aliases=lambda size: {"model.decoder.embed_tokens.weight": ("lm_head.out_proj.weight",)},
@@ -265,9 +322,7 @@ T5GEMMA2 = replace(
     title="T5Gemma 2",
     model="T5Gemma2ForConditionalGeneration",
     config="T5Gemma2Config",
-    read=_read_2,
-    fields=_names("encoder.text_config", "decoder"),
-    complete=_without_vision,
+    fields=Gemma2Fields,
     layers={"encoder": "model.encoder.text_model.layers", "decoder": "model.decoder.layers"},
     # The merged attention takes the prefixes and adapters of both; its maps are those of decoder_self.
     modules={

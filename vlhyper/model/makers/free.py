@@ -11,7 +11,7 @@ prompt length · H·P joint width of the heads · D model width · r bottleneck 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -20,9 +20,6 @@ from vlhyper.model.makers.maker import Conditions, Fill, Maker, Normal, Start, T
 from vlhyper.model.methods import Part
 from vlhyper.model.sites import KEY, OUTPUT, VALUE, Site, sites
 from vlhyper.settings import Strict, joined
-
-if TYPE_CHECKING:
-    pass
 
 
 class PrefixOptions(Strict):
@@ -74,6 +71,20 @@ class Settings(Strict):
     start: Literal["small", "linear", "nothing"] = "nothing"
 
 
+class _Block(NamedTuple):
+    """A block of a part, and what each of its sites has, without tasks and layers."""
+
+    part: Part
+    name: str
+    settings: Settings
+    sites: list[Site]
+    numbers: dict[str, Weight]
+
+    def shared(self, number: str) -> bool:
+        # Houlsby's adapters as HyperFormer builds them: each task has its own, the norm behind them is for all.
+        return self.settings.shared or number in ("gain", "shift")
+
+
 class Free(Maker):
     """A form of its own at every site, for every task or one for all."""
 
@@ -85,34 +96,28 @@ class Free(Maker):
         for form in self.forms:
             # Raises for a block that two parts name.
             sites(size, [block for part in parts if part.form == form for block in part.blocks])
+        blocks = [self._block(part, name) for part in parts for name in part.blocks]
+        # Those that this backbone has.
+        self.blocks = [block for block in blocks if block.sites]
 
     @classmethod
     def options_of(cls, parts: Sequence[Part]) -> type[Strict]:
         return joined(*(OPTIONS[form] for form in dict.fromkeys(part.form for part in parts)))
 
+    def _block(self, part: Part, name: str) -> _Block:
+        settings = self.settings(part)
+        describe = getattr(self, f"_{part.form}")
+        return _Block(part, name, settings, sites(self.size, [name]), describe(settings, name))
+
     def weights(self) -> dict[str, Weight]:
         """Named block.number, (T, L, ...); those of the encoder's input have an L of 1."""
         found: dict[str, Weight] = {}
-        for part in self.parts:
-            for block in self._blocks(part):
-                layers = len(sites(self.size, [block]))
-                for name, (shape, start, group) in self._numbers(part, block).items():
-                    tasks = 1 if self._shared(part, name) else len(self.inputs.tasks)
-                    found[f"{block}.{name}"] = Weight((tasks, layers, *shape), start, group)
+        for block in self.blocks:
+            for name, (shape, start, group, _) in block.numbers.items():
+                own = not block.shared(name)
+                whole = (len(self.inputs.tasks) if own else 1, len(block.sites), *shape)
+                found[f"{block.name}.{name}"] = Weight(whole, start, group, per_task=own)
         return found
-
-    def _blocks(self, part: Part) -> list[str]:
-        """Those that this backbone has."""
-        return [block for block in part.blocks if sites(self.size, [block])]
-
-    def _shared(self, part: Part, name: str) -> bool:
-        # Houlsby's adapters as HyperFormer builds them: each task has its own, the norm behind them is for all.
-        return self.settings(part).shared or name in ("gain", "shift")
-
-    def _numbers(self, part: Part, block: str) -> dict[str, Weight]:
-        """What a site of a block has, without tasks and layers."""
-        numbers: dict[str, Weight] = getattr(self, f"_{part.form}")(self.settings(part), block)
-        return numbers
 
     def _prefix(self, settings: Any, block: str) -> dict[str, Weight]:
         shape = (self.options.prefix_length, self.size.key_inner)
@@ -154,27 +159,23 @@ class Free(Maker):
 
     def make(self, tensors: Tensors, conditions: Conditions) -> dict[Site, list[Form]]:
         """The forms at every site, with R rows."""
+        task = conditions.task.reshape(-1)
         made: dict[Site, list[Form]] = {}
-        for part in self.parts:
-            for block in self._blocks(part):
-                rows = {
-                    name: tensors[f"{block}.{name}"][
-                        slice(None) if self._shared(part, name) else conditions.task.reshape(-1)
-                    ]
-                    for name in self._numbers(part, block)
-                }
-                for site in sites(self.size, [block]):
-                    numbers = {name: table[:, site.layer] for name, table in rows.items()}
-                    made.setdefault(site, []).append(self._form(part, numbers))
+        for block in self.blocks:
+            tables = {name: tensors[f"{block.name}.{name}"] for name in block.numbers}
+            rows = {name: table if block.shared(name) else table[task] for name, table in tables.items()}
+            for site in block.sites:
+                numbers = {name: table[:, site.layer] for name, table in rows.items()}
+                made.setdefault(site, []).append(self._form(block, numbers))
         return made
 
-    def _form(self, part: Part, numbers: dict[str, Any]) -> Form:
-        settings = self.settings(part)
-        if part.form == "prefix":
+    def _form(self, block: _Block, numbers: dict[str, Any]) -> Form:
+        form, settings = block.part.form, block.settings
+        if form == "prefix":
             return WholePrefix(**numbers)
-        if part.form == "tokens":
+        if form == "tokens":
             return Tokens(numbers["words"], front=True)
-        if part.form == "low_rank":
+        if form == "low_rank":
             return LowRank(**numbers, scale=self.options.alpha / self.options.rank)
         return Bottleneck(
             **numbers, scale=settings.scale, activation=settings.activation, sequential=settings.sequential

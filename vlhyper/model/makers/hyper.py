@@ -84,7 +84,8 @@ class Hyper(Maker):
             "block": Weight((len(self.blocks), *embedding), Normal(), "block embeddings"),
         }
         if "task" in self.sides:
-            found["sources.task.weight"] = Weight((len(self.inputs.tasks), *embedding), Normal(), "task embeddings")
+            shape = (len(self.inputs.tasks), *embedding)
+            found["sources.task.weight"] = Weight(shape, Normal(), "task embeddings", per_task=True)
         if "visual" in self.sides:
             channels = self.inputs.width or 0
             mapping = Weight((channels, self.width), Normal(channels**-0.5), "visual mapping")
@@ -122,6 +123,13 @@ class Hyper(Maker):
             "sources.visual.deviation": Weight((), Fill(1.0), ""),
         }
 
+    def indices(self) -> dict[str, Sequence[Any]]:
+        """(2, Q): the rows of the sites of each side and form in the tables of layers and of blocks."""
+        return {
+            f"places.{side}.{form}": [[site.layer for site in at], [self.blocks[site.block] for site in at]]
+            for (side, form), at in self.sites.items()
+        }
+
     def make(self, tensors: Tensors, conditions: Conditions) -> dict[Site, list[Form]]:
         """The forms of every side at every site, the task's before the image's.
 
@@ -135,7 +143,8 @@ class Hyper(Maker):
             own = {name.removeprefix(f"sides.{side}."): tensor for name, tensor in tensors.items()}
             w_z, w_l, w_b = own["projector_in"].chunk(3)
             embedded = _task(tensors, conditions, w_z) if side == "task" else _visual(tensors, conditions, w_z)
-            rows = _Rows(embedded, tensors["layer"] @ w_l, tensors["block"] @ w_b, self.blocks)
+            places = {form: tensors[f"places.{side}.{form}"] for form in self.forms}
+            rows = _Rows(embedded, tensors["layer"] @ w_l, tensors["block"] @ w_b, places)
             present = conditions.pictured if side == "visual" else None
             found = _prefixes(self.sites[side, "prefix"], rows, own, present)
             found |= _adapters(self.sites[side, "bottleneck"], rows, own, present, self.size.d_model)
@@ -169,20 +178,19 @@ def _visual(tensors: Tensors, conditions: Conditions, w_z: Tensor) -> Tensor:
 class _Rows:
     """The three parts of the first layer's sum: (R, N, m), (L, N, m), (blocks, N, m)."""
 
-    def __init__(self, embedded: Tensor, layer: Tensor, block: Tensor, blocks: dict[str, int]) -> None:
-        self.embedded, self.layer, self.block, self.blocks = embedded, layer, block, blocks
+    def __init__(self, embedded: Tensor, layer: Tensor, block: Tensor, places: dict[str, Tensor]) -> None:
+        self.embedded, self.layer, self.block, self.places = embedded, layer, block, places
 
-    def hidden(self, at: Sequence[Site]) -> Tensor:
-        """relu(z W_z + l_i W_l + b_j W_b) for Q sites: (Q, R, N, m)."""
-        layers = [site.layer for site in at]
-        blocks = [self.blocks[site.block] for site in at]
+    def hidden(self, form: str) -> Tensor:
+        """relu(z W_z + l_i W_l + b_j W_b) for the Q sites of a form: (Q, R, N, m)."""
+        layers, blocks = self.places[form]
         return (self.embedded + (self.layer[layers] + self.block[blocks])[:, None]).relu()
 
 
 def _prefixes(at: Sequence[Site], rows: _Rows, own: Tensors, present: Tensor | None) -> dict[Site, Form]:
     if not at:
         return {}
-    latents = (rows.hidden(at) @ own["projector_out"]).unbind()
+    latents = (rows.hidden("prefix") @ own["projector_out"]).unbind()
     return {site: Prefix(latent, own["key"], own["value"], present) for site, latent in zip(at, latents, strict=True)}
 
 
@@ -190,7 +198,7 @@ def _adapters(at: Sequence[Site], rows: _Rows, own: Tensors, present: Tensor | N
     """The mean over N is taken before W_2, with which it commutes. Rows that are not present get weights of 0."""
     if not at:
         return {}
-    mean = rows.hidden(at).mean(dim=2) @ own["projector_out"]
+    mean = rows.hidden("bottleneck").mean(dim=2) @ own["projector_out"]
     if present is not None:
         mean = mean * present[:, None].to(mean.dtype)
     scales = own["scale"].unbind()

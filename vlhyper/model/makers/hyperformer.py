@@ -14,6 +14,7 @@ width · d_I width of I · r bottleneck · D model width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -61,7 +62,8 @@ class HyperFormer(Maker):
 
     def weights(self) -> dict[str, Weight]:
         width = self.options.embedding_width
-        found = {"task": Weight((len(self.inputs.tasks), width), Normal(), "task embeddings")}
+        tasks = (len(self.inputs.tasks), width)
+        found = {"task": Weight(tasks, Normal(), "task embeddings", per_task=True)}
         for stack in self.stacks:
             found[f"{stack}.layer"] = Weight((self._layers(stack), width), Normal(), "layer embeddings")
             found[f"{stack}.block"] = Weight((len(self._types(stack)), width), Normal(), "block embeddings")
@@ -83,15 +85,22 @@ class HyperFormer(Maker):
             | _linear("shift", hyper, wide, "norm hypernetworks")
         )
 
+    def indices(self) -> dict[str, Sequence[Any]]:
+        """The rows of the tables of layers and blocks for every site of a stack."""
+        found: dict[str, Sequence[Any]] = {}
+        for stack, places in self.stacks.items():
+            types = self._types(stack)
+            found[f"{stack}.layers"] = [site.layer for site in places]
+            found[f"{stack}.blocks"] = [types.index(site.block) for site in places]
+        return found
+
     def make(self, tensors: Tensors, conditions: Conditions) -> dict[Site, list[Form]]:
         """An adapter behind every site."""
         z = tensors["task"][conditions.task.reshape(-1)]
         made: dict[Site, list[Form]] = {}
         for stack, places in self.stacks.items():
             own = {name.removeprefix(f"{stack}."): tensor for name, tensor in tensors.items()}
-            types = self._types(stack)
-            layer = own["layer"][[site.layer for site in places]]
-            block = own["block"][[types.index(site.block) for site in places]]
+            layer, block = own["layer"][own["layers"]], own["block"][own["blocks"]]
             adapters = self._adapters(own, _hyper_embeddings(own, z, layer, block))
             made |= {site: [adapter] for site, adapter in zip(places, adapters, strict=True)}
         return made

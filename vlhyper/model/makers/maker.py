@@ -52,11 +52,15 @@ Start = Normal | Uniform | Fill
 
 
 class Weight(NamedTuple):
-    """A parameter: its shape, how it starts, and the line of the parameter counts that it belongs to."""
+    """A parameter: its shape, how it starts, and the line of the parameter counts that it belongs to.
+
+    per_task: the first axis has a row for each task; a run that starts from another's weights matches them by name.
+    """
 
     shape: Shape
     start: Start
     group: str
+    per_task: bool = False
 
 
 class Conditions(NamedTuple):
@@ -101,6 +105,13 @@ class Maker(ABC):
         """Numbers that belong to the run and are not trained, such as the statistics of its image features."""
         return {}
 
+    def indices(self) -> dict[str, Sequence[Any]]:
+        """Nested lists of int with which `make` looks up tables. They are saved with no run.
+
+        As tensors they lie where the model is; a list as an index would be copied there in every step.
+        """
+        return {}
+
     @abstractmethod
     def make(self, tensors: Tensors, conditions: Conditions) -> dict[Site, list[Form]]:
-        """The forms of one batch, from the tensors of `weights` and `buffers`."""
+        """The forms of one batch, from the tensors of `weights`, `buffers` and `indices`."""

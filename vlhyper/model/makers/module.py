@@ -32,6 +32,9 @@ class MakerModule(nn.Module):
         for name, weight in maker.buffers().items():
             holder, last = self._holder(name)
             holder.register_buffer(last, _start(weight, deviations))
+        for name, index in maker.indices().items():
+            holder, last = self._holder(name)
+            holder.register_buffer(last, torch.tensor(index, dtype=torch.long), persistent=False)
 
     def _holder(self, name: str) -> tuple[nn.Module, str]:
         """The module that holds a tensor of this dotted name (made if needed), and the last part of the name."""

@@ -57,7 +57,7 @@ class Network(Maker):
                 "second_bias": ((made,), Uniform(inner**-0.5)),
             }
             found |= {
-                f"{block}.{name}": Weight((tasks, *shape), start, "prefix networks")
+                f"{block}.{name}": Weight((tasks, *shape), start, "prefix networks", per_task=True)
                 for name, (shape, start) in shapes.items()
             }
         return found

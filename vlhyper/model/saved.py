@@ -1,0 +1,69 @@
+"""A trained model as it is kept: in a run folder, or in a repository of the hub. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from vlhyper.errors import UserError
+from vlhyper.files import read_object
+from vlhyper.model.methods import method
+from vlhyper.model.sizes import Inputs
+from vlhyper.model.spec import WEIGHTS, ModelSpec
+from vlhyper.settings import validated
+
+CONFIG = "adapter_config.json"
+# The entry of the configuration that tells the frozen weights apart.
+BACKBONE = "backbone_sha256"
+
+
+class Saved(NamedTuple):
+    """What a trained model is, and the digest of its frozen weights; runs of earlier releases have none."""
+
+    spec: ModelSpec
+    inputs: Inputs
+    backbone_sha256: str | None
+
+    def differences(self, spec: ModelSpec, inputs: Inputs) -> Iterator[str]:
+        """`key is old, not new` for each setting that gives the trained tensors another meaning or shape.
+
+        Where the backbone lies, what of the method is tuned and how many tasks there are do neither.
+        """
+        old, new = ({**one.model_dump(exclude={"backbone", "tokenizer", "tune"})} for one in (self.spec, spec))
+        if self.spec.method == spec.method and method(spec.method).images != "none":
+            old |= {f"features.{key}": getattr(self.inputs, key) for key in ("tokens", "width")}
+            new |= {f"features.{key}": getattr(inputs, key) for key in ("tokens", "width")}
+        for key in ("method", *new):
+            if old.get(key) != new[key]:
+                yield f"{key if '.' in key else f'model.{key}'} is {old.get(key)!r}, not {new[key]!r}"
+
+
+def find_saved(run: str | Path) -> Path:
+    """The folder of a trained model: a run folder, or the copy of a hub repository in the hub's cache.
+
+    Raises UserError where it is neither.
+    """
+    return Path(run) if Path(run).is_dir() else _download(str(run))
+
+
+def read_saved(folder: Path) -> Saved:
+    """What `save_pretrained` wrote. Raises UserError that names the file and the entry."""
+    path = folder / CONFIG
+    config = read_object(path)
+    if not {"model", "inputs"} <= config.keys():
+        raise UserError(f"{path}: not the configuration of a trained model (needs the entries model and inputs)")
+    cure = "copy the run again"
+    spec = validated(ModelSpec, config["model"], f"{path}: model", cure)
+    inputs = validated(Inputs, config["inputs"], f"{path}: inputs", cure)
+    return Saved(spec, inputs, config.get(BACKBONE))
+
+
+def _download(repo: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(repo, allow_patterns=[WEIGHTS, CONFIG]))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise UserError(f"{repo}: neither a local run folder nor a repository that is available ({error})") from None
