@@ -23,6 +23,7 @@ from vlhyper.features import open_features
 # Scripts are written against these names: a change here is a change of the contract.
 COMMANDS = {
     "check": "config overrides",
+    "compare": "overrides --jobs --methods --out --rates --seeds --steps",
     "demo": "--level --out --seed",
     "env": "--devices",
     "evaluate": "run overrides --full --split --submission --task",
@@ -42,6 +43,7 @@ COMMANDS = {
         "--items --json --metrics --partial --predictions --questions --split --submission --variant --vocabulary"
     ),
     "setup spice": "--repository",
+    "table": "table runs --out --split",
     "train": "config overrides --from --out",
 }
 

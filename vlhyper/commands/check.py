@@ -16,7 +16,7 @@ def command(
 ) -> None:
     """Read every file a run needs and report what is missing or wrong, before any training.
 
-    Example: vlhyper check configs/vl_hyperpelt.yaml
+    Example: vlhyper check configs/vl/vl_hyperpelt.yaml
     """
     from vlhyper.console import say
     from vlhyper.run.check import problems

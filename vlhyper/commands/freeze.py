@@ -15,7 +15,7 @@ def command(
 ) -> None:
     """Freeze a trained method for one task into static weights: no hypernetwork at inference, the same answers.
 
-    Example: vlhyper freeze runs/hyperpelt_glue --task rte --out rte.safetensors
+    Example: vlhyper freeze runs/glue/hyperpelt --task rte --out rte.safetensors
 
     From Python: vlhyper.Frozen.load("rte.safetensors").on(t5).generate(input_ids, attention_mask).
     """

@@ -23,7 +23,7 @@ def command(
 ) -> None:
     """Count the parameters that a run trains, part by part, before anything is built.
 
-    Example: vlhyper params configs/vl_hyperpelt.yaml
+    Example: vlhyper params configs/vl/vl_hyperpelt.yaml
     """
     from vlhyper.errors import UserError
     from vlhyper.model.spec import count

@@ -21,7 +21,7 @@ def command(
 ) -> None:
     """Train one model on all tasks of a config.
 
-    Example: vlhyper train configs/vl_hyperpelt.yaml --out runs/first
+    Example: vlhyper train configs/vl/vl_hyperpelt.yaml --out runs/first
 
     Any key of the config can be replaced: vlhyper train CONFIG training.steps=1000 --out RUN
 

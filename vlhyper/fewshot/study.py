@@ -121,7 +121,7 @@ def plan(
         values.setdefault("model", {})["tune"] = [TASK_EMBEDDINGS] if tune == "task-embedding" else None
     values["training"] = {**TRAINING, "learning_rate": _rate(values.get("model") or {}), **given}
     values["validation"] = {**VALIDATION, **(values.get("validation") or {})}
-    values["tasks"] = {task: _entry(values.get("tasks") or {}, task, data, source)}
+    values |= {"tasks": {task: _entry(values.get("tasks") or {}, task, data, source)}, "only": None}
     config = with_overrides(values, overrides, str(source))
     if set(config.tasks) != {task}:
         raise UserError(f"{source}: few-shot runs have one task, {task}; leave other tasks out of the overrides")

@@ -97,7 +97,8 @@ class VLHyperPELT(nn.Module):
         The makers run in here, so that DistributedDataParallel sees their parameters and synchronises them.
 
         Args:
-            input_ids, attention_mask: (B, S).
+            input_ids: (B, S).
+            attention_mask: (B, S).
             labels: (B, T), -100 where there is no target.
             task: () for one task in the whole batch, or (B,) of task numbers.
             grid: (B, N, d_v) image features; None where no row has an image. A method without images ignores it.

@@ -44,6 +44,9 @@ def find_saved(run: str | Path) -> Path:
 
     Raises UserError where it is neither.
     """
+    if Path(run).is_absolute() and not Path(run).is_dir():
+        # No id of the hub: a config's `start` that is written as a path.
+        raise UserError(f"{run}: no such run folder; train it first, or name another run")
     return Path(run) if Path(run).is_dir() else _download(str(run))
 
 

@@ -10,12 +10,13 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, model_validator
 
-from vlhyper.errors import UserError
+from vlhyper.errors import UserError, nearest
 from vlhyper.files import write_text
 from vlhyper.model.methods import method
 from vlhyper.model.spec import WEIGHTS, Inputs, ModelSpec
 from vlhyper.readers.manifest import DATA_FOLDER, Texts
-from vlhyper.settings import Strict, parse_yaml, read_yaml, validated
+from vlhyper.run.bases import read_based
+from vlhyper.settings import Strict, parse_yaml, validated
 from vlhyper.tasks import Task, find_task
 
 # Grids of CLIP's convolutional encoders at their own resolution: (cells, channels).
@@ -26,6 +27,9 @@ ENCODER_GRIDS = {
     "RN50x16": (144, 3072),
     "RN50x64": (196, 4096),
 }
+
+# Settings that cannot change what is trained; a run may be resumed with others.
+NEUTRAL = ("training.workers", "training.log_every", "training.checkpoint_every")
 
 
 class TaskConfig(Strict):
@@ -99,10 +103,26 @@ class RunConfig(Strict):
         "fresh", description="rows of tasks that `start` lacks: drawn anew, or the mean of the rows it has"
     )
     tasks: dict[str, TaskConfig] = Field(min_length=1)
+    only: tuple[str, ...] | None = Field(None, description="names in `tasks` to train, in place of all")
     features: FeatureConfig = FeatureConfig()
     training: TrainingConfig = TrainingConfig()
     validation: ValidationConfig = ValidationConfig()
     evaluation_batch: int = Field(64, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tasks_chosen(cls, values: Any) -> Any:
+        """The same with those tasks alone that `only` names, in their order in `tasks`."""
+        if not isinstance(values, dict) or not isinstance(values.get("tasks"), dict):
+            return values
+        only, tasks = values.get("only"), values["tasks"]
+        only = [only] if isinstance(only, str) else only
+        if not isinstance(only, list | tuple) or not all(isinstance(name, str) for name in only):
+            return values
+        for name in only:
+            if name not in tasks:
+                raise ValueError(f"only: there is no task {name!r} in tasks{nearest(name, tasks)}")
+        return {**values, "only": None, "tasks": {name: entry for name, entry in tasks.items() if name in only}}
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
@@ -146,7 +166,7 @@ def stated_inputs(config: RunConfig) -> Inputs:
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a config, put `key.sub=value` in, and make all paths absolute.
+    """Read a config and those it is based on (`base`), put `key.sub=value` in, and make all paths absolute.
 
     Relative paths are resolved from the folder of the config file; in overrides, from the current directory.
     Raises UserError that names the file, the key, and the nearest valid key.
@@ -155,9 +175,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def config_values(path: str | Path) -> dict[str, Any]:
-    """What a config file says and no more, its paths absolute. Raises UserError that names file and line."""
-    values: dict[str, Any] = _absolute(read_yaml(path, "a config"), Path(path).absolute().parent)
-    return values
+    """What a config and those it is based on say, paths absolute. Raises UserError that names file and line."""
+    return read_based(path, _absolute)
 
 
 def with_overrides(values: dict[str, Any], overrides: Sequence[str], where: str) -> RunConfig:
