@@ -27,9 +27,10 @@ from transformers import T5ForConditionalGeneration
 
 from vlhyper.console import tracked
 from vlhyper.model.backbone import build_backbone
+from vlhyper.model.families.t5 import KNOWN_T5
 from vlhyper.model.methods import METHODS, NORMS
 from vlhyper.model.model import VLHyperPELT
-from vlhyper.model.sizes import KNOWN, matching
+from vlhyper.model.sizes import matching
 from vlhyper.model.spec import Inputs, ModelSpec
 from vlhyper.show.tables import print_table
 
@@ -46,7 +47,7 @@ Step = Callable[[], Tensor]
 
 def backbone(name: str) -> dict[str, object]:
     """T5Config fields of a known backbone, without dropout: the plain form has none."""
-    return KNOWN[name].fields() | {"dropout_rate": 0.0}
+    return KNOWN_T5[name].fields() | {"dropout_rate": 0.0}
 
 
 def batch(options: argparse.Namespace) -> dict[str, Tensor]:
@@ -184,7 +185,7 @@ def shapes(options: argparse.Namespace) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backbone", default="t5-base", choices=sorted(KNOWN))
+    parser.add_argument("--backbone", default="t5-base", choices=sorted(KNOWN_T5))
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--source", type=int, default=20)
     parser.add_argument("--target", type=int, default=6)

@@ -11,7 +11,7 @@ import yaml
 
 from vlhyper.cli import build_app
 from vlhyper.fewshot.study import plan
-from vlhyper.model.sizes import KNOWN
+from vlhyper.model.families import KNOWN
 from vlhyper.model.spec import count
 from vlhyper.readers.manifest import load_manifest
 from vlhyper.run.bases import KEY

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vlhyper.errors import UserError
+from vlhyper.model.families import size_of
 from vlhyper.model.methods import METHODS, method
-from vlhyper.model.sizes import size_of
 from vlhyper.model.spec import option_models
 from vlhyper.run.config import RunConfig, config_values, with_overrides
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vlhyper.errors import UserError
+from vlhyper.model.families import size_of
 from vlhyper.model.methods import method as row_of
 from vlhyper.model.saved import read_saved
-from vlhyper.model.sizes import size_of
 from vlhyper.model.spec import ModelSpec, count, option_models
 from vlhyper.readers.manifest import load_manifest
 from vlhyper.run.config import RunConfig, config_values, load_run, stated_inputs, with_overrides

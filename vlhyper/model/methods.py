@@ -52,7 +52,7 @@ class Method:
         return any(part.settings.get("boxes") for part in self.parts)
 
 
-NORMS = ("*layer_norm.weight",)
+NORMS = ("*norm*",)
 ALL = ("*",)
 TASK, VISUAL, BOTH = {"sides": ("task",)}, {"sides": ("visual",)}, {"sides": ("task", "visual")}
 # Behind self-attentions and feed-forwards, as HyperFormer's T5 has them; its cross-attentions have none.

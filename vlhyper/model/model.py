@@ -1,4 +1,4 @@
-"""A T5 tuned by a method: its sites, and the makers of what is put there.
+"""A backbone tuned by a method: its sites, and the makers of what is put there.
 
 Letters: B rows · S source tokens · T target tokens · N cells of the image grid · d_v its channels.
 """
@@ -15,12 +15,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import T5ForConditionalGeneration
+from transformers import PreTrainedModel
 
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import replacing, write_json
 from vlhyper.model.attachment import Attachment
-from vlhyper.model.backbone import build_backbone, cast_frozen, deviations_of, digest_without
+from vlhyper.model.backbone import build_backbone, cast_frozen, deviations_of, digest_without, family_in
 from vlhyper.model.card import Story
 from vlhyper.model.forms import Form
 from vlhyper.model.makers.maker import Conditions, Maker, Weight
@@ -36,23 +36,23 @@ from vlhyper.tensors import load_tensors
 
 
 class VLHyperPELT(nn.Module, Sharing):
-    """A T5 with the forms of a method at its sites (paper section 3); every row of the table of methods is built so.
+    """A backbone with the forms of a method at its sites (paper section 3); every row of the methods is built so.
 
-    Trained are the makers and, where the method says so, parts of T5; all else is frozen.
+    Trained are the makers and, where the method says so, parts of the backbone; all else is frozen. The
+    backbone is called `t5` for the names in the files of runs, whichever it is.
     """
 
-    def __init__(
-        self, t5: T5ForConditionalGeneration, makers: Mapping[str, MakerModule], spec: ModelSpec, inputs: Inputs
-    ) -> None:
+    def __init__(self, t5: PreTrainedModel, makers: Mapping[str, MakerModule], spec: ModelSpec, inputs: Inputs) -> None:
         """Join the parts; `VLHyperPELT.build` makes them from a spec."""
         super().__init__()
         self.t5, self.makers, self.spec, self.inputs = t5, nn.ModuleDict(makers), spec, inputs
         self.images = method(spec.method).images
-        # Of T5, what the method trains: it belongs to the run, even where this run tunes something else.
-        self.own = set(matching(dict(t5.named_parameters()), method(spec.method).trains))
+        # Of the backbone, what the method trains: it belongs to the run, even where this run tunes something else.
+        names = family_in(t5).used(dict(t5.named_parameters()))
+        self.own = set(matching(names, method(spec.method).trains))
         groups = self._groups()
         trained = tuned(spec, dict.fromkeys(groups.values()))
-        # After whatever can be refused: an attached T5 takes no second method.
+        # After whatever can be refused: an attached backbone takes no second method.
         self.attachment = Attachment(t5)
         for name, weight in self.named_parameters():
             weight.requires_grad_(groups.get(name) in trained)
@@ -66,9 +66,9 @@ class VLHyperPELT(nn.Module, Sharing):
 
     @classmethod
     def around(
-        cls, t5: T5ForConditionalGeneration, described: Mapping[str, Maker], spec: ModelSpec, inputs: Inputs
+        cls, t5: PreTrainedModel, described: Mapping[str, Maker], spec: ModelSpec, inputs: Inputs
     ) -> VLHyperPELT:
-        """A model at step 0 on a T5 that is there already."""
+        """A model at step 0 on a backbone that is there already."""
         deviations = deviations_of(t5)
         return cls(t5, {name: MakerModule(maker, deviations) for name, maker in described.items()}, spec, inputs)
 
@@ -115,10 +115,11 @@ class VLHyperPELT(nn.Module, Sharing):
         Returns:
             () loss in nats.
         """
-        logits = self.t5(
+        backbone: Any = self.t5
+        logits = backbone(
             **self.steered(input_ids, attention_mask, task, grid, pictured, boxes),
-            # The loss is taken below; labels given to T5 would be averaged over this batch's tokens alone.
-            decoder_input_ids=self.t5._shift_right(labels),
+            # The loss is taken below; labels given to it would be averaged over this batch's tokens alone.
+            decoder_input_ids=backbone.prepare_decoder_input_ids_from_labels(labels),
             use_cache=False,
         ).logits
         total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="sum")
@@ -151,7 +152,7 @@ class VLHyperPELT(nn.Module, Sharing):
         pictured: Tensor | None,
         boxes: Tensor | None,
     ) -> dict[str, Tensor]:
-        """Put the forms of this batch at their sites; gives the inputs of T5's encoder."""
+        """Put the forms of this batch at their sites; gives the inputs of the encoder."""
         rows = len(input_ids)
         if task.ndim and len(task) != rows:
             raise ValueError(f"{len(task)} task numbers for {rows} rows; give one for each row, or a single one")
@@ -176,7 +177,8 @@ class VLHyperPELT(nn.Module, Sharing):
         self, task: Tensor, grid: Tensor | None = None, pictured: Tensor | None = None, boxes: Tensor | None = None
     ) -> dict[Site, list[Form]]:
         """What the makers put at each site for a batch; arguments are those of `forward`."""
-        conditions = Conditions(task, grid, pictured, self.t5.shared.weight, boxes)
+        words: Any = self.t5.get_input_embeddings()
+        conditions = Conditions(task, grid, pictured, words.weight, boxes, self.attachment.word_scale)
         made: dict[Site, list[Form]] = {}
         for maker in self.makers.values():
             for site, forms in maker(conditions).items():
@@ -184,7 +186,7 @@ class VLHyperPELT(nn.Module, Sharing):
         return made
 
     def checkpoint_gradients(self) -> None:
-        """Keep only the inputs of T5's blocks in training and run each block again in backward: less memory, slower."""
+        """Keep only the inputs of the layers in training and run each again in backward: less memory, slower."""
         # The reentrant kind gives no gradient to weights that a block reads from elsewhere than its arguments.
         # (transformers 5.23 gave the method a new name and warns of the old one.)
         old, new = "gradient_checkpointing_enable", "activation_checkpointing_enable"
@@ -221,14 +223,14 @@ class VLHyperPELT(nn.Module, Sharing):
         return [name for name, weight in self._described() if weight.per_task]
 
     def _kept(self) -> dict[str, Tensor]:
-        """All that a run adds to its frozen T5, tuned or not, and the statistics of the image features."""
+        """All that a run adds to its frozen backbone, tuned or not, and the statistics of the image features."""
         own = self._groups()
         kept: dict[str, Tensor] = {name: weight for name, weight in self.named_parameters() if name in own}
         saved = self.makers.state_dict(keep_vars=True).items()
         return kept | {f"makers.{name}": value for name, value in saved if not isinstance(value, nn.Parameter)}
 
     def state(self) -> dict[str, Tensor]:
-        """Copies of all that a run adds to its frozen T5, by name."""
+        """Copies of all that a run adds to its frozen backbone, by name."""
         return {name: value.detach().cpu().contiguous() for name, value in self._kept().items()}
 
     def load_state(self, state: dict[str, Tensor], source: str) -> None:
@@ -289,7 +291,7 @@ class VLHyperPELT(nn.Module, Sharing):
         if backbone_sha256 not in (None, model.backbone_sha256):
             raise UserError(
                 f"{folder / CONFIG}: trained on another backbone than {spec.backbone!r} holds now (the frozen weights "
-                "differ); give the T5 that the run was trained on"
+                "differ); give the one that the run was trained on"
             )
         model.load_state(state, str(folder / WEIGHTS))
         model.origin = folder

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from vlhyper.model.families import KNOWN
 from vlhyper.model.makers.hyper import Hyper
 from vlhyper.model.methods import METHODS
-from vlhyper.model.sizes import KNOWN, Inputs
+from vlhyper.model.sizes import Inputs
 from vlhyper.model.spec import Counts, ModelSpec, count, makers_of
 
 BACKBONE = "t5-base"

@@ -12,7 +12,7 @@ from huggingface_hub.utils import validate_repo_id
 from transformers import PreTrainedTokenizerBase
 
 from vlhyper.errors import UserError, first_few
-from vlhyper.model.sizes import size_of
+from vlhyper.model.families import size_of
 from vlhyper.model.spec import ModelSpec
 from vlhyper.model.weight_files import faults, lacking, require_memory
 from vlhyper.run.tokenizer import load_tokenizer

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from vlhyper.console import say
 from vlhyper.errors import UserError
 from vlhyper.fewshot.results import Point
+from vlhyper.model.families import KNOWN, size_of
 from vlhyper.model.methods import METHODS
 from vlhyper.model.paper import BACKBONE, FORMULAS, left_out
-from vlhyper.model.sizes import KNOWN, size_of
 from vlhyper.model.spec import Counts, ModelSpec, count
 from vlhyper.run.config import RunConfig, stated_inputs
 from vlhyper.show.sheets import Sheet

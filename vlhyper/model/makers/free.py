@@ -18,7 +18,7 @@ from pydantic import Field
 from vlhyper.model.forms import Bottleneck, Form, LowRank, Tokens, WholePrefix
 from vlhyper.model.makers.maker import Conditions, Fill, Maker, Normal, Start, Tensors, Uniform, Weight
 from vlhyper.model.methods import Part
-from vlhyper.model.sites import OUTPUT, Site, sites
+from vlhyper.model.sites import KEY, OUTPUT, VALUE, Site, sites
 from vlhyper.settings import Strict, joined
 
 
@@ -97,7 +97,9 @@ class Free(Maker):
         for form in self.forms:
             # Raises for a block that two parts name.
             sites(size, [block for part in parts if part.form == form for block in part.blocks])
-        self.blocks = [self._block(part, name) for part in parts for name in part.blocks]
+        blocks = [self._block(part, name) for part in parts for name in part.blocks]
+        # Those that this backbone has.
+        self.blocks = [block for block in blocks if block.sites]
 
     @classmethod
     def options_of(cls, parts: Sequence[Part]) -> type[Strict]:
@@ -123,7 +125,7 @@ class Free(Maker):
         return found
 
     def _prefix(self, settings: Any, block: str) -> dict[str, Weight]:
-        shape = (self.options.prefix_length, self.size.inner)
+        shape = (self.options.prefix_length, self.size.key_inner)
         # As large as T5's own keys and values, as those of generated prefixes are.
         return {name: Weight(shape, Normal(of=name), "prefixes") for name in ("key", "value")}
 
@@ -148,6 +150,8 @@ class Free(Maker):
     def _low_rank(self, settings: Any, block: str) -> dict[str, Weight]:
         wide, inner, rank, group = self.size.d_model, self.size.inner, self.options.rank, "low-rank matrices"
         into, out = (inner, wide) if block in OUTPUT else (wide, inner)
+        if block in (*KEY, *VALUE):
+            out = self.size.key_inner
         return {
             "a": Weight((rank, into), Uniform(into**-0.5), group),
             "b": Weight((out, rank), Fill(0.0), group),

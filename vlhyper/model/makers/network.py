@@ -50,7 +50,7 @@ class Network(Maker):
         tasks = len(self.inputs.tasks) if own else 1
         found: dict[str, Weight] = {}
         for block, places in self.blocks.items():
-            made = len(places) * 2 * self.size.inner
+            made = len(places) * 2 * self.size.key_inner
             shapes: dict[str, tuple[Shape, Start]] = {
                 "table": ((self.options.prefix_length, width), Normal()),
                 "first": ((width, inner), Uniform(width**-0.5)),
