@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The stamp is newer than pyproject.toml as long as what it asks for is installed.
 STAMP := .venv/.installed
 
-.PHONY: demo test check benchmark clean
+.PHONY: demo test check docs benchmark clean
 
 demo: $(STAMP)
 	$(BIN)/vlhyper demo --out demo
@@ -18,6 +18,10 @@ check: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The documentation as a site, in site/.
+docs: $(STAMP)
+	$(BIN)/mkdocs build --strict
 
 # Small sizes, random weights and pictures of the miniature world: a few minutes. See the --help of each script for the
 # full sizes; benchmarks/scoring.py needs the official evaluator and its files.
@@ -33,4 +37,4 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 clean:
-	rm -rf .venv demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv demo site .mypy_cache .ruff_cache .pytest_cache

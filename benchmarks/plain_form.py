@@ -52,7 +52,7 @@ class PlainWeights:
         for part in self.maker.parts:
             for block in part.blocks:
                 own = {name.removeprefix(f"{block}."): t for name, t in tensors.items() if name.startswith(f"{block}.")}
-                own = {name: t[task if len(t) > 1 else torch.zeros_like(task)] for name, t in own.items()}
+                own = {name: _of_task(t, task) for name, t in own.items()}
                 for i in range(own[min(own)].shape[1]):
                     self._put(part, (block, i), {name: t[:, i] for name, t in own.items()})
 
@@ -70,9 +70,8 @@ class PlainWeights:
     def _network(self, tensors: dict[str, Tensor], task: Tensor, grid: Tensor | None, words: Tensor) -> None:
         """tanh(E W_1 + b_1) W_2 + b_2 holds the keys and values of all layers, one layer after the other."""
         for block in ATTENTION:
-            table, first, b1, second, b2 = (
-                tensors[f"{block}.{name}"][task] for name in ("table", "first", "first_bias", "second", "second_bias")
-            )
+            names = ("table", "first", "first_bias", "second", "second_bias")
+            table, first, b1, second, b2 = (_of_task(tensors[f"{block}.{name}"], task) for name in names)
             made = ((table @ first + b1[:, None]).tanh() @ second + b2[:, None]).chunk(
                 2 * self.layers[block.split("_")[0]], dim=-1
             )
@@ -291,6 +290,11 @@ class PlainT5:
             return first + away
         far = math.log(away / exact) / math.log(furthest / exact) * (buckets - exact)
         return first + min(exact + int(far), buckets - 1)
+
+
+def _of_task(table: Tensor, task: Tensor) -> Tensor:
+    """The rows of these tasks; the single row of a table that all tasks share."""
+    return table[task if len(table) > 1 else torch.zeros_like(task)]
 
 
 def _closed(where: Tensor) -> Tensor:

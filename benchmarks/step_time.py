@@ -2,6 +2,8 @@
 
     python benchmarks/step_time.py                      t5-base shapes, B 16, S 20, T 6, one thread
     python benchmarks/step_time.py --batch 128 --threads 8 --rounds 3
+    python benchmarks/step_time.py --methods all        every method beside T5 alone
+    python benchmarks/step_time.py --grow               how a step grows with tasks, grid cells, batch and backbone
 
 Random weights, no dropout, forward + backward. Rounds are interleaved, so that a busy machine slows all alike; at one
 thread the process's own CPU time is taken, else wall-clock time. Memory is the peak of a process that runs one form.
@@ -15,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from plain_form import plain_loss
@@ -25,19 +27,27 @@ from transformers import T5ForConditionalGeneration
 
 from vlhyper.console import tracked
 from vlhyper.model.backbone import build_backbone
-from vlhyper.model.methods import NORMS
+from vlhyper.model.families.t5 import KNOWN_T5
+from vlhyper.model.methods import METHODS, NORMS
 from vlhyper.model.model import VLHyperPELT
-from vlhyper.model.sizes import KNOWN, matching
+from vlhyper.model.sizes import matching
 from vlhyper.model.spec import Inputs, ModelSpec
 from vlhyper.show.tables import print_table
 
-CELLS, CHANNELS = 49, 2048
+CHANNELS = 2048
+TASKS = ("vqa", "vg_qa", "gqa", "caption")
+GROWTH: dict[str, tuple[int | str, ...]] = {
+    "tasks": (4, 8, 32),
+    "cells": (49, 196),
+    "batch": (16, 64, 128),
+    "backbone": ("t5-small", "t5-base", "t5-large"),
+}
 Step = Callable[[], Tensor]
 
 
 def backbone(name: str) -> dict[str, object]:
     """T5Config fields of a known backbone, without dropout: the plain form has none."""
-    return KNOWN[name].fields() | {"dropout_rate": 0.0}
+    return KNOWN_T5[name].fields() | {"dropout_rate": 0.0}
 
 
 def batch(options: argparse.Namespace) -> dict[str, Tensor]:
@@ -47,18 +57,32 @@ def batch(options: argparse.Namespace) -> dict[str, Tensor]:
         "attention_mask": torch.ones(rows, source, dtype=torch.long),
         "labels": torch.randint(2, 30000, (rows, target)),
         "task": torch.tensor(0),
-        "grid": torch.randn(rows, CELLS, CHANNELS),
+        "grid": torch.randn(rows, options.cells, CHANNELS),
     }
 
 
-def ours(options: argparse.Namespace) -> VLHyperPELT:
-    inputs = Inputs(tasks=("vqa", "vg_qa", "gqa", "caption"), tokens=CELLS, width=CHANNELS)
-    return VLHyperPELT.build(ModelSpec(method="vl_hyperpelt", backbone=backbone(options.backbone)), inputs)
+def ours(options: argparse.Namespace, method: str = "vl_hyperpelt") -> VLHyperPELT:
+    names = [*TASKS, *(f"task {number}" for number in range(options.tasks))][: options.tasks]
+    inputs = Inputs(tasks=tuple(names), tokens=options.cells, width=CHANNELS)
+    return VLHyperPELT.build(ModelSpec(method=method, backbone=backbone(options.backbone)), inputs)
 
 
 def latent(options: argparse.Namespace, data: dict[str, Tensor]) -> Step:
-    model = ours(options)
-    return lambda: model(**data)
+    return of_method("vl_hyperpelt")(options, data)
+
+
+def of_method(name: str) -> Callable[[argparse.Namespace, dict[str, Tensor]], Step]:
+    """A step of a row of the table of methods; one that sees no images gets none."""
+
+    def form(options: argparse.Namespace, data: dict[str, Tensor]) -> Step:
+        model, seen = ours(options, name), dict(data)
+        if METHODS[name].images == "none":
+            del seen["grid"]
+        if METHODS[name].boxes:
+            seen["boxes"] = torch.rand(options.batch, options.cells, 4).sort(-1).values
+        return lambda: model(**seen)
+
+    return form
 
 
 def plain(options: argparse.Namespace, data: dict[str, Tensor]) -> Step:
@@ -77,7 +101,7 @@ def image_tokens(options: argparse.Namespace, data: dict[str, Tensor]) -> Step:
     """T5 that reads the mapped grid cells before its text: as long as the input of CLIP-T5 and VL-Adapter."""
     t5 = norms_trained(options)
     mapping = nn.Linear(CHANNELS, t5.config.d_model)
-    mask = F.pad(data["attention_mask"], (CELLS, 0), value=1)
+    mask = F.pad(data["attention_mask"], (options.cells, 0), value=1)
 
     def step() -> Tensor:
         embeds = torch.cat([mapping(data["grid"]), t5.shared(data["input_ids"])], dim=1)
@@ -95,7 +119,10 @@ def norms_trained(options: argparse.Namespace) -> T5ForConditionalGeneration:
     return t5
 
 
-FORMS = {"latent": latent, "plain": plain, "T5 alone": frozen, "T5 + image tokens": image_tokens}
+ALONE = "T5 alone"
+FORMS = {"latent": latent, "plain": plain, ALONE: frozen, "T5 + image tokens": image_tokens}
+FORMS |= {name: of_method(name) for name in METHODS}
+SHOWN = ("latent", "plain", ALONE, "T5 + image tokens")
 
 
 def seconds(step: Step, clock: Callable[[], float]) -> float:
@@ -104,10 +131,10 @@ def seconds(step: Step, clock: Callable[[], float]) -> float:
     return clock() - began
 
 
-def times(options: argparse.Namespace) -> dict[str, float]:
+def times(options: argparse.Namespace, forms: Sequence[str]) -> dict[str, float]:
     """Median seconds of a step of every form."""
     data = batch(options)
-    steps = {name: FORMS[name](options, data) for name in FORMS}
+    steps = {name: FORMS[name](options, data) for name in forms}
     clock = time.process_time if options.threads == 1 else time.perf_counter
     taken: dict[str, list[float]] = {name: [] for name in steps}
     for turn in tracked(range(options.rounds + 1), "rounds"):
@@ -121,7 +148,7 @@ def times(options: argparse.Namespace) -> dict[str, float]:
 def peak(options: argparse.Namespace, name: str) -> tuple[float, float]:
     """MiB: the peak of a process that takes two steps of one form, and how much of it the steps added."""
     words = [sys.executable, __file__, "--only", name]
-    for key in ("backbone", "batch", "source", "target", "threads"):
+    for key in ("backbone", "batch", "source", "target", "threads", "tasks", "cells"):
         words += [f"--{key}", str(getattr(options, key))]
     before, after = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
     return float(after), float(after) - float(before)
@@ -140,28 +167,51 @@ def max_rss() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
 
 
+def growth(options: argparse.Namespace) -> None:
+    """A step of vl_hyperpelt beside T5 alone, with one size changed at a time."""
+    rows = []
+    for key, values in GROWTH.items():
+        for value in values:
+            one = argparse.Namespace(**{**vars(options), key: value})
+            medians = times(one, ("latent", ALONE))
+            rows.append((f"{key} {value}", medians["latent"], medians[ALONE], medians["latent"] / medians[ALONE]))
+    print_table(("size", "seconds", ALONE, "ratio"), rows, title=f"a step of vl_hyperpelt; else {shapes(options)}")
+
+
+def shapes(options: argparse.Namespace) -> str:
+    sizes = f"B {options.batch}, S {options.source}, T {options.target}, N {options.cells}, {options.tasks} tasks"
+    return f"{options.backbone}, {sizes}, {options.threads} thread(s)"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backbone", default="t5-base", choices=sorted(KNOWN))
+    parser.add_argument("--backbone", default="t5-base", choices=sorted(KNOWN_T5))
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--source", type=int, default=20)
     parser.add_argument("--target", type=int, default=6)
+    parser.add_argument("--tasks", type=int, default=len(TASKS))
+    parser.add_argument("--cells", type=int, default=49)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--methods", help="rows of the table of methods with commas, or all")
+    parser.add_argument("--grow", action="store_true", help="change one size at a time")
     parser.add_argument("--only", choices=sorted(FORMS), help="take two steps of one form and print its memory")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     if options.only:
         return run_only(options)
+    if options.grow:
+        return growth(options)
+    named = METHODS if options.methods == "all" else (options.methods or "").split(",")
+    forms = (ALONE, *named) if options.methods else SHOWN
     # First: a child starts with the peak of its parent on its account, and this process is still small.
-    peaks = {name: peak(options, name) for name in tracked(FORMS, "memory")}
-    medians = times(options)
-    shapes = f"B {options.batch}, S {options.source}, T {options.target}"
+    peaks = {name: peak(options, name) for name in tracked(forms, "memory")}
+    medians = times(options, forms)
     print_table(
-        ("form", "seconds", "× T5 alone", "peak MiB", "of it by steps"),
-        [(name, value, value / medians["T5 alone"], *peaks[name]) for name, value in medians.items()],
-        title=f"{options.backbone}, {shapes}, {options.threads} thread(s)",
+        ("form", "seconds", f"× {ALONE}", "peak MiB", "of it by steps"),
+        [(name, value, value / medians[ALONE], *peaks[name]) for name, value in medians.items()],
+        title=shapes(options),
     )
 
 

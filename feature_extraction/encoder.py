@@ -18,6 +18,7 @@ from feature_extraction.towers import Grid, build_tower, cut, fold_batch_norms
 from feature_extraction.weights import QUICK, Weights, find_weights
 from vlhyper.errors import UserError, first_few
 from vlhyper.tensors import require_finite
+from vlhyper.wording import named
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -84,14 +85,14 @@ def _load(tower: nn.Module, whole: set[str], weights: Weights, name: str) -> Non
     known = {key: given[key] for key in weighty if key in given}
     faults = {
         "missing": [key for key in weighty if key not in given],
-        "unknown": [key for key in given if key not in whole],
+        "unknown": [named(key) for key in given if key not in whole],
         "of another shape": [
-            f"{key} is {tuple(value.shape)}, not {tuple(weighty[key].shape)}"
+            f"{named(key)} is {tuple(value.shape)}, not {tuple(weighty[key].shape)}"
             for key, value in known.items()
             if value.shape != weighty[key].shape
         ],
         "no floats": [
-            f"{key} is {str(value.dtype).removeprefix('torch.')}"
+            f"{named(key)} is {str(value.dtype).removeprefix('torch.')}"
             for key, value in known.items()
             if weighty[key].is_floating_point() and not value.is_floating_point()
         ],

@@ -14,9 +14,10 @@ import torch
 
 from feature_extraction.naming import from_transformers, is_transformers_clip, trained_with_quick_gelu
 from vlhyper.console import say
-from vlhyper.errors import UserError
+from vlhyper.errors import UserError, first_few
 from vlhyper.files import existing_file, sha256
 from vlhyper.tensors import header
+from vlhyper.wording import named
 
 Tensors = dict[str, torch.Tensor]
 # Suffix of open_clip's names of models that are built with QuickGELU.
@@ -105,12 +106,31 @@ def read_tower(path: Path, digest: str, trust: bool) -> tuple[Tensors, bool]:
     if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
         raise UserError(f"{path}: not a state dict (names and tensors); save model.state_dict()")
     tensors = {key.removeprefix("module."): value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    _require_plain(tensors, path)
     if is_transformers_clip(tensors):
         return _floats(from_transformers(tensors, path)), trained_with_quick_gelu(path)
     tower = {key.removeprefix("visual."): value for key, value in tensors.items() if key.startswith("visual.")}
     # A file with only the tower may omit the prefix.
     chosen = tower or {key: value for key, value in tensors.items() if key not in NOT_WEIGHTS}
     return _floats(chosen), False
+
+
+def _require_plain(tensors: Tensors, path: Path) -> None:
+    """Raises UserError for tensors that are no plain array, or mean more numbers than the whole file can hold."""
+    size = path.stat().st_size
+    strange = [
+        f"{named(key)} is {tuple(value.shape)}"
+        for key, value in tensors.items()
+        if value.layout is not torch.strided
+        or value.device.type != "cpu"
+        or value.is_quantized
+        or value.numel() * value.element_size() > size
+    ]
+    if strange:
+        raise UserError(
+            f"{path}: {len(strange)} tensors are sparse, quantised, without values, or larger than the file "
+            f"({first_few(strange)}); save plain tensors"
+        )
 
 
 def _floats(tensors: Tensors) -> Tensors:
@@ -120,6 +140,7 @@ def _floats(tensors: Tensors) -> Tensors:
 def _read(path: Path, digest: str, trust: bool) -> dict[str, Any]:
     if _is_program(path):
         return _run_archive(path, digest, trust)
+    _refuse_packed(path)
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -131,7 +152,7 @@ def _read(path: Path, digest: str, trust: bool) -> dict[str, Any]:
         raise
     # The loaders raise many kinds of errors for broken files; here they all mean the same.
     except Exception as error:
-        reason = str(error).split(". ")[0].split("\n")[0]
+        reason = str(error).split(". ")[0].split("\n")[0][:200]
         raise UserError(
             f"{path}: neither safetensors nor a state dict that loads without running code ({reason}); "
             "download or copy it again, or save it with torch.save(model.state_dict(), FILE) or as safetensors"
@@ -141,10 +162,27 @@ def _read(path: Path, digest: str, trust: bool) -> dict[str, Any]:
     return found
 
 
+def _refuse_packed(path: Path) -> None:
+    """Raises UserError for an archive whose parts unpack to more than it holds; torch writes them as they are."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            total = sum(part.file_size for part in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise UserError(f"{path}: damaged archive ({error}); download or copy it again") from None
+    if total > path.stat().st_size:
+        raise UserError(f"{path}: its parts unpack to {total / 1e6:,.0f} MB, more than it has; save it with torch.save")
+
+
 def _is_program(path: Path) -> bool:
     if not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
+        return False
+    with archive:
         return any("/code/" in name or name.endswith("constants.pkl") for name in archive.namelist())
 
 

@@ -2,7 +2,9 @@
 
 import inspect
 import os
+import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -16,18 +18,21 @@ from run_cases import ENVIRONMENT, call, write_features
 from typer.testing import CliRunner
 
 import vlhyper
-from vlhyper.cli import build_app, main, run
+from vlhyper.cli import GROUPS, build_app, main, run
 from vlhyper.errors import JobError, UserError
 from vlhyper.features import open_features
+from vlhyper.program import _leave_on_signals, run_program
 
 # Scripts are written against these names: a change here is a change of the contract.
 COMMANDS = {
     "ask": "run image question overrides --encoder --json --map --others --task --weights",
     "caption": "run image overrides --encoder --json --map --others --task --weights",
     "check": "config overrides",
+    "compare": "overrides --jobs --methods --out --rates --seeds --steps",
+    "configs copy": "name --to",
     "demo": "--level --out --seed",
     "env": "--devices",
-    "evaluate": "run overrides --full --split --submission --task",
+    "evaluate": "run overrides --chat --confidence --full --split --submission --task",
     "extract": (
         "images --batch-size --encoder --list --max-pixels --out --precision --store --strict --trust-weights "
         "--weights --workers"
@@ -36,15 +41,18 @@ COMMANDS = {
     "fewshot-plot": "folders --out",
     "freeze": "run --image --out --peft --task",
     "import-features": "source --encoder --out --store",
+    "init": "folder --out",
     "inspect": "features --images --json --sheet",
     "merge": "shards --out",
     "params": "config overrides --all --json",
     "score": (
-        "task --against --annotations --answer-key --answers --chat --choices --complete --confidence --half --id-key "
-        "--items --json --metrics --partial --predictions --questions --split --submission --variant --vocabulary"
+        "task expanded --against --annotations --answer-key --answers --chat --choices --complete --confidence --half "
+        "--id-key --items --json --metrics --partial --predictions --questions --split --submission --variant "
+        "--vocabulary"
     ),
     "serve": "run overrides --encoder --max-mb --max-pixels --port --weights",
     "setup spice": "--repository",
+    "table": "table runs --out --split",
     "train": "config overrides --from --out",
 }
 
@@ -84,6 +92,13 @@ def test_the_help_of_every_command_shows_an_example_it_takes(path):
     assert words[:length] == ["vlhyper", *path.split()]
     assert command.make_context(path, words[length:]).params
     assert all(one.help for one in command.params)
+
+
+@pytest.mark.parametrize("path", ["", "configs", "setup"])
+def test_the_help_of_a_list_of_commands_shows_the_example_of_one(path, capsys):
+    run([*path.split(), "--help"])
+    [words] = re.findall(r"Example: vlhyper (\S+)", capsys.readouterr().out)
+    assert words in GROUPS["Start"]
 
 
 @pytest.mark.parametrize("path", ["inspect", "merge", "import-features"])
@@ -128,7 +143,7 @@ def test_a_file_that_begins_with_an_underscore_is_no_command():
 
 
 @pytest.mark.parametrize("columns", ["80", "60"])
-@pytest.mark.parametrize("path", ["", "setup"])
+@pytest.mark.parametrize("path", ["", "configs", "setup"])
 def test_the_list_of_commands_shows_every_summary_whole(path, columns, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", columns)
     command = typer.main.get_command(build_app())
@@ -137,11 +152,11 @@ def test_the_list_of_commands_shows_every_summary_whole(path, columns, monkeypat
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) < int(columns) and "..." not in shown.replace("ARGS]...", "")
     for one in command.commands.values():
-        summary = one.short_help or one.help.split("\n\n")[0]
+        summary = one.help.split("\n\n")[0]
         assert " ".join(summary.split()) in " ".join(shown.split())
 
 
-@pytest.mark.parametrize("path", ["", "setup", *COMMANDS])
+@pytest.mark.parametrize("path", ["", "configs", "setup", *COMMANDS])
 def test_help_has_a_short_name_in_every_command(path):
     short, long = (CliRunner().invoke(build_app(), [*path.split(), option]) for option in ("-h", "--help"))
     assert (short.exit_code, short.stdout) == (0, long.stdout)
@@ -151,6 +166,61 @@ def test_the_version_is_printed_without_torch():
     barred = "import sys; sys.modules['torch'] = sys.modules['h5py'] = None; from vlhyper.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", barred, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"vlhyper {vlhyper.__version__}\n"
+
+
+def test_commands_are_listed_by_what_they_are_for_and_none_is_forgotten(capsys):
+    run(["--help"])
+    sections = dict(re.findall(r"^(\w+):\n((?:  .*\n)+)", capsys.readouterr().out, re.MULTILINE))
+    listed = {title: re.findall(r"^  (\S+)", rows, re.MULTILINE) for title, rows in sections.items()}
+    there = {title: [name for name in names if name in listed.get(title, ())] for title, names in GROUPS.items()}
+    assert listed == {"Options": listed["Options"], **{title: names for title, names in there.items() if names}}
+    assert {name for names in there.values() for name in names} == {path.split()[0] for path in COMMANDS}
+
+
+def completed(monkeypatch, capsys, line: str) -> list[str]:
+    """What the program tells bash when the tab key is pressed behind this line."""
+    monkeypatch.setenv("_VLHYPER_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+    monkeypatch.setattr(sys, "argv", ["vlhyper"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    return capsys.readouterr().out.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("vlhyper ev", ["evaluate"]),
+        ("vlhyper setup ", ["spice"]),
+        ("vlhyper train vl_hyperpelt --o", ["--out"]),
+        ("vlhyper check uni", ["unified"]),
+        ("vlhyper check text_o", ["text_only"]),
+        ("vlhyper check vl/text_o", ["vl/text_only"]),
+        ("vlhyper check text.", ["text.yaml"]),
+        ("vlhyper check ./te", ["./text.yaml"]),
+        ("vlhyper configs copy vqa_v", ["vqa_v2"]),
+        ("vlhyper score snl", ["snli-ve"]),
+        ("vlhyper fewshot run --task im", ["imdb"]),
+        ("vlhyper fewshot run --method lor", ["lora", "lora_shared"]),
+        ("vlhyper evaluate run --task snl", ["snli-ve"]),
+        ("vlhyper inspect x", []),
+    ],
+)
+def test_the_shell_completes_commands_options_and_names(line, offered, monkeypatch, capsys, tmp_path):
+    (tmp_path / "text.yaml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert completed(monkeypatch, capsys, line) == offered
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_there_is_a_completion_script_for_every_shell(shell, monkeypatch, capsys):
+    monkeypatch.setattr("typer.completion._get_shell_name", lambda: shell)
+    with pytest.raises(SystemExit) as end:
+        run(["--show-completion"])
+    script = capsys.readouterr().out
+    assert end.value.code == 0 and f"_VLHYPER_COMPLETE=complete_{shell}" in script
 
 
 def test_help_is_there_within_a_second_and_without_torch():
@@ -226,12 +296,24 @@ def test_an_error_is_one_line_and_with_debug_a_traceback(monkeypatch, capsys, er
         (["setup"], "missing command; see vlhyper setup --help"),
         (["check", "no.yaml"], "no.yaml: no such file"),
         (["evaluate", "no"], "no: not a run folder"),
+        (
+            ["score", "vqa", "--predictions", "o/r_0.json", "o/r_1.json"],
+            "in quotes, which .* --predictions 'o/r_*.json'",
+        ),
+        (["score", "--predictions", "r_0.csv", "r_1.csv", "vqa"], "r_1.csv: is one .* --predictions 'r_*.csv'"),
+        (["score", "vqa", "gqa", "--predictions", "a.json"], "gqa: is one argument too many; .* 'rank_*.jsonl'"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(monkeypatch, capsys, arguments, told):
     code, lines = said(monkeypatch, capsys, *arguments)
     assert code == 2
-    assert len(lines) == 1 and lines[0].startswith("vlhyper: ") and told.lower() in lines[0].lower()
+    assert len(lines) == 1 and lines[0].startswith("vlhyper: ") and fits(told, lines[0])
+
+
+def fits(told: str, line: str) -> bool:
+    """Whether the parts of what is told are in the line in this order."""
+    parts = map(re.escape, told.split(" .* "))
+    return re.search(".*".join(parts), line, re.IGNORECASE) is not None
 
 
 def test_without_arguments_the_program_shows_its_help(monkeypatch, capsys):
@@ -239,7 +321,7 @@ def test_without_arguments_the_program_shows_its_help(monkeypatch, capsys):
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code in (None, 0)
-    assert "Commands:" in capsys.readouterr().out
+    assert "Start:" in capsys.readouterr().out
 
 
 def test_the_module_is_the_same_program_and_ends_with_the_commands_code():
@@ -262,3 +344,58 @@ def test_a_reader_that_goes_away_is_no_cause_for_words():
 def test_run_leaves_errors_as_they_are():
     with pytest.raises(UserError, match=r"no\.yaml"):
         run(["params", "no.yaml"])
+
+
+@pytest.fixture
+def handlers():
+    """The handlers of signals as they were before."""
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT"])
+def test_a_signal_ends_a_program_after_its_clean_up(handlers, capsys, monkeypatch, name):
+    number, cleaned = getattr(signal, name), []
+
+    def build():
+        app = typer.Typer()
+
+        @app.command()
+        def work():
+            try:
+                os.kill(os.getpid(), number)
+                time.sleep(5)
+            finally:
+                cleaned.append(name)
+
+        return app
+
+    with pytest.raises(SystemExit) as end:
+        run_program("vlhyper", build, ["--"])
+    assert end.value.code == 128 + number and cleaned == [name]
+    said = capsys.readouterr().err.strip()
+    assert said == ("" if name == "SIGINT" else f"vlhyper: stopped by {name}")
+    # A second Ctrl-C, while Python ends, shows no traceback.
+    assert (signal.getsignal(signal.SIGINT) is signal.SIG_DFL) == (name == "SIGINT")
+
+
+def test_under_a_launcher_signals_are_left_to_it(handlers, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    before = signal.getsignal(signal.SIGTERM)
+    _leave_on_signals("vlhyper")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_pipe_that_its_reader_closed_ends_a_program_quietly():
+    command = "import sys; from vlhyper.program import run_program; import typer\ndef build():\n app = typer.Typer()\n"
+    command += " app.command()(lambda: print('x' * 100000))\n return app\nrun_program('vlhyper', build, ['--'])"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", command], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60
+    )
+    os.close(writing)
+    assert done.stderr == "" and done.returncode in (1, 141)

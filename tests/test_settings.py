@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field
 
 from vlhyper.errors import UserError
-from vlhyper.settings import Strict, parse_yaml, read_yaml, validated
+from vlhyper.settings import Strict, parse_yaml, read_yaml, validated, yaml_text
 
 BOMB = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "\n".join(
     f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 10)}]" for n in range(8)
@@ -88,3 +88,23 @@ def test_only_plain_files_are_read(tmp_path):
             read_yaml(tmp_path / name, "a config")
     with pytest.raises(UserError, match=r"/dev/zero: this is a device"):
         read_yaml("/dev/zero", "a config")
+
+
+def test_what_is_written_is_read_as_it_was_meant():
+    texts = [
+        "1e5",
+        "017",
+        "1:30",
+        "yes",
+        "null",
+        "2020-01-01",
+        "COCO_{split}_{id:012d}",
+        "{id}",
+        "a: b",
+        "",
+        "#1 String",
+        "é",
+    ]
+    value = {"a": texts, 0: texts, "b": {"x": 1e-5, "y": True, "z": None, "1e5": 0.3}}
+    assert parse_yaml(yaml_text(value, 80)) == parse_yaml(yaml_text(value, 80, flow=True)) == value
+    assert "&" not in yaml_text([texts, texts], 80) and yaml_text("RN101", 80) == "RN101"

@@ -7,10 +7,11 @@ import inspect
 import os
 import pkgutil
 import sys
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import vlhyper
 import vlhyper.commands
@@ -18,6 +19,40 @@ from vlhyper.plugins import load_plugins
 from vlhyper.program import HELP_OPTIONS, run_program
 
 EPILOG = "An error is one line on standard error; add --debug to any command to see the traceback."
+
+# The list of commands in the order in which a newcomer meets them. One that is not here is listed under OTHERS.
+GROUPS = {
+    "Start": ("demo", "init", "configs", "setup", "env"),
+    "Data": ("extract", "import-features", "merge", "inspect"),
+    "Train": ("check", "params", "train", "evaluate", "fewshot", "compare", "freeze"),
+    "Score": ("score", "table", "report", "fewshot-plot"),
+    "Ask": ("ask", "caption", "serve"),
+}
+OTHERS = "Others"
+
+
+class _Whole(TyperGroup):
+    """A list of commands that cuts no summary off."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        self._list("Commands", sorted(self.commands), formatter)
+
+    def _list(self, title: str, names: Iterable[str], formatter: Any) -> None:
+        found = {name: self.commands[name] for name in names if name in self.commands}
+        width = max(map(len, self.commands), default=0)
+        rows = [(name.ljust(width), summary(command.help)) for name, command in found.items() if not command.hidden]
+        if rows:
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+class _Grouped(_Whole):
+    """The commands of the program by what they are for."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        known = {name for names in GROUPS.values() for name in names}
+        for title, names in (*GROUPS.items(), (OTHERS, sorted(self.commands.keys() - known))):
+            self._list(title, names, formatter)
 
 
 def build_app() -> typer.Typer:
@@ -28,11 +63,11 @@ def build_app() -> typer.Typer:
     load_plugins()
     app = typer.Typer(
         name="vlhyper",
+        cls=_Grouped,
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
-        help=vlhyper.__doc__,
+        help=f"{vlhyper.__doc__}\n\nExample: vlhyper demo --out demo",
         epilog=EPILOG,
         context_settings=HELP_OPTIONS,
     )
@@ -44,15 +79,15 @@ def build_app() -> typer.Typer:
     }
     for name, command in sorted(found.items()):
         if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name, no_args_is_help=False, short_help=command.info.help)
+            app.add_typer(command, name=name, cls=_Whole, no_args_is_help=False)
         else:
-            app.command(name, short_help=summary(command))(command)
+            app.command(name)(command)
     return app
 
 
-def summary(command: Callable[..., object]) -> str:
-    """The first paragraph of a command's help; without it the list of commands would cut every summary off."""
-    return " ".join(inspect.cleandoc(command.__doc__ or "").split("\n\n")[0].split())
+def summary(text: str | None) -> str:
+    """The first paragraph of a command's help."""
+    return " ".join(inspect.cleandoc(text or "").split("\n\n")[0].split())
 
 
 def _show_version(wanted: bool) -> None:

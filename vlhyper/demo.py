@@ -129,6 +129,11 @@ def prepare(out: Path) -> None:
     written = ("demo.json", "demo.png", "blind.log", "fewshot.png", "fewshot.svg")
     for name in ("features.h5", "features.skipped.jsonl", *written):
         (out / name).unlink(missing_ok=True)
+    write_config(out)
+
+
+def write_config(out: Path) -> None:
+    """Write the demo's config, with the place of the miniature T5."""
     config = (files("vlhyper.world") / CONFIG).read_text(encoding="utf-8")
     write_text(out / CONFIG, config.replace("MINIATURE_T5", json.dumps(str(tiny() / "t5"))))
 

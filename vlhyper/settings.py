@@ -79,6 +79,27 @@ def _plain_numbers() -> dict[str, list[tuple[str, Any]]]:
 _Loader.yaml_implicit_resolvers = _plain_numbers()
 
 
+class _Dumper(yaml.SafeDumper):
+    """YAML that `_Loader` reads as it is meant: no aliases, quotes where it or YAML 1.1 would see a number."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, []), *_Loader.yaml_implicit_resolvers.get(first, [])]
+    for first in yaml.SafeDumper.yaml_implicit_resolvers.keys() | _Loader.yaml_implicit_resolvers.keys()
+}
+
+
+def yaml_text(value: Any, width: int, flow: bool | None = None) -> str:
+    """A value as YAML that `parse_yaml` reads; `flow`: all of it in brackets, or of the innermost parts if None."""
+    found: str = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width, default_flow_style=flow
+    )
+    return found.split("\n...\n")[0].rstrip("\n")
+
+
 def _count_values(node: Any, known: dict[int, int | None]) -> int:
     """How many values a node stands for, its aliases followed. Raises YAMLError for too many, or an endless number."""
     if node is None or isinstance(node, yaml.ScalarNode):

@@ -6,7 +6,6 @@ import sys
 
 import h5py
 import numpy as np
-import pytest
 from encoder_cases import Tiny
 
 from vlhyper.cli import run
@@ -14,20 +13,14 @@ from vlhyper.features import open_features
 
 # A named address: looking up the machine's own name can take minutes where there is no network.
 NAMED = ("--master-addr", "127.0.0.1", "--master-port", "29741")
-# accelerate starts one process only where it is told of the CPU; `pick_device` finds that there is no GPU.
-ACCELERATE = ("--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no")
-ONE_MACHINE = ("--main_process_ip", "127.0.0.1", "--main_process_port", "29742", "--dynamo_backend", "no")
-LAUNCHERS = {
-    "torchrun": ("-m", "torch.distributed.run", "--nnodes", "1", "--nproc-per-node", "2", *NAMED),
-    "accelerate": ("-m", "accelerate.commands.launch", *ACCELERATE, *ONE_MACHINE),
-}
+TORCHRUN = ("-m", "torch.distributed.run", "--nnodes", "1", "--nproc-per-node", "2", *NAMED)
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_two_launched_processes_write_the_file_of_one(tiny: Tiny, folder, tmp_path, launcher):
+# accelerate's launcher is torch's with other defaults; under it training is shown (tests/run/test_processes.py).
+def test_two_launched_processes_write_the_file_of_one(tiny: Tiny, folder, tmp_path):
     options = ["--encoder", tiny.config, "--weights", tiny.weights, "--batch-size", 4, "--workers", 0]
     tiny.extract(folder, "--out", tmp_path / "one.h5", "--workers", 0, "--batch-size", 4)
-    command = [sys.executable, *LAUNCHERS[launcher], "-m", "feature_extraction", folder, "--out", tmp_path / "f.h5"]
+    command = [sys.executable, *TORCHRUN, "-m", "feature_extraction", folder, "--out", tmp_path / "f.h5"]
     launch([str(part) for part in [*command, *options]])
     shards = [tmp_path / f"f.shard-{number}-of-2.h5" for number in range(2)]
     assert [len(open_features(shard)) for shard in shards] == [5, 6]

@@ -79,7 +79,7 @@ def test_torn_files_are_named_and_the_rest_imported(vl_adapter, tmp_path, capsys
     lines = [json.loads(line) for line in (tmp_path / "f.skipped.jsonl").read_text().splitlines()]
     assert [line["image"] for line in lines] == [f"{folder / name}.h5:{name}" for name in torn]
     reasons = [line["why"] for line in lines]
-    assert reasons[:2] == ["the file is empty", "not a complete HDF5 file"] and "cannot be read" in reasons[2]
+    assert reasons[:2] == ["the file is empty", "not a complete HDF5 file"] and "is missing" in reasons[2]
     assert reasons[3:] == ["features has shape (48, 16), most images have (49, 16)", "contains an infinity or NaN"]
     assert f"{names[3]}.h5" in capsys.readouterr().err
 

@@ -17,7 +17,7 @@ TEXT = Inputs(tasks=("cb",))
 @pytest.fixture
 def glue(tmp_path):
     """The folder of a trained run of HyperPELT on GLUE with T5-base, but for its weights."""
-    config = load_config(CONFIGS / "hyperpelt_glue.yaml")
+    config = load_config(CONFIGS / "glue/hyperpelt.yaml")
     folder = tmp_path / "glue"
     folder.mkdir()
     save_config(config, folder / "config.yaml")
@@ -40,7 +40,7 @@ def test_task_embedding_and_prompt_train_as_many_numbers_as_in_the_paper(glue):
 
 
 def test_a_prompt_has_as_many_numbers_as_the_embedding_of_any_width(glue):
-    config = load_config(CONFIGS / "hyperpelt_glue.yaml", ["model.embedding_width=384", "model.prefix_length=20"])
+    config = load_config(CONFIGS / "glue/hyperpelt.yaml", ["model.embedding_width=384", "model.prefix_length=20"])
     inputs = {"tasks": list(config.tasks)}
     write_json(glue / "adapter_config.json", {"model": config.model.model_dump(), "inputs": inputs})
     assert count(plan(glue, "cb", method="prompt_tuning").config.model, TEXT).trained == 20 * 384
@@ -93,5 +93,5 @@ def test_a_mistake_is_one_line(glue, task, options, told):
 
 
 def test_a_config_has_its_method_itself():
-    with pytest.raises(UserError, match=r"hyperpelt_glue\.yaml: --method replaces that of a run"):
-        plan(CONFIGS / "hyperpelt_glue.yaml", "cola", method="lora")
+    with pytest.raises(UserError, match=r"hyperpelt\.yaml: --method replaces that of a run"):
+        plan(CONFIGS / "glue/hyperpelt.yaml", "cola", method="lora")

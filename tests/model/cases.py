@@ -30,6 +30,53 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "deep_decoder": {"d_model": 16, "d_kv": 4, "num_heads": 4, "num_layers": 1, "num_decoder_layers": 3},
 }
 
+# The other families, each in the shape of its published models.
+STACK = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "query_pre_attn_scalar": 8,
+    "sliding_window": 4,
+    "layer_types": ["sliding_attention", "full_attention"],
+    "vocab_size": 40,
+    # The published deviation of 0.02 would leave so small a model with logits of 0.
+    "initializer_range": 0.3,
+}
+FAMILIES: dict[str, dict[str, Any]] = {
+    "mt5": {
+        "model_type": "mt5",
+        "vocab_size": 40,
+        "d_model": 16,
+        "d_kv": 4,
+        "num_heads": 4,
+        "num_layers": 2,
+        "d_ff": 24,
+    },
+    "bart": {
+        "model_type": "bart",
+        "vocab_size": 40,
+        "d_model": 16,
+        "encoder_layers": 2,
+        "decoder_layers": 3,
+        "encoder_attention_heads": 4,
+        "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 24,
+        "decoder_ffn_dim": 20,
+        "max_position_embeddings": 30,
+        "scale_embedding": True,
+        "init_std": 0.3,
+    },
+    "t5gemma": {
+        "model_type": "t5gemma",
+        "encoder": STACK,
+        "decoder": {**STACK, "attn_logit_softcapping": 5.0, "final_logit_softcapping": 9.0},
+    },
+    "t5gemma2": {"model_type": "t5gemma2", "encoder": {"text_config": STACK}, "decoder": STACK},
+}
+
 
 # Small values for every option that a maker may have.
 OPTIONS = {
@@ -43,8 +90,16 @@ OPTIONS = {
     "rank": 2,
     "alpha": 3.0,
 }
-# Weights that get no gradient, and why: boxes of CLIP's grid cells are 0 (makers/image.py).
-WITHOUT_GRADIENT = ("makers.image.position.weight",)
+# Weights that get no gradient, and why: boxes of CLIP's grid cells are 0 (makers/image.py); no text has T5Gemma 2's
+# token behind an image.
+WITHOUT_GRADIENT = ("makers.image.position.weight", "t5.model.encoder.text_model.embed_tokens.eoi_embedding")
+
+
+def settings(config: dict[str, Any], *left_out: str) -> dict[str, Any]:
+    """What a config says of its model, not where it is from."""
+    odd = ("transformers_version", "_name_or_path", "dtype", *left_out)
+    kept = {name: value for name, value in config.items() if name not in odd}
+    return {name: settings(value, *left_out) if isinstance(value, dict) else value for name, value in kept.items()}
 
 
 def sees_images(method: str) -> bool:
@@ -55,7 +110,7 @@ def spec(method: str = "vl_hyperpelt", backbone: str = "original", **options: in
     """A spec with small values for those options that the method's makers have."""
     known = {name for model in option_models(METHODS[method]).values() for name in model.model_fields}
     small = {name: value for name, value in OPTIONS.items() if name in known}
-    fields = {"vocab_size": 40, "d_ff": 24, **BACKBONES[backbone]}
+    fields = FAMILIES.get(backbone) or {"vocab_size": 40, "d_ff": 24, **BACKBONES[backbone]}
     return ModelSpec(method=method, backbone=fields, **{**small, **options})
 
 

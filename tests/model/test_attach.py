@@ -5,7 +5,7 @@ from __future__ import annotations
 import cases
 import pytest
 import torch
-from transformers import T5Config, T5ForConditionalGeneration
+from transformers import T5Config, T5EncoderModel, T5ForConditionalGeneration
 
 from vlhyper import attach
 from vlhyper.errors import UserError
@@ -54,6 +54,15 @@ def test_detaching_leaves_the_t5_as_it_was_to_the_last_bit(method):
     for name, weight in t5.named_parameters():
         assert torch.equal(weight, before[name][0]) and weight.requires_grad == before[name][1]
     assert not any(hasattr(module, "vlhyper_attachment") or module._forward_hooks for module in t5.modules())
+
+
+def test_another_kind_of_model_is_refused_in_one_line():
+    config = T5Config(d_model=8, d_kv=4, d_ff=8, num_heads=2, num_layers=1, vocab_size=9, decoder_start_token_id=0)
+    with pytest.raises(UserError, match="the model is a T5EncoderModel; vlhyper needs a T5ForConditionalGeneration"):
+        attach(T5EncoderModel(config))
+    config.model_type = "led"
+    with pytest.raises(UserError, match="the model's config: model_type is 'led'; vlhyper needs one of t5, mt5, bart"):
+        attach(T5ForConditionalGeneration(config))
 
 
 def test_a_second_attachment_is_refused_until_the_first_is_detached():

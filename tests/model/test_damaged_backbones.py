@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from vlhyper.errors import UserError
 from vlhyper.model.backbone import build_backbone, digest_without
-from vlhyper.model.sizes import size_of
+from vlhyper.model.families import size_of
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ ENTRIES = [
     ("tie_word_embeddings", "1", "tie_word_embeddings: input should be a valid boolean"),
     ("eos_token_id", "99", "eos_token_id is 99, the vocabulary has 40 tokens"),
     ("relative_attention_max_distance", "3", "relative_attention_max_distance must be more than half"),
-    ("model_type", "null", "model_type is None; vlhyper needs a T5"),
+    ("model_type", "null", "model_type is None; vlhyper needs one of t5, mt5, bart"),
 ]
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from vlhyper.model.families import KNOWN
 from vlhyper.model.makers import MAKERS
 from vlhyper.model.methods import METHODS
 from vlhyper.model.sites import STACKS
-from vlhyper.model.sizes import KNOWN
 from vlhyper.model.spec import Inputs, ModelSpec, count
 
 ROOT = Path(__file__).parents[2]

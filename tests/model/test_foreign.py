@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.plain_form import plain_loss
 from vlhyper.model.adapters import ADDED
-from vlhyper.model.attachment import MODULES
+from vlhyper.model.families import FAMILIES
 from vlhyper.model.forms import FORMS, Tokens
 from vlhyper.model.makers import MAKERS, Maker
 from vlhyper.model.makers.maker import Fill, Normal, Weight
@@ -110,7 +110,7 @@ def rows(monkeypatch):
     monkeypatch.setitem(FORMS, "gain", ("encoder_ff", "decoder_self_out"))
     monkeypatch.setitem(ADDED, Gain, gain)
     monkeypatch.setitem(STACKS, "decoder_self_out", "decoder")
-    monkeypatch.setitem(MODULES, "decoder_self_out", lambda layer: layer.layer[0].SelfAttention.o)
+    monkeypatch.setitem(FAMILIES["t5"].modules, "decoder_self_out", "layer.0.SelfAttention.o")
     for name, row in FOREIGN.items():
         monkeypatch.setitem(METHODS, name, row)
 

@@ -14,9 +14,9 @@ from vlhyper.model.methods import METHODS
 TASK = 1
 
 
-def frozen_of(method):
+def frozen_of(method, backbone="original"):
     """A model, one row of it asked for task 1 (and its image), and what is frozen of it."""
-    model, batch = cases.model(method), cases.rows(cases.batch(method, task=TASK), slice(0, 1))
+    model, batch = cases.model(method, backbone), cases.rows(cases.batch(method, task=TASK), slice(0, 1))
     grid, boxes = batch.get("grid"), batch.get("boxes")
     frozen = Frozen.of(model, cases.TASKS[TASK], None if grid is None else grid[0], None if boxes is None else boxes[0])
     return model, batch, frozen
@@ -52,10 +52,12 @@ def test_two_prefixes_become_one():
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize("method", ["lora", "lora_shared"])
-def test_a_lora_run_becomes_a_folder_that_peft_loads(method, tmp_path):
+@pytest.mark.parametrize(
+    ("method", "backbone"), [("lora", "original"), ("lora_shared", "original"), ("lora", "bart"), ("lora", "t5gemma2")]
+)
+def test_a_lora_run_becomes_a_folder_that_peft_loads(method, backbone, tmp_path):
     peft = pytest.importorskip("peft")
-    model, batch, frozen = frozen_of(method)
+    model, batch, frozen = frozen_of(method, backbone)
     expected = model(**batch)
     frozen.save_peft(tmp_path, model.t5, "somewhere/t5")
     model.attachment.detach()
@@ -83,5 +85,16 @@ def test_another_file_another_task_and_another_t5_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(UserError, match="damaged file of frozen weights"):
         Frozen.load(path)
-    with pytest.raises(UserError, match="of another T5"):
+    with pytest.raises(UserError, match="of another backbone"):
         frozen.on(cases.model("hyperpelt", "wide_heads").t5)
+
+
+def test_the_same_shape_with_other_numbers_is_refused_unless_it_is_asked_for():
+    model, batch, frozen = frozen_of("hyperpelt")
+    model.attachment.detach()
+    with torch.no_grad():
+        model.t5.encoder.block[0].layer[0].SelfAttention.q.weight[0, 0] += 1e-3
+    with pytest.raises(UserError, match="of another backbone; give the one that the method was trained on") as refusal:
+        frozen.on(model.t5)
+    assert "\n" not in str(refusal.value)
+    assert frozen.on(model.t5, checked=False)(**cases.without_task(batch)).loss.isfinite()

@@ -40,6 +40,13 @@ def test_every_method_equals_the_plain_form(method, task):
     assert difference(cases.model(method), cases.batch(method, task=task)) <= TOLERANCE
 
 
+@pytest.mark.parametrize("task", [None, 1], ids=["mixed_tasks", "one_task"])
+def test_a_set_of_numbers_for_all_tasks_equals_the_plain_form(task):
+    model = cases.model("mam_adapter", shared=True)
+    assert not model.per_task()
+    assert difference(model, cases.batch("mam_adapter", task=task)) <= TOLERANCE
+
+
 @pytest.mark.parametrize("backbone", cases.BACKBONES)
 @pytest.mark.parametrize("method", ["full_finetuning", "prefix_tuning", "clip_t5"])
 def test_other_makers_equal_the_plain_form_on_every_backbone(method, backbone):

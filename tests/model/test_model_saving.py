@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from vlhyper.errors import UserError
 from vlhyper.model.backbone import build_backbone
 from vlhyper.model.model import CONFIG, WEIGHTS, VLHyperPELT
+from vlhyper.model.saved import CARD
 from vlhyper.model.spec import ModelSpec
 
 
@@ -63,7 +64,7 @@ def test_the_backbone_may_be_elsewhere(model, run, backbone):
 def test_saved_twice_is_the_same_bytes(model, run, tmp_path):
     model.save_pretrained(tmp_path / "again")
     assert (tmp_path / "again" / WEIGHTS).read_bytes() == (run / WEIGHTS).read_bytes()
-    assert sorted(path.name for path in run.iterdir()) == [CONFIG, WEIGHTS]
+    assert sorted(path.name for path in run.iterdir()) == sorted([CARD, CONFIG, WEIGHTS])
 
 
 def odd_name(run):

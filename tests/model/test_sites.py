@@ -6,8 +6,8 @@ import cases
 import pytest
 
 from vlhyper.errors import UserError
+from vlhyper.model.families import size_of
 from vlhyper.model.sites import Site, sites
-from vlhyper.model.sizes import size_of
 
 
 def test_sites_are_the_layers_of_each_blocks_stack():

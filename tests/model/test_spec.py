@@ -147,6 +147,7 @@ def test_every_option_is_kept_and_no_other():
         "tokenizer": None,
         "tune": None,
         "prefix_length": 5,
+        "shared": False,
     }
     assert ModelSpec(**spec.model_dump()) == spec
     assert set(ModelSpec(method="full_finetuning").model_dump()) == {"method", "backbone", "tokenizer", "tune"}

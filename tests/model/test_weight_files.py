@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from vlhyper.errors import UserError
 from vlhyper.model.backbone import build_backbone
+from vlhyper.model.families import size_of
 from vlhyper.model.model import CONFIG, VLHyperPELT
-from vlhyper.model.sizes import size_of
 from vlhyper.model.spec import ModelSpec
 from vlhyper.model.weight_files import faults
 

@@ -45,9 +45,9 @@ def images_of(manifest, tmp_path):
 def test_images_of_other_splits_are_left_out_and_counted(genome, tmp_path):
     mine = genome(EXCLUDE, count=6)
     assert images_of(mine, tmp_path) == ["1", "3", "5"]
-    assert left_out(mine, "train", tmp_path / "cache") == 4
+    assert left_out(mine, "train", 6, tmp_path / "cache") == 4
     assert images_of(genome(), tmp_path) == ["1", "2", "3", "4", "5"]
-    assert left_out(genome(), "train", tmp_path / "cache") == 0
+    assert left_out(genome(), "train", 9, tmp_path / "cache") == 0
     with pytest.raises(UserError, match="6 rows, but the manifest says 10"):
         images_of(genome(EXCLUDE, count=10), tmp_path)
 

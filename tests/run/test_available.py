@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from vlhyper.model.sizes import size_of
+from vlhyper.model.families import size_of
 from vlhyper.model.spec import ModelSpec
 from vlhyper.run.available import missing_models
 

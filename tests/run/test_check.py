@@ -8,6 +8,7 @@ from run_cases import GRID, RUN, barred, call, write_features
 
 from vlhyper.cli import run
 from vlhyper.errors import UserError
+from vlhyper.readers import rows as readers
 from vlhyper.run.check import problems
 from vlhyper.run.config import load_config
 from vlhyper.run.identity import identity
@@ -40,7 +41,7 @@ def test_a_split_that_the_run_does_not_read_is_no_fault_and_a_test_split_is(lab)
     assert any("unknown split 'tset'" in line for line in found(lab, "tasks.vqa.test=tset"))
 
 
-def test_pictures_that_a_split_leaves_out_are_counted_and_belong_to_the_run(lab, tmp_path):
+def test_pictures_that_a_split_leaves_out_are_counted_and_belong_to_the_run(lab, tmp_path, monkeypatch):
     """Also in a manifest that stands in the config: what it names is relative to the config's folder."""
     values = yaml.safe_load(lab.path.read_text())
     data = yaml.safe_load((lab.folder / "vg_qa.yaml").read_text())
@@ -53,7 +54,11 @@ def test_pictures_that_a_split_leaves_out_are_counted_and_belong_to_the_run(lab,
     values["tasks"]["vg_qa"]["data"] = data
     (lab.folder / "excluding.yaml").write_text(yaml.safe_dump(values))
     config, told = load_config(lab.folder / "excluding.yaml"), []
+    worked_out, kept = [], readers._kept
+    monkeypatch.setattr(readers, "_kept", lambda *given: worked_out.append(given[2]) or kept(*given))
     assert list(problems(config, told.append)) == []
+    # Of millions of rows this takes a while.
+    assert worked_out == ["train"]
     line = next(line for line in told if line.startswith("vg_qa: split train"))
     left = int(line.split(" rows")[0].split()[-1])
     assert line.endswith(f"; {count - left} rows are left out, whose images are in val of caption") and 0 < left < count

@@ -5,10 +5,17 @@ import json
 import pytest
 import torch
 
-from vlhyper.errors import UserError
+from vlhyper.errors import JobError, UserError
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.model.spec import Inputs, ModelSpec
-from vlhyper.run.checkpoints import Progress, fresh_seed, load_checkpoint, newest, save_checkpoint
+from vlhyper.run.checkpoints import (
+    Progress,
+    fresh_seed,
+    load_checkpoint,
+    newest,
+    require_finite_state,
+    save_checkpoint,
+)
 
 SIZES = {"embedding_width": 4, "projector_width": 5, "hyper_width": 3, "bottleneck": 2}
 T5 = {"vocab_size": 20, "d_model": 8, "d_kv": 2, "num_heads": 2, "num_layers": 1, "d_ff": 8}
@@ -172,3 +179,15 @@ def test_each_step_and_rank_draws_its_own_numbers_whatever_went_before():
     torch.rand(7)
     fresh_seed(0, 1, 0)
     assert torch.equal(torch.rand(4), drawn[0, 1, 0])
+
+
+@pytest.mark.parametrize("where", ["weight", "exp_avg_sq"])
+def test_what_is_no_number_does_not_take_the_place_of_a_checkpoint(tmp_path, where):
+    model, optimizer = job()
+    step(model, optimizer, 1)
+    require_finite_state(tmp_path, model, optimizer, Progress(7))
+    name, weight = next(model.trained())
+    with torch.no_grad():
+        (weight if where == "weight" else optimizer.state[weight][where]).view(-1)[0] = float("inf")
+    with pytest.raises(JobError, match=rf"^step 7: the update gave a NaN or an infinity in {name}; try a lower"):
+        require_finite_state(tmp_path, model, optimizer, Progress(7))

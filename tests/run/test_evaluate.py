@@ -4,6 +4,7 @@ import json
 import shlex
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -56,7 +57,7 @@ def ran(lab, tmp_path_factory):
 def scored(ran):
     """What `evaluate_run` gives for the test split."""
     forget_accelerate()
-    return evaluated(ran, "test", caption_metrics=FAST)
+    return evaluated(ran, "test", caption_metrics=FAST, confidence=True, chat=True)
 
 
 @pytest.fixture
@@ -101,7 +102,19 @@ def test_scores_are_those_of_the_score_command_on_the_written_files(lab, ran, sc
     run(["score", task, *files, "--predictions", str(ran / f"predictions/{task}.test.json"), "--json", *more])
     said = json.loads(capsys.readouterr().out)
     assert said["metrics"] == scored[task].metrics
+    # Captions are sentences.
+    assert bool(scored[task].of_sentences()) == (task != "caption")
     assert read_json(ran / "scores.json")["test"][task]["metrics"] == said["metrics"]
+
+
+def test_scores_say_what_they_were_measured_on_and_how_sure_they_are(ran, scored):
+    tasks = load_config(ran / "config.yaml").tasks
+    for task, report in read_json(ran / "scores.json")["test"].items():
+        manifest = yaml.safe_load(Path(tasks[task].data).read_text())
+        assert report["data"] == {"name": manifest["name"], "split": "test"}
+        metric = find_task(task).metrics[0]
+        low, high = report["confidence"]["intervals"][metric]
+        assert low < high and low <= report["metrics"][metric] <= high
 
 
 def test_another_evaluation_leaves_the_scores_of_the_first(ran, scored):
@@ -123,9 +136,10 @@ def test_the_command_prints_a_table(ran, capsys):
     run(["evaluate", str(ran), "--task", "gqa"])
     out = capsys.readouterr().out
     assert "accuracy" in out and "split test" in out and "gqa" in out
-    assert "30 of 30" in out and "structural" not in out and "mean" not in out
-    run(["evaluate", str(ran), "--task", "gqa", "--full"])
-    assert "structural / query" in capsys.readouterr().out
+    assert "30 of 30" in out and "structural" not in out and "mean" not in out and "interval" not in out
+    run(["evaluate", str(ran), "--task", "gqa", "--full", "--confidence"])
+    out = capsys.readouterr().out
+    assert "structural / query" in out and "95 % interval" in out
 
 
 def test_the_command_that_scores_the_file_again_is_told_and_gives_the_same(copied, lab, capsys):

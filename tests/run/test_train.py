@@ -6,6 +6,7 @@ import time
 
 import pytest
 import torch
+from accelerate import Accelerator
 from run_cases import forget_accelerate, log_lines, losses, start
 from safetensors.torch import load_file
 from tensorboard.summary.writer import event_file_writer
@@ -15,7 +16,7 @@ import vlhyper.run.train
 from vlhyper.errors import JobError, UserError
 from vlhyper.model.model import CONFIG, WEIGHTS, VLHyperPELT
 from vlhyper.model.spec import count
-from vlhyper.run.checkpoints import load_progress, newest, save_checkpoint
+from vlhyper.run.checkpoints import Progress, load_progress, newest, save_checkpoint
 from vlhyper.run.config import load_config, stated_inputs
 from vlhyper.run.log import Log
 from vlhyper.run.train import learning_rate, train
@@ -275,10 +276,41 @@ def test_fp16_without_a_gpu_is_refused(lab, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_lost_loss_ends_the_job(lab, tmp_path):
-    with pytest.raises(JobError, match=r"^step \d: the loss of \w+ is nan; lower training.learning_rate$"):
-        train(lab.run("training.learning_rate=1e30"), tmp_path)
+def test_a_lost_loss_ends_the_job(lab, tmp_path, monkeypatch):
+    # Every step is a checkpoint: those before the fault are kept, and none is made of what is no number.
+    overrides = ("training.learning_rate=1e30", "training.checkpoint_every=1")
+    with pytest.raises(JobError, match=rf"^step \d: the (update|loss) .*try a lower .*what {tmp_path} had saved"):
+        train(lab.run(*overrides), tmp_path)
     assert not (tmp_path / WEIGHTS).exists()
+    forward = VLHyperPELT.forward
+
+    def lost(model, *args, **batch):
+        return forward(model, *args, **batch) * float("nan")
+
+    monkeypatch.setattr(VLHyperPELT, "forward", lost)
+    with pytest.raises(JobError, match=r"^step 1: the loss of \w+ is nan \(ids \S+, .*\); try a lower"):
+        train(lab.run(), tmp_path / "lost")
+    assert not (tmp_path / "lost" / WEIGHTS).exists()
+
+
+@pytest.mark.parametrize(
+    ("scale", "losses", "mean"), [(2.0, [1, "nan", 2], 1.5), (2.0, ["inf"], None), (0.5, ["nan"], "nan")]
+)
+def test_a_step_that_the_scaler_of_fp16_skips_is_no_lost_loss(lab, tmp_path, scale, losses, mean):
+    accelerator = Accelerator(cpu=True, log_with="tensorboard", project_dir=tmp_path)
+    accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    accelerator.scaler.scale(torch.ones(()))
+    log = Log(tmp_path, accelerator, Progress(), lab.config(), lambda step: [f"q{step}"])
+    for step, loss in enumerate(losses, start=1):
+        log.add("vqa", step, torch.tensor(float(loss)))
+    if mean == "nan":
+        with pytest.raises(JobError, match=r"^step 1: the loss of vqa is nan \(ids q0\); try bf16 or fp32"):
+            log.write_losses(3, 0.1)
+    else:
+        log.write_losses(3, 0.1)
+        written = json.loads((tmp_path / "log.jsonl").read_text())
+        assert written["loss"] == ({} if mean is None else {"vqa": mean})
+    accelerator.end_training()
 
 
 def scored(means):
@@ -289,13 +321,13 @@ def scored(means):
 
 def test_the_weights_of_the_best_validation_are_kept(lab, tmp_path, monkeypatch):
     kept = {}
-    save = VLHyperPELT.save_pretrained
+    save = VLHyperPELT.save
 
     def note(model, folder):
         kept[len(kept)] = {name: value.clone() for name, value in model.state().items()}
         save(model, folder)
 
-    monkeypatch.setattr(VLHyperPELT, "save_pretrained", note)
+    monkeypatch.setattr(VLHyperPELT, "save", note)
     monkeypatch.setattr("vlhyper.run.train.validate", scored([1.0, 3.0, 2.0]))
     trained(lab, tmp_path, "validation.every=2")
     assert log_lines(tmp_path, "validation") == {2: {"mean": 1.0}, 4: {"mean": 3.0}, 6: {"mean": 2.0}}
@@ -381,7 +413,7 @@ def whole(lab, tmp_path_factory):
 
 
 @pytest.mark.parametrize("at", [4, 6])
-@pytest.mark.parametrize("broken", ["validate", "VLHyperPELT.save_pretrained", "Log.write", "save_progress"])
+@pytest.mark.parametrize("broken", ["validate", "VLHyperPELT.save", "Log.write", "save_progress"])
 def test_a_run_that_broke_in_its_validation_goes_on_with_it(lab, whole, tmp_path, monkeypatch, broken, at):
     """In the middle of a run and at its end, before, between and after what a validation writes."""
     stopped, steps = tmp_path / "stopped", followed(monkeypatch)
@@ -399,7 +431,7 @@ def test_a_run_that_broke_in_its_validation_goes_on_with_it(lab, whole, tmp_path
             "validate": (vlhyper.run.train, "validate"),
             "save_progress": (vlhyper.run.train, "save_progress"),
             "Log.write": (Log, "write"),
-            "VLHyperPELT.save_pretrained": (VLHyperPELT, "save_pretrained"),
+            "VLHyperPELT.save": (VLHyperPELT, "save"),
         }[broken]
         patch.setattr(owner, name, stop(getattr(owner, name)))
         with pytest.raises(KeyboardInterrupt):

@@ -60,3 +60,62 @@ def test_test_questions_that_stand_twice_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"q\.json: duplicate question_id 1;"):
         submit("vqa", questions=asked, submission=str(tmp_path / "s.json"), predictions=predicted({1: "no"}))
     assert not (tmp_path / "s.json").exists()
+
+
+def test_vizwiz_takes_image_names(tmp_path):
+    names = ["VizWiz_test_00000001.jpg", "VizWiz_test_00000000.jpg"]
+    asked = write(tmp_path / "test.json", [{"image": name, "question": "What is it?"} for name in names])
+    out = tmp_path / "up.json"
+    answers = [{"question_id": name, "answer": name[-5]} for name in reversed(names)]
+    assert submit("vqa", questions=asked, submission=str(out), predictions=answers).n == 2
+    assert json.loads(out.read_text()) == [{"image": names[0], "answer": "1"}, {"image": names[1], "answer": "0"}]
+    assert submit("vqa", questions=asked, submission=str(out)).n == 2
+    write(out, answers)
+    with pytest.raises(UserError, match=r'up\.json: record 1 is .*write it like \{"image"'):
+        submit("vqa", questions=asked, submission=str(out))
+    write(out, [{"image": names[0], "answer": "1"}])
+    with pytest.raises(UserError, match=r"1 of 2 have no prediction \(VizWiz_test_00000000\.jpg\)"):
+        submit("vqa", questions=asked, submission=str(out))
+
+
+@pytest.fixture
+def aokvqa(tmp_path):
+    records = [
+        {"question_id": id, "image_id": 1, "question": "What?", "choices": ["cab", "train"], "split": "test"}
+        for id in ("22Mex", "A1")
+    ]
+    return write(tmp_path / "aokvqa.json", records)
+
+
+@pytest.mark.parametrize(
+    ("answer", "written"),
+    [("cab", {"multiple_choice": "cab", "direct_answer": "cab"}), ("a cab", {"direct_answer": "a cab"})],
+)
+def test_aokvqa_takes_direct_answers_and_choices(tmp_path, aokvqa, answer, written, capsys):
+    out = tmp_path / "up.json"
+    answers = [{"question_id": id, "answer": answer} for id in ("A1", "22Mex")]
+    submit("vqa", questions=aokvqa, submission=str(out), predictions=answers)
+    assert json.loads(out.read_text()) == {"22Mex": written, "A1": written}
+    assert ("direct answers alone; 2 of 2 answers are none of" in capsys.readouterr().err) == (len(written) == 1)
+    assert submit("vqa", questions=aokvqa, submission=str(out)).n == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ([{"question_id": "A1", "answer": "cab"}], r'must be an object \{id: \{"direct_answer": "cab"\}\}'),
+        ({"A1": "cab"}, r"A1 is 'cab'; write it like"),
+        (
+            {"A1": {"direct_answer": "x"}, "22Mex": {"multiple_choice": "cab"}},
+            "22Mex has multiple_choice, others differ",
+        ),
+        ({"A1": {"multiple_choice": "bus"}}, "A1: 'bus' is none of its choices"),
+        ({"A1": {"direct_answer": "x"}}, r"1 of 2 have no prediction \(22Mex\)"),
+        ({"A1": {"direct_answer": 3}}, "A1 is .*write it like"),
+    ],
+)
+def test_what_the_leaderboard_of_aokvqa_refuses_is_one_line(tmp_path, aokvqa, content, fault):
+    out = write(tmp_path / "up.json", content)
+    with pytest.raises(UserError, match=rf"up\.json: {fault}") as refusal:
+        submit("vqa", questions=aokvqa, submission=out)
+    assert "\n" not in str(refusal.value)

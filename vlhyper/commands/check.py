@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from vlhyper.commands._options import Overrides
+from vlhyper.commands._options import Config, Overrides
 
 
 def command(
-    config: Annotated[Path, typer.Argument(help="Config file of a run.")],
+    config: Config,
     overrides: Overrides = None,
 ) -> None:
     """Read every file a run needs and report what is missing or wrong, before any training.
 
-    Example: vlhyper check configs/vl_hyperpelt.yaml
+    Example: vlhyper check vl_hyperpelt
     """
     from vlhyper.console import say
-    from vlhyper.run.check import problems
     from vlhyper.run.config import load_config
 
-    found = list(problems(load_config(config, overrides or []), typer.echo))
+    run = load_config(config, overrides or [])
+    # Importing transformers takes seconds: what the config lacks is said before.
+    from vlhyper.run.check import problems
+
+    found = list(problems(run, typer.echo))
     for problem in found:
         say(f"vlhyper: {problem}")
     if found:

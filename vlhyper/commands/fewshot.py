@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vlhyper.commands._options import Overrides
+from vlhyper.commands._options import Overrides, complete_method, complete_task
 
 
 class Tune(str, Enum):
@@ -18,13 +18,22 @@ class Tune(str, Enum):
 
 def command(
     run: Annotated[Path, typer.Argument(help="Run folder to start from, or a config: its method begins untrained.")],
-    task: Annotated[str, typer.Option(help="The new task: cb, boolq, imdb, paws, okvqa, snli-ve or any other.")],
+    task: Annotated[
+        str,
+        typer.Option(
+            help="The new task: cb, boolq, imdb, paws, okvqa, snli-ve or any other.", autocompletion=complete_task
+        ),
+    ],
     overrides: Overrides = None,
     shots: Annotated[str, typer.Option(help="Numbers of training examples; 0 is always among them.")] = "4,16,32",
     seeds: Annotated[int, typer.Option(min=1, help="How many times examples are drawn, for mean ± deviation.")] = 5,
     tune: Annotated[Tune | None, typer.Option(help="What is trained: all of the method, or the new task's z.")] = None,
     method: Annotated[
-        str | None, typer.Option(help="Another method on the backbone of RUN, untrained, such as prompt_tuning.")
+        str | None,
+        typer.Option(
+            help="Another method on the backbone of RUN, untrained, such as prompt_tuning.",
+            autocompletion=complete_method,
+        ),
     ] = None,
     data: Annotated[
         str | None, typer.Option(help="Manifest of the task; TASK.yaml beside the manifests of RUN if left out.")

@@ -5,17 +5,19 @@ from typing import Annotated
 
 import typer
 
+from vlhyper.commands._options import complete_task
+
 
 def command(
     run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
-    task: Annotated[str, typer.Option(help="Task of the run to freeze the weights for.")],
+    task: Annotated[str, typer.Option(help="Task of the run to freeze the weights for.", autocompletion=complete_task)],
     out: Annotated[Path, typer.Option(help="File to write; with --peft a folder.")],
     image: Annotated[str | None, typer.Option(help="Id of an image of the run's features, frozen in as well.")] = None,
     peft: Annotated[bool, typer.Option("--peft", help="Write a LoRA run as a folder that PEFT loads.")] = False,
 ) -> None:
     """Freeze a trained method for one task into static weights: no hypernetwork at inference, the same answers.
 
-    Example: vlhyper freeze runs/hyperpelt_glue --task rte --out rte.safetensors
+    Example: vlhyper freeze runs/glue/hyperpelt --task rte --out rte.safetensors
 
     From Python: vlhyper.Frozen.load("rte.safetensors").on(t5).generate(input_ids, attention_mask).
     """

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlhyper.commands._options import Overrides
+from vlhyper.commands._options import CONFIG_HELP, Overrides, complete_config
 
 if TYPE_CHECKING:
     from vlhyper.model.spec import Counts
 
 
 def command(
-    config: Annotated[Path | None, typer.Argument(help="Config file of a run.")] = None,
+    config: Annotated[Path | None, typer.Argument(help=CONFIG_HELP, autocompletion=complete_config)] = None,
     overrides: Overrides = None,
     every: Annotated[
         bool, typer.Option("--all", help="Every method on t5-base, beside what the paper prints.")
@@ -23,7 +23,7 @@ def command(
 ) -> None:
     """Count the parameters that a run trains, part by part, before anything is built.
 
-    Example: vlhyper params configs/vl_hyperpelt.yaml
+    Example: vlhyper params vl_hyperpelt
     """
     from vlhyper.errors import UserError
     from vlhyper.model.spec import count

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vlhyper.commands._options import complete_scorer
+
 if TYPE_CHECKING:
     from vlhyper.metrics import Report
-
-# The column of what --chat adds.
-SENTENCES = "answers from sentences"
 
 
 def file_option(text: str) -> Any:
@@ -23,8 +19,15 @@ def file_option(text: str) -> Any:
 
 def command(
     task: Annotated[
-        str, typer.Argument(help="vqa, okvqa, gqa, caption, snli-ve, glue:cola … glue:rte, cb, boolq, imdb, paws.")
+        str,
+        typer.Argument(
+            help="vqa, okvqa, gqa, caption, snli-ve, glue:cola … glue:rte, cb, boolq, imdb, paws.",
+            autocompletion=complete_scorer,
+        ),
     ],
+    expanded: Annotated[
+        list[str] | None, typer.Argument(hidden=True, help="What a shell made of a pattern that is not in quotes.")
+    ] = None,
     predictions: Annotated[
         str | None, file_option("Predictions; several files as a pattern in quotes, - for standard input.")
     ] = None,
@@ -66,13 +69,8 @@ def command(
     from vlhyper.errors import UserError
     from vlhyper.files import check_output
 
-    for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):
-        # Only a program's main thread may say what a signal does, and not every system has all of them.
-        with contextlib.suppress(ValueError, AttributeError):
-            number = getattr(signal, name)
-            # What the caller has ignored, as nohup has the hangup, stays so.
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, _leave)
+    if expanded:
+        _refuse_expanded(predictions or "", [task, *expanded])
     files = {"annotations": annotations, "questions": questions, "vocabulary": vocabulary, "choices": choices}
     options: dict[str, Any] = {"split": split, "variant": variant, "answers": answers, "half": half, "metrics": metrics}
     options |= {"complete": complete or None, "partial": partial or None, "chat": chat or None}
@@ -102,9 +100,22 @@ def command(
         raise typer.Exit(1)
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    """A plain `kill`, or a closed terminal, ends as an interrupt does: child programs and temporary files go."""
-    raise SystemExit(128 + number)
+def _refuse_expanded(predictions: str, others: list[str]) -> None:
+    """Raises UserError for one argument too many, with the pattern from which a shell may have made them."""
+    import os.path
+    import shlex
+    from pathlib import Path
+
+    from vlhyper.errors import UserError
+
+    ending = Path(predictions).suffix
+    alike = [other for other in others if ending and Path(other).suffix == ending]
+    start = os.path.commonprefix([predictions, *alike])  # noqa: RUF071 - the start of the names is meant
+    pattern = shlex.quote(f"{start}*{ending}") if alike else "'rank_*.jsonl'"
+    raise UserError(
+        f"{(alike or others[1:])[0]}: is one argument too many; several files of predictions are given as a pattern in "
+        f"quotes, which the shell then leaves alone: --predictions {pattern}"
+    )
 
 
 def _refuse_beside_submission(task: str, options: dict[str, Any]) -> None:
@@ -145,8 +156,8 @@ def _show(report: Report) -> None:
     from rich.markup import escape
 
     from vlhyper.console import say
-    from vlhyper.metrics.report import flatten
-    from vlhyper.show.tables import print_table
+    from vlhyper.metrics.report import SENTENCES, SHORT_ANSWERS, flatten
+    from vlhyper.show.tables import interval, print_table
     from vlhyper.wording import named
 
     content = report.to_json()
@@ -156,10 +167,10 @@ def _show(report: Report) -> None:
         [escape(" / ".join(map(named, path))) + (" ↓" if path == ("distribution",) else ""), value]
         for path, value in report.flat()
     ]
-    sentences = content.get("answers_from_sentences")
+    sentences = content.get(SHORT_ANSWERS)
     if sentences is not None:
         columns.append(SENTENCES)
-        short = dict(flatten(sentences["metrics"]))
+        short = report.of_sentences()
         for row, (path, _) in zip(rows, report.flat(), strict=True):
             row.append(short.get(path, ""))
     additions = [("95 % interval", content.get("confidence")), ("better by (95 %)", content.get("against"))]
@@ -175,7 +186,8 @@ def _show(report: Report) -> None:
         differences = dict(flatten(addition.get("difference", {})))
         intervals = dict(flatten(addition["intervals"]))
         for row, (path, _) in zip(rows, report.flat(), strict=True):
-            row.append(_range(differences.get(path), intervals.get(path)))
+            middle = differences.get(path)
+            row.append(("" if middle is None else f"{middle:+.2f} ") + interval(intervals.get(path)))
     settings = ", ".join(
         filter(None, (report.variant, *(f"{name} {value}" for name, value in report.settings.items())))
     )
@@ -194,9 +206,3 @@ def _show(report: Report) -> None:
         say(f"note: {note}")
     if sentences is not None:
         say(f"note: {SENTENCES!r} is not the official score: {sentences['rule']} ({sentences['changed']} changed)")
-
-
-def _range(value: float | None, interval: list[float] | None) -> str:
-    middle = "" if value is None else f"{value:+.2f} "
-    # One decimal, so that all of it fits into 80 columns; --json has them whole.
-    return middle + ("" if interval is None else f"[{interval[0]:.1f}, {interval[1]:.1f}]")

@@ -6,16 +6,18 @@ from typing import Annotated
 
 import typer
 
-command = typer.Typer(help="Download what is not part of the package.", no_args_is_help=True)
+command = typer.Typer(no_args_is_help=True)
 
 
 @command.callback()
 def setup() -> None:
-    """Download what is not part of the package."""
+    """Download what is not part of the package.
+
+    Example: vlhyper setup spice
+    """
 
 
-# The list of commands cuts off longer texts.
-@command.command("spice", short_help="Download what SPICE needs (400 MB).")
+@command.command("spice")
 def setup_spice(
     repository: Annotated[
         str | None, typer.Option(metavar="URL", help="Mirror to download from instead of Maven Central.")

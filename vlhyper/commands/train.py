@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from vlhyper.commands._options import Overrides
+from vlhyper.commands._options import Config, Overrides
 
 
 def command(
-    config: Annotated[Path, typer.Argument(help="Config file of a run.")],
+    config: Config,
     out: Annotated[Path, typer.Option(help="Run folder; an unfinished run of the same config in it is continued.")],
     overrides: Overrides = None,
     from_: Annotated[
@@ -21,7 +21,7 @@ def command(
 ) -> None:
     """Train one model on all tasks of a config.
 
-    Example: vlhyper train configs/vl_hyperpelt.yaml --out runs/first
+    Example: vlhyper train vl_hyperpelt --out runs/first
 
     Any key of the config can be replaced: vlhyper train CONFIG training.steps=1000 --out RUN
 

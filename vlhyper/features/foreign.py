@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,8 @@ import numpy as np
 
 from vlhyper.console import progress
 from vlhyper.errors import UserError
-from vlhyper.features.raw_rows import open_hdf5
+from vlhyper.features.apart import Crash, apart
+from vlhyper.features.hdf5 import MOST_ROW, data_set, open_hdf5, reading, sub_group
 from vlhyper.files import hidden
 
 Record = dict[str, np.ndarray]
@@ -31,8 +33,9 @@ COLUMNS = {
 }
 # Regions come before grids: the boxes of a file with both belong to them.
 FLAT = ("_features", "_grids")
-# Arrays of .npz files; others, such as pickled descriptions, are not read. OpenVQA's `x` is (width, tokens).
-NUMPY = {name: name for name in ("features", "boxes", "img_w", "img_h")}
+# Arrays that are read; others, such as pickled descriptions, are not read. OpenVQA's `x` is (width, tokens).
+WANTED = ("features", "boxes", "img_w", "img_h")
+NUMPY = {name: name for name in WANTED}
 NUMPY |= {"feat": "features", "x": "turned", "bbox": "boxes", "image_w": "img_w", "image_h": "img_h"}
 
 
@@ -85,19 +88,29 @@ def _in_folder(folder: Path) -> tuple[Layout, list[Source]]:
 def _in_file(path: Path) -> tuple[Layout, list[Source]]:
     if path.suffix == ".tsv":
         return Layout("LXMERT", _lines), list(_index(path))
-    with open_hdf5(path) as file:
-        names = list(file)
-        groups = [name for name in names if file.get(name, getclass=True) is h5py.Group]
+    try:
+        names, groups = next(iter(apart(lambda: [_listed(path)])))
+    except Crash as crash:
+        raise UserError(f"{path}: damaged ({crash}); copy it again") from None
     if groups:
         return Layout("VL-T5", _groups), [Source(path, name) for name in groups]
     images = dict.fromkeys(name.removesuffix(end) for name in names for end in FLAT if name.endswith(end))
     return Layout("grids", _flat), [Source(path, image) for image in images]
 
 
+def _listed(path: Path) -> tuple[list[str], list[str]]:
+    """The names in an HDF5 file, and those of them that are groups; links to other places are neither."""
+    with reading(path) as file:
+        names = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
+        return names, [name for name in names if file.get(name, getclass=True) is h5py.Group]
+
+
 def _index(path: Path) -> Iterator[Source]:
     start = 0
     with path.open("rb") as file, progress(f"index {path.name}", None, "images") as bar:
-        for line in file:
+        for line in iter(partial(file.readline, MOST_ROW + 1), b""):
+            if len(line) > MOST_ROW:
+                raise UserError(f"{path}: the line at byte {start:,} has no end; copy the file again")
             if not start and line.count(b"\t") + 1 not in COLUMNS:
                 raise UserError(f"{path}: not a .tsv file of LXMERT or bottom-up-attention (10 or 6 columns)")
             yield Source(path, line.split(b"\t", 1)[0].decode(errors="replace"), start)
@@ -108,7 +121,12 @@ def _index(path: Path) -> Iterator[Source]:
 @contextmanager
 def _groups(path: Path) -> Iterator[Callable[[Source], Record]]:
     with open_hdf5(path) as file:
-        yield lambda source: _arrays({name: file[source.image][name] for name in file[source.image]})
+
+        def read(source: Source) -> Record:
+            group = sub_group(file, source.image)
+            return _arrays({name: data_set(group, name) for name in WANTED if name in group})
+
+        yield read
 
 
 @contextmanager
@@ -116,21 +134,24 @@ def _flat(path: Path) -> Iterator[Callable[[Source], Record]]:
     with open_hdf5(path) as file:
 
         def read(source: Source) -> Record:
-            name = next(source.image + end for end in FLAT if source.image + end in file)
-            boxes = f"{source.image}_boxes"
-            return _arrays({"features": file[name], **({"boxes": file[boxes]} if boxes in file else {})})
+            names = {"features": [source.image + end for end in FLAT], "boxes": [f"{source.image}_boxes"]}
+            found = {key: name for key, some in names.items() for name in reversed(some) if name in file}
+            return _arrays({key: data_set(file, name) for key, name in found.items()})
 
         yield read
 
 
 @contextmanager
 def _numpy(path: Path) -> Iterator[Callable[[Source], Record]]:
-    # Never with pickles: they run code.
-    loaded = np.load(path, allow_pickle=False)
+    # Never with pickles: they run code. Mapped, so that a header which speaks of terabytes costs nothing.
+    loaded = np.load(path, mmap_mode="r", allow_pickle=False)
     if isinstance(loaded, np.ndarray):
         yield lambda source: _arrays({"features": loaded})
         return
     with loaded:
+        for member in loaded.zip.infolist():
+            if Path(member.filename).stem in NUMPY and member.file_size > MOST_ROW:
+                raise ValueError(f"{member.filename} unpacks to more than {MOST_ROW / 1e6:.0f} MB")
         found = {NUMPY[name]: loaded[name] for name in loaded.files if name in NUMPY}
     if "turned" in found:
         found["features"] = found["turned"].T
@@ -157,10 +178,13 @@ def _lines(path: Path) -> Iterator[Callable[[Source], Record]]:
 
 def _arrays(group: dict[str, h5py.Dataset | np.ndarray]) -> Record:
     """`features` (tokens, width), and `boxes` and `sizes` where there are any; (rows, columns, width) is flattened."""
-    features = group["features"][()]
+    for name, value in group.items():
+        if value.dtype.kind not in "fiu" or value.size * value.dtype.itemsize > MOST_ROW:
+            raise ValueError(f"{name} of {value.dtype} {value.shape} is no array of numbers of a size that is meant")
+    features = np.asarray(group["features"][()])
     if features.ndim == 3 and features.shape[0] == features.shape[1] < features.shape[2]:
         features = features.reshape(-1, features.shape[2])
-    if features.ndim != 2:
+    if features.ndim != 2 or not features.size:
         raise ValueError(f"features of shape {features.shape} are not (tokens, width)")
     found = {"features": features}
     if "boxes" in group:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from itertools import groupby, islice
 from pathlib import Path
@@ -16,14 +18,22 @@ import numpy as np
 
 from vlhyper.console import progress, say
 from vlhyper.errors import JobError, UserError
+from vlhyper.features.apart import Crash, apart
 from vlhyper.features.foreign import Layout, Record, Source, find_sources
+from vlhyper.features.hdf5 import FAULTS, said
 from vlhyper.features.inspection import broken_rows
 from vlhyper.features.layout import Shapes
-from vlhyper.features.reader import FeatureSet, open_features
+from vlhyper.features.reader import FeatureSet, is_usable, open_features
 from vlhyper.features.writer import FeatureWriter, Skip
 
 BLOCK = 64
 SAMPLE = 64
+# What is said of an image whose numbers are none.
+FAULT = {
+    "features": "contains an infinity or NaN",
+    "boxes": "its boxes contain an infinity or NaN",
+    "sizes": "its width or height is no positive number",
+}
 
 
 def import_features(source: Path, out: Path, encoder: str | None = None, store: str = "float16") -> FeatureSet:
@@ -36,10 +46,12 @@ def import_features(source: Path, out: Path, encoder: str | None = None, store: 
     if out.exists():
         raise UserError(f"{out}: already exists; choose another --out, or delete the file first")
     layout, sources = find_sources(source)
+    sources, nameless = _named(sources)
+    _tell(nameless)
     shapes = _shapes(layout, sources, store)
     planned = [each.image for each in sources]
     with (
-        FeatureWriter(out, planned, shapes, _provenance(source, layout, encoder)) as writer,
+        FeatureWriter(out, planned, shapes, _provenance(source, layout, encoder), nameless) as writer,
         progress("import", len(planned), "images", start=writer.done) as bar,
     ):
         for start in range(writer.done, len(sources), BLOCK):
@@ -55,7 +67,32 @@ def import_features(source: Path, out: Path, encoder: str | None = None, store: 
     return imported
 
 
+def _named(sources: Sequence[Source]) -> tuple[list[Source], list[Skip]]:
+    """The images whose names can be ids, and the others."""
+    odd = [source for source in sources if not _is_id(source.image)]
+    good = [source for source in sources if _is_id(source.image)] if odd else list(sources)
+    return good, [Skip(f"{source.path}:{source.image}", "its name is empty or no UTF-8") for source in odd]
+
+
+def _is_id(name: str) -> bool:
+    # What the system or HDF5 gave as no UTF-8 has halves of surrogate pairs.
+    return bool(name) and not any(sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in name)
+
+
 def _records(layout: Layout, sources: Sequence[Source], shapes: Shapes | None) -> Iterator[Record | str]:
+    """The arrays of each image, or why they cannot be read; also where a damaged file crashes what reads it."""
+    done = 0
+    while done < len(sources):
+        try:
+            for record in apart(partial(_read, layout, sources[done:], shapes)):
+                yield record
+                done += 1
+        except Crash as crash:
+            yield f"cannot be read ({crash})"
+            done += 1
+
+
+def _read(layout: Layout, sources: Sequence[Source], shapes: Shapes | None) -> Iterator[Record | str]:
     """The arrays of each image, or why they cannot be read; images next to each other share one opened file."""
     for path, group in groupby(sources, key=lambda source: source.path):
         members = list(group)
@@ -67,24 +104,31 @@ def _records(layout: Layout, sources: Sequence[Source], shapes: Shapes | None) -
                     yield _record(read, source, shapes)
         except UserError as error:
             # The file itself: all of its images.
-            why = str(error).removeprefix(f"{path}: ").split(" (")[0].split(";")[0]
-            yield from [why] * (len(members) - done)
+            yield from [_why(error, path)] * (len(members) - done)
         # numpy raises many kinds of errors for damaged files.
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            yield from [f"cannot be read ({' '.join(str(error).split())})"] * (len(members) - done)
+        except (*FAULTS, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+            yield from [f"cannot be read ({said(error)})"] * (len(members) - done)
+
+
+def _why(error: UserError, path: Path) -> str:
+    """What an error says of a file, without the cure."""
+    return str(error).removeprefix(f"{path}: ").split(" (")[0].split(";")[0]
 
 
 def _record(read: Callable[[Source], Record], source: Source, shapes: Shapes | None) -> Record | str:
     try:
         record = read(source)
+    except UserError as error:
+        return _why(error, source.path)
     # h5py raises many kinds of errors for damaged files.
-    except (KeyError, OSError, RuntimeError, ValueError, TypeError, StopIteration) as error:
-        return f"cannot be read ({' '.join(str(error).split())})"
+    except (*FAULTS, EOFError, zlib.error) as error:
+        return f"cannot be read ({said(error)})"
     for key, (shape, _) in (shapes or {}).items():
         if key not in record or record[key].shape != shape:
             found = record[key].shape if key in record else "missing"
             return f"{key} has shape {found}, most images have {shape}"
-    return record if np.isfinite(record["features"]).all() else "contains an infinity or NaN"
+    broken = [key for key, values in record.items() if not is_usable(key, values)]
+    return FAULT[broken[0]] if broken else record
 
 
 def _shapes(layout: Layout, sources: Sequence[Source], store: str) -> Shapes:
@@ -110,8 +154,7 @@ def _shape_of(record: Record, store: str) -> tuple[tuple[str, tuple[tuple[int, .
 def _settle(writer: FeatureWriter, block: Sequence[tuple[Source, Record | str]]) -> None:
     good = [(source.image, record) for source, record in block if not isinstance(record, str)]
     skipped = [Skip(f"{source.path}:{source.image}", record) for source, record in block if isinstance(record, str)]
-    for skip in skipped:
-        say(f"skipped {skip.image}: {skip.why}")
+    _tell(skipped)
     # A value beyond float16 becomes infinite here; the writer refuses it and names the image.
     with np.errstate(over="ignore"):
         rows = {
@@ -119,6 +162,11 @@ def _settle(writer: FeatureWriter, block: Sequence[tuple[Source, Record | str]])
             for key, (shape, dtype) in writer.arrays.items()
         }
     writer.settle([name for name, _ in good], rows, skipped)
+
+
+def _tell(skipped: Sequence[Skip]) -> None:
+    for skip in skipped:
+        say(f"skipped {skip.image if skip.image.isprintable() else repr(skip.image)}: {skip.why}")
 
 
 def _provenance(source: Path, layout: Layout, encoder: str | None) -> Mapping[str, Any]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from vlhyper.console import tracked
 from vlhyper.errors import UserError, first_few
-from vlhyper.features.raw_rows import open_hdf5
+from vlhyper.features.hdf5 import open_hdf5, reading
+from vlhyper.features.head import checksums
 from vlhyper.features.reader import FeatureSet, open_features
 from vlhyper.features.writer import read_skipped
 from vlhyper.show.tables import print_table
@@ -64,7 +65,7 @@ class Inspection:
 def inspect(path: Path) -> Inspection:
     """Read all of `path`. Raises UserError where it is not a feature file or is truncated."""
     features = open_features(path)
-    with open_hdf5(path) as file:
+    with reading(path) as file:
         names = sorted(file)
     files = list(dict.fromkeys(segment.path for segment in features.segments))
     for file in files:
@@ -90,8 +91,7 @@ def inspect(path: Path) -> Inspection:
 
 def broken_rows(features: FeatureSet) -> list[str]:
     """Ids of rows that cannot be read, are not finite, or differ from their checksum (where the file has one)."""
-    expected = np.concatenate([checksums(path) for path in features.paths]).tolist()
-    pairs = zip(features.ids, expected, strict=True)
+    pairs = zip(features.ids, np.concatenate(list(map(checksums, features.paths))).tolist(), strict=True)
     return [
         image for image, known in tracked(pairs, "check", len(features), "images") if _is_broken(features, image, known)
     ]
@@ -103,9 +103,3 @@ def _is_broken(features: FeatureSet, image: str, known: int) -> bool:
     except UserError:
         return True
     return not np.isfinite(row).all() or (known >= 0 and zlib.crc32(row.data) != known)
-
-
-def checksums(path: Path) -> np.ndarray:
-    """The checksum of each row, (images,) int64; -1 where the file has no checksums."""
-    with open_hdf5(path) as file:
-        return file["crc32"][:].astype(np.int64) if "crc32" in file else np.full(len(file["ids"]), -1)

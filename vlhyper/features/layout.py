@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vlhyper.errors import UserError
+from vlhyper.wording import shown
 
 FORMAT = "vlhyper-grid/1"
 ROWS = ("features", "boxes", "sizes")
@@ -39,8 +40,8 @@ def attributes(meta: Mapping[str, Any]) -> dict[str, str]:
 def read_meta(found: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The root attributes of `path` as `meta`. Raises UserError where the file has another format."""
     kind = found.get("format")
-    if kind != FORMAT:
-        said = f"its format is {kind!r}" if kind else "it has no attribute 'format'"
+    if not isinstance(kind, str) or kind != FORMAT:
+        said = f"its format is {shown(kind)}" if isinstance(kind, str) else "it has no attribute 'format'"
         raise UserError(
             f"{path}: not a feature file ({said}, expected {FORMAT!r}); convert feature files of other projects with "
             "`vlhyper import-features`"
@@ -50,10 +51,14 @@ def read_meta(found: Mapping[str, Any], path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: the attribute {missing[0]!r} is missing; extract the file again")
     try:
         decoded = {key: json.loads(found.get(key, "{}")) for key in JSON_ATTRIBUTES}
-    except (TypeError, json.JSONDecodeError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path}: attribute {' or '.join(JSON_ATTRIBUTES)} is not JSON ({error}); extract the file again"
         ) from None
+    if odd := [key for key, value in decoded.items() if not isinstance(value, dict)]:
+        raise UserError(
+            f"{path}: attribute {odd[0]!r} is {shown(decoded[odd[0]])}, not a JSON object; extract it again"
+        )
     plain = {key: str(found.get(key, "unknown")) for key in META if key not in JSON_ATTRIBUTES}
     return {**plain, **decoded}
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from vlhyper.console import progress
 from vlhyper.errors import JobError, UserError
-from vlhyper.features.inspection import broken_rows, checksums
+from vlhyper.features.hdf5 import data_set, reading
+from vlhyper.features.head import checksums
+from vlhyper.features.inspection import broken_rows
 from vlhyper.features.layout import ROWS, Shapes
-from vlhyper.features.raw_rows import open_hdf5
 from vlhyper.features.reader import FeatureSet, open_features
 from vlhyper.features.writer import VERSIONS, FeatureWriter, read_skipped, write_index, write_skipped
 from vlhyper.files import replacing
@@ -76,8 +77,8 @@ def _require_all_ranks(shards: Sequence[Path]) -> None:
 
 def is_logical(path: Path) -> bool:
     """Whether `path` contains no rows but refers to shards."""
-    with open_hdf5(path) as file:
-        return "features" in file and file["features"].is_virtual
+    with reading(path) as file:
+        return "features" in file and data_set(file, "features", mapped=True).is_virtual
 
 
 def join_shards(shards: Sequence[Path], out: Path) -> None:
@@ -95,7 +96,7 @@ def join_shards(shards: Sequence[Path], out: Path) -> None:
     content = io.BytesIO()
     with h5py.File(content, "w", libver=VERSIONS) as file:
         file.create_virtual_dataset("features", layout)
-        write_index(file, features.ids, np.concatenate([checksums(shard) for shard in shards]), features.meta)
+        write_index(file, features.ids, np.concatenate(list(map(checksums, shards))), features.meta)
     try:
         write_skipped(out, [skip for shard in shards for skip in read_skipped(shard)])
         with replacing(out) as part:

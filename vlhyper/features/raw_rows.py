@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import mmap
 import os
+import weakref
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import h5py
 import numpy as np
 
 from vlhyper.errors import UserError
-
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
+from vlhyper.features.hdf5 import FAULTS, data_set, open_hdf5, reading, require_floats, said
 
 
 class Rows(Protocol):
@@ -20,61 +20,41 @@ class Rows(Protocol):
         """Fill `out[indices]`, each (tokens, width), with the values of `rows`; indices and rows are (k,) integers."""
 
 
-def open_rows(path: Path, dataset: str, dtype: np.dtype[Any]) -> Rows:
-    """Open the rows of `dataset` in `path`: read without HDF5 where uncompressed and of `dtype`, else through HDF5."""
-    file = open_hdf5(path)
-    data = file[dataset]
-    offsets = plain_offsets(data) if data.dtype == dtype else None
-    if offsets is None:
-        return _LibraryRows(path, data)
-    shape = data.shape[1:]
-    file.close()
-    return _PlainRows(path, offsets, shape, dtype)
+class State(NamedTuple):
+    """By what a file is known again: a file put in its place is another one, and one that is written to changes."""
+
+    device: int
+    inode: int
+    size: int
+    changed: int
+
+    @classmethod
+    def of(cls, file: Path | int) -> State:
+        """Of a path, or of a file that is open under this number."""
+        found = file.stat() if isinstance(file, Path) else os.fstat(file)
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def open_hdf5(path: Path) -> h5py.File:
-    """Open `path` for reading. Raises UserError where it is not a complete HDF5 file."""
-    # A file may be compressed with one of these filters; the import registers them.
-    import hdf5plugin  # noqa: F401
+def open_rows(path: Path, dataset: str, count: int, shape: tuple[int, ...], dtype: np.dtype[Any], state: State) -> Rows:
+    """Open the first `count` rows of `dataset` in `path`, read without HDF5 where uncompressed and of `dtype`.
 
-    try:
-        if path.is_dir():
-            raise UserError(f"{path}: is a folder; give the feature file, such as {path / 'features.h5'}")
-        return _open(path)
-    except FileNotFoundError:
-        raise UserError(
-            f"{path}: no such file; make feature files with `vlhyper extract IMAGES --out {path}`"
-        ) from None
-    except PermissionError:
-        raise UserError(f"{path}: permission denied; make the file readable") from None
-    except OSError as error:
-        if not path.stat().st_size:
-            raise UserError(f"{path}: the file is empty; extract or copy it again") from None
-        if not _has_signature(path):
-            raise UserError(f"{path}: not an HDF5 file; give the .h5 file with the features") from None
-        raise UserError(f"{path}: not a complete HDF5 file ({error}); extract or copy it again") from None
-
-
-def _open(path: Path) -> h5py.File:
-    try:
-        return h5py.File(path, "r")
-    except FileNotFoundError:
-        raise
-    except OSError:
-        # A feature file is complete before it gets its name: no lock is needed, and NFS and Lustre may have none.
-        return h5py.File(path, "r", locking=False)
-
-
-def _has_signature(path: Path) -> bool:
-    """Whether HDF5's mark is where its format allows it: at the start, at 512 bytes, or at a double of it."""
-    with path.open("rb") as file:
-        size, offset = os.fstat(file.fileno()).st_size, 0
-        while offset < size:
-            file.seek(offset)
-            if file.read(len(SIGNATURE)) == SIGNATURE:
-                return True
-            offset = max(512, 2 * offset)
-    return False
+    Raises UserError where they are not of this shape, or the file is not in this `state` any more.
+    """
+    if path.exists():
+        require_state(path, State.of(path), state)
+    with reading(path) as file:
+        data = data_set(file, dataset)
+        require_floats(data)
+        if data.shape[1:] != shape or len(data) < count:
+            raise UserError(
+                f"{path}: {data.name} is {data.shape}, not {(count, *shape)} as the other data sets say; extract or "
+                "copy it again"
+            )
+        offsets = plain_offsets(data) if data.dtype == dtype else None
+    rows = _LibraryRows(path, dataset) if offsets is None else _PlainRows(path, offsets, shape, dtype)
+    rows.state = state
+    rows.require_same()
+    return rows
 
 
 def plain_offsets(data: h5py.Dataset) -> np.ndarray | None:
@@ -98,36 +78,60 @@ def plain_offsets(data: h5py.Dataset) -> np.ndarray | None:
     return offsets if (offsets >= 0).all() else None
 
 
-class _PlainRows:
+class _Watched:
+    """Rows of an open file; reading notices a change of the file, under which ids and rows would not fit any more."""
+
+    path: Path
+    number: int
+    state: State
+
+    def require_same(self) -> None:
+        require_state(self.path, State.of(self.number), self.state)
+
+
+def require_state(path: Path, now: State, before: State) -> None:
+    """Raises UserError for a file that was changed."""
+    if now != before:
+        raise UserError(
+            f"{path}: was changed or replaced while it was in use; start the same command again (a run resumes from "
+            "its last checkpoint)"
+        )
+
+
+class _PlainRows(_Watched):
     """Rows copied from the memory-mapped file; without a file position, so threads and forked children can share it."""
 
     def __init__(self, path: Path, offsets: np.ndarray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.offsets, self.size = offsets, int(np.prod(shape)) * dtype.itemsize
+        self.path, self.offsets, self.size = path, offsets, int(np.prod(shape)) * dtype.itemsize
+        self.number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        weakref.finalize(self, os.close, self.number)
         # Reading a mapped file beyond its end kills the process, so this is checked first.
-        if self.offsets.max(initial=0) + self.size > path.stat().st_size:
+        if self.offsets.max(initial=0) + self.size > os.fstat(self.number).st_size:
             raise UserError(f"{path}: truncated, the file ends within its rows; extract or copy it again")
-        with path.open("rb") as file:
-            self.content = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+        self.content = np.frombuffer(mmap.mmap(self.number, 0, access=mmap.ACCESS_READ), np.uint8)
 
     def read_into(self, out: np.ndarray, indices: np.ndarray, rows: np.ndarray) -> None:
+        self.require_same()
         # One plain loop over bytes: for narrow rows anything more would cost more than the copy.
         content, size, target = self.content, self.size, out.reshape(-1).view(np.uint8).reshape(len(out), self.size)
         for index, start in zip(indices.tolist(), self.offsets[rows].tolist(), strict=True):
             target[index] = content[start : start + size]
 
 
-class _LibraryRows:
+class _LibraryRows(_Watched):
     """Rows read through HDF5, for filtered data and other dtypes."""
 
-    def __init__(self, path: Path, data: h5py.Dataset) -> None:
+    def __init__(self, path: Path, dataset: str) -> None:
         self.path = path
-        self.data = data
+        self.data = open_hdf5(path)[dataset]
+        self.number = self.data.file.id.get_vfd_handle()
 
     def read_into(self, out: np.ndarray, indices: np.ndarray, rows: np.ndarray) -> None:
+        self.require_same()
         for index, row in zip(indices.tolist(), rows.tolist(), strict=True):
             try:
                 self.data.read_direct(out[index : index + 1], np.s_[row : row + 1])
-            except OSError as error:
+            except FAULTS as error:
                 raise UserError(
-                    f"{self.path}: row {row} cannot be read ({error}); extract or copy the file again"
+                    f"{self.path}: row {row} cannot be read ({said(error)}); extract or copy the file again"
                 ) from None

@@ -107,9 +107,10 @@ class FeatureWriter:
         broken = ~np.isfinite(features).all(axis=(1, 2))
         if broken.any():
             image = ids[int(np.argmax(broken))]
+            wider = features.dtype == np.float16 and not np.isnan(features[broken]).any()
+            cure = "use --store float32" if wider else "compute with --precision fp32, and check image and weights"
             raise JobError(
-                f"{self.out}: the features of {image!r} contain an infinity or NaN as {features.dtype}; "
-                "use --store float32"
+                f"{self.out}: the features of {image!r} contain an infinity or NaN as {features.dtype}; {cure}"
             )
         first = len(self.state.ids)
         with self._disk():

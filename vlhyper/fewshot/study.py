@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vlhyper.errors import UserError
+from vlhyper.model.families import size_of
 from vlhyper.model.methods import method as row_of
 from vlhyper.model.saved import read_saved
-from vlhyper.model.sizes import size_of
 from vlhyper.model.spec import ModelSpec, count, option_models
 from vlhyper.readers.manifest import load_manifest
 from vlhyper.run.config import RunConfig, config_values, load_run, stated_inputs, with_overrides
+from vlhyper.shipped import find_shipped
 from vlhyper.tasks import find_task
 
 # What the model config calls the part that HyperPELT TaskEmbed tunes.
@@ -104,7 +105,7 @@ def plan(
     Raises UserError for what does not exist or does not go together.
     """
     find_task(task)
-    if not source.exists():
+    if not source.exists() and find_shipped(str(source), "configs") is None:
         raise UserError(f"{source}: no such run folder or config; name the folder of a run that `vlhyper train` wrote")
     trained = source.is_dir()
     values = load_run(source).model_dump() if trained else config_values(source)
@@ -121,7 +122,7 @@ def plan(
         values.setdefault("model", {})["tune"] = [TASK_EMBEDDINGS] if tune == "task-embedding" else None
     values["training"] = {**TRAINING, "learning_rate": _rate(values.get("model") or {}), **given}
     values["validation"] = {**VALIDATION, **(values.get("validation") or {})}
-    values["tasks"] = {task: _entry(values.get("tasks") or {}, task, data, source)}
+    values |= {"tasks": {task: _entry(values.get("tasks") or {}, task, data, source)}, "only": None}
     config = with_overrides(values, overrides, str(source))
     if set(config.tasks) != {task}:
         raise UserError(f"{source}: few-shot runs have one task, {task}; leave other tasks out of the overrides")

@@ -128,7 +128,7 @@ def _begin(run: Run, folder: Path, features: FeatureSet | None) -> None:
         claim(folder, run, features)
         model, taken = first_model(run, load_training(run, features), features)
         say(str(taken or "begins untrained"))
-        model.save_pretrained(folder)
+        model.save(folder)
 
 
 def _result(

@@ -14,6 +14,8 @@ from vlhyper.files import write_text, writing
 Metrics = dict[str, Any]
 # The names that lead to one metric: ("answer_type", "yes/no").
 MetricPath = tuple[str, ...]
+# What `chat` adds to a report: its key there, and its column in tables.
+SHORT_ANSWERS, SENTENCES = "answers_from_sentences", "answers from sentences"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,10 @@ class Report:
     def flat(self) -> Iterator[tuple[MetricPath, float]]:
         """Every metric with the path of names that leads to it."""
         yield from flatten(self.metrics)
+
+    def of_sentences(self) -> dict[MetricPath, float]:
+        """The metrics of the short answers in sentences; none where they were not asked for."""
+        return dict(flatten(self.extra.get(SHORT_ANSWERS, {}).get("metrics", {})))
 
     def item_lines(self) -> Iterator[str]:
         """One JSON object an item: `{"id": 458752000, "scores": {"overall": 100.0}}`."""

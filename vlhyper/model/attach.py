@@ -1,4 +1,4 @@
-"""A method on a T5 that the user already has, for a training loop of one's own or a transformers Trainer."""
+"""A method on a model that the user already has, for a training loop of one's own or a transformers Trainer."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import T5ForConditionalGeneration
+from transformers import PreTrainedModel
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from vlhyper.errors import UserError
 from vlhyper.model.backbone import copies_of, put_back
+from vlhyper.model.families import config_fields
 from vlhyper.model.model import VLHyperPELT, read_weights
-from vlhyper.model.sizes import Inputs, T5Fields
+from vlhyper.model.sizes import Inputs
 from vlhyper.model.spec import WEIGHTS, ModelSpec, makers_of
 from vlhyper.settings import validated
 
@@ -23,41 +24,43 @@ Tasks = str | Sequence[str] | Tensor | None
 
 
 def attach(
-    t5: T5ForConditionalGeneration,
+    backbone: PreTrainedModel,
     method: str = "hyperpelt",
     tasks: Sequence[str] = ("task",),
     image: tuple[int, int] | None = None,
     **options: Any,
 ) -> AttachedModel:
-    """Put a method on a T5: freezes what the method does not train, and adds what it trains.
+    """Put a method on a backbone: freezes what the method does not train, and adds what it trains.
 
     Args:
-        t5: any T5 of transformers; it is changed in place until `detach`.
+        backbone: a T5, mT5, BART, T5Gemma or T5Gemma 2 of transformers, in its ForConditionalGeneration class; it is
+            changed in place until `detach`.
         method: a row of the table of methods.
         tasks: names of the tasks, in the order of their embeddings.
         image: (N, d_v), cells and channels of the image features, for a method that sees images.
         options: those of the method's makers, and `tune`, as in the `model` section of a config.
 
-    Raises UserError for an unknown method or option, and for a T5 that has a method attached already.
+    Raises UserError for an unknown method or option, another kind of model, and one that has a method attached already.
     """
-    fields = validated(T5Fields, t5.config.to_dict(), "t5.config")
-    named = t5.config.name_or_path or fields.model_dump(exclude={"scale_decoder_outputs"}, exclude_none=True)
+    config = backbone.config
+    fields = config_fields(config.to_dict(), "the model's config")
+    named = config.name_or_path or {"model_type": config.model_type, **fields.written()}
     cells, channels = image or (None, None)
     inputs = Inputs(tasks=tuple(tasks), tokens=cells, width=channels)
     spec = validated(ModelSpec, {"method": method, "backbone": named, **options}, "attach")
     described = makers_of(spec, inputs, fields.size)
-    trained_before = {name: weight.requires_grad for name, weight in t5.named_parameters()}
-    return AttachedModel(VLHyperPELT.around(t5, described, spec, inputs), trained_before)
+    trained_before = {name: weight.requires_grad for name, weight in backbone.named_parameters()}
+    return AttachedModel(VLHyperPELT.around(backbone, described, spec, inputs), trained_before)
 
 
 class AttachedModel(nn.Module):
-    """A T5 with a method on it. Its parameters that require gradients are those the method trains."""
+    """A backbone with a method on it. Its parameters that require gradients are those the method trains."""
 
     def __init__(self, model: VLHyperPELT, trained_before: Mapping[str, bool]) -> None:
-        """`attach` makes them; `trained_before` says of T5's parameters whether they required gradients."""
+        """`attach` makes them; `trained_before` says of the backbone's parameters whether they required gradients."""
         super().__init__()
         self.model, self._trained_before = model.to(model.t5.device), trained_before
-        # What detaching and disabling put back: norms are small; of full fine-tuning this is a second T5.
+        # What detaching and disabling put back: norms are small; of full fine-tuning this is a second backbone.
         self._original = copies_of(model.t5, model.own)
         self._disabled = False
 
@@ -77,14 +80,14 @@ class AttachedModel(nn.Module):
         boxes: Tensor | None = None,
         **inputs: Any,
     ) -> Seq2SeqLMOutput:
-        """T5's own output; with labels its `.loss` is the mean cross-entropy of the target tokens.
+        """The backbone's own output; with labels its `.loss` is the mean cross-entropy of the target tokens.
 
         Args:
             input_ids, attention_mask: (B, S).
             labels: (B, T), -100 where there is no target.
             task: a name for the whole batch, B names, or task numbers () or (B,); may be left out with a single task.
             grid: (B, N, d_v) image features; pictured: (B,) bool, the rows that have an image; boxes: (B, N, 4).
-            inputs: whatever else T5's forward takes.
+            inputs: whatever else its forward takes.
         """
         source = self._source(input_ids, attention_mask, task, grid, pictured, boxes)
         output: Seq2SeqLMOutput = self.model.t5(**source, labels=labels, **inputs)
@@ -130,7 +133,7 @@ class AttachedModel(nn.Module):
 
     @contextmanager
     def disable(self) -> Iterator[None]:
-        """Within this block the model is the plain T5, bit for bit."""
+        """Within this block the model is the plain backbone, bit for bit."""
         trained = copies_of(self.model.t5, self.model.own)
         put_back(self.model.t5, self._original)
         self.model.attachment.set({})
@@ -141,8 +144,8 @@ class AttachedModel(nn.Module):
             self._disabled = False
             put_back(self.model.t5, trained)
 
-    def detach(self) -> T5ForConditionalGeneration:
-        """The T5 as it was before `attach`, bit for bit; this model is of no more use."""
+    def detach(self) -> PreTrainedModel:
+        """The backbone as it was before `attach`, bit for bit; this model is of no more use."""
         put_back(self.model.t5, self._original)
         self.model.attachment.detach()
         for name, weight in self.model.t5.named_parameters():
@@ -150,7 +153,7 @@ class AttachedModel(nn.Module):
         return self.model.t5
 
     def state_dict(self, *_: Any, **__: Any) -> dict[str, Any]:  # type: ignore[override]
-        """What the method added and trained, without the frozen T5."""
+        """What the method added and trained, without the frozen backbone."""
         return self.model.state()
 
     def load_state_dict(self, state_dict: Any, *_: Any, **__: Any) -> None:

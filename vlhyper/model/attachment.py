@@ -1,96 +1,119 @@
-"""A frozen T5 with sites: forms are put in, and its attentions and feed-forwards apply them.
+"""A frozen backbone with sites: forms are put in, and its attentions and feed-forwards apply them.
 
-The T5 model file is not touched: the attention function is registered with transformers under the name `vlhyper`, and
+The model file of transformers is not touched: the attention function is registered under the name `vlhyper`, and
 whatever is added to a module's output is a forward hook (docs/method.md, "T5 without a copy of its model file").
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import AttentionInterface, T5ForConditionalGeneration
+from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
 from vlhyper.errors import UserError
 from vlhyper.model.adapters import ADDED
 from vlhyper.model.attention import beside, prefix_attention
-from vlhyper.model.forms import Form
+from vlhyper.model.backbone import family_in
+from vlhyper.model.forms import Form, Tokens
 from vlhyper.model.sites import ATTENTION, STACKS, Site
 
-# The module of each block in a layer of its stack. Forms of the table ADDED are applied to its output; what else is put
-# at an attention changes it from within.
-MODULES: dict[str, Callable[[Any], nn.Module]] = {
-    "encoder_self": lambda layer: layer.layer[0].SelfAttention,
-    "encoder_ff": lambda layer: layer.layer[1].DenseReluDense,
-    "decoder_self": lambda layer: layer.layer[0].SelfAttention,
-    "decoder_cross": lambda layer: layer.layer[1].EncDecAttention,
-    "decoder_ff": lambda layer: layer.layer[2].DenseReluDense,
-}
-
-
-def _linear(block: str, part: str) -> Callable[[Any], nn.Module]:
-    return lambda layer: getattr(MODULES[block](layer), part)
-
-
-MODULES |= {f"{block}_{part}": _linear(block, part) for block in ATTENTION for part in "qkvo"}
-
-
-# What an attached T5 carries, so that a second attachment is refused.
+# What an attached backbone carries, so that a second attachment is refused.
 MARK = "vlhyper_attached"
 
 
 class Attachment:
-    """The sites of one T5. `set` puts forms in; they stay until the next `set`.
+    """The sites of one backbone. `set` puts forms in; they stay until the next `set`.
 
     They must stay: gradient checkpointing runs blocks again during backward and needs the same forms.
     """
 
-    def __init__(self, t5: T5ForConditionalGeneration) -> None:
-        """Prepare every site of `t5`. A site without forms computes exactly what T5 computes there.
+    def __init__(self, backbone: PreTrainedModel) -> None:
+        """Prepare every site. One without forms computes exactly what the backbone computes there.
 
-        Raises UserError where another attachment holds this T5: the two would replace each other's forms.
+        Raises UserError for a model that is not in the table of backbones, and where another attachment holds this one:
+        the two would replace each other's forms.
         """
-        if getattr(t5, MARK, None) is not None:
-            raise UserError("this T5 has a method attached already; detach that one first")
-        setattr(t5, MARK, self)
-        self._t5, self._attention = t5, t5.config._attn_implementation
-        self._hooks: list[Any] = []
-        self._modules = _modules(t5)
+        self.family = family_in(backbone)
+        if getattr(backbone, MARK, None) is not None:
+            raise UserError("this model has a method attached already; detach that one first")
+        setattr(backbone, MARK, self)
+        self._backbone = backbone
+        self._modules: dict[Site, nn.Module] = {}
         # What is put at each module: what its output is given to, and what changes an attention from within.
         self._added: dict[nn.Module, list[Any]] = {}
         self._within: dict[nn.Module, list[Any]] = {}
-        self._tokens: Sequence[Any] = ()
-        # (S, S) bool, where the encoder's relative position bias applies; None: everywhere.
+        self._tokens: Sequence[Tokens] = ()
+        # What a module was given whose input belongs to another one's output.
+        self._inputs: dict[nn.Module, Tensor] = {}
+        # (S,) bool, which tokens of the encoder's input have positions, and (S, S), which pairs of them; None: all.
+        self._placed: Tensor | None = None
         self.biased: Tensor | None = None
-        for site, module in self._modules.items():
-            if site.block in ATTENTION:
-                # Plain attributes: the registered function gets only the attention module to find its forms by.
-                module.vlhyper_attachment, module.vlhyper_encodes = self, site.block == "encoder_self"
-        # Two blocks may name one module.
-        for module in dict.fromkeys(self._modules.values()):
-            self._hooks.append(module.register_forward_hook(self._add))
+        self._hooks: list[Any] = []
+        self._prepare()
         # Older releases do not hand it on to the stacks, which would go on without prefixes and without a word.
-        for part in (t5, t5.encoder, t5.decoder):
+        self._attentions = {part: part.config._attn_implementation for part in self._parts()}
+        for part in self._attentions:
             part.set_attn_implementation("vlhyper")
 
+    def _prepare(self) -> None:
+        reading: dict[Any, Any] = {}
+        for site, reads, adds in self._places():
+            # Two blocks may name one module.
+            self._modules[site], reading[adds] = adds, reads
+            if site.block in ATTENTION:
+                # Plain attributes: the registered function gets only the attention module to find its forms by.
+                adds.vlhyper_attachment, adds.vlhyper_encodes = self, site.block == "encoder_self"
+        for adds, reads in reading.items():
+            if reads is not adds:
+                self._hooks.append(reads.register_forward_pre_hook(partial(self._read, adds)))
+            self._hooks.append(adds.register_forward_hook(self._add, with_kwargs=True))
+        if self.family.positions == "learned":
+            self._hooks.append(self._positions.register_forward_hook(self._place))
+
+    def _places(self) -> Iterator[tuple[Site, Any, Any]]:
+        """Every site with the module whose input it reads and the one to whose output it adds."""
+        for block, names in self.family.modules.items():
+            layers: Any = self._backbone.get_submodule(self.family.layers[STACKS[block]])
+            reads, adds = (names, names) if isinstance(names, str) else names
+            for number, layer in enumerate(layers):
+                yield Site(block, number), layer.get_submodule(reads), layer.get_submodule(adds)
+
+    def _parts(self) -> list[Any]:
+        """What has an attention function of its own. A model that a part was taken off would warn of that part."""
+        stacks = [self._backbone.get_submodule(name) for name in self.family.stacks]
+        return stacks if self.family.removed else [self._backbone, *stacks]
+
     def detach(self) -> None:
-        """Leave T5 as it was found: no hooks, no marks, its own attention function."""
+        """Leave the backbone as it was found: no hooks, no marks, its own attention function."""
         self.set({})
         for hook in self._hooks:
             hook.remove()
-        for site, module in self._modules.items():
-            if site.block in ATTENTION:
-                del module.vlhyper_attachment, module.vlhyper_encodes
-        for part in (self._t5, self._t5.encoder, self._t5.decoder):
-            part.set_attn_implementation(self._attention)
-        delattr(self._t5, MARK)
+        attentions: set[Any] = {module for site, module in self._modules.items() if site.block in ATTENTION}
+        for module in attentions:
+            del module.vlhyper_attachment, module.vlhyper_encodes
+        for part, attention in self._attentions.items():
+            part.set_attn_implementation(attention)
+        delattr(self._backbone, MARK)
+
+    @property
+    def _positions(self) -> Any:
+        """The encoder's table of learned positions."""
+        return self._backbone.get_encoder().embed_positions
+
+    @property
+    def word_scale(self) -> float:
+        """What the encoder multiplies the table of token embeddings with."""
+        return self.family.word_scale(self._backbone.config)
 
     def set(self, forms: Mapping[Site, Sequence[Form]]) -> None:
         """Replace all forms. Sites that are left out have none."""
-        self._tokens = forms.get(Site("input", 0), ())
-        self._added, self._within, self.biased = {}, {}, None
+        self._tokens = forms.get(Site("input", 0), ())  # type: ignore[assignment]
+        self._added, self._within, self._inputs = {}, {}, {}
+        self._placed = self.biased = None
         for site, put in forms.items():
             for form in put if site.block != "input" else ():
                 to = self._added if type(form) in ADDED else self._within
@@ -98,7 +121,7 @@ class Attachment:
 
     @property
     def modules(self) -> Mapping[Site, nn.Module]:
-        """The module of each site."""
+        """The module of each site: the one to whose output it adds."""
         return self._modules
 
     def within(self, module: nn.Module) -> Sequence[Any]:
@@ -106,27 +129,60 @@ class Attachment:
         return self._within.get(module, ())
 
     def encoder_inputs(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
-        """What T5's forward and generate are given: ids, or embeddings where there are tokens beside the text."""
+        """What the model's forward and generate are given: ids, or embeddings where there are tokens beside the text.
+
+        Raises UserError where the backbone has no positions for so many tokens.
+        """
         if not self._tokens:
+            self._require_positions(input_ids.shape[1])
             return {"input_ids": input_ids, "attention_mask": attention_mask}
-        embeds, mask, self.biased = beside(self._t5.shared(input_ids), attention_mask, self._tokens)
+        words: Any = self._backbone.get_input_embeddings()
+        embeds, mask, placed = beside(words(input_ids), attention_mask, self._fitting())
+        self._require_positions(embeds.shape[1])
+        self._placed, self.biased = placed, None if placed is None else placed[:, None] & placed
         return {"inputs_embeds": embeds, "attention_mask": mask}
 
-    def _add(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> Any:
+    def _fitting(self) -> list[Tokens]:
+        """The tokens as this family takes them."""
+        tokens = list(self._tokens)
+        if self.family.positions == "rotary":
+            # A rotation cannot be left out. Before the text they are at the same distances whatever is padded behind.
+            tokens.sort(key=lambda form: not form.front)
+            tokens = [form._replace(front=True, biased=True) for form in tokens]
+        if self.family.scales_embeddings:
+            tokens = [form._replace(embeds=form.embeds / self.word_scale) for form in tokens]
+        return tokens
+
+    def _require_positions(self, length: int) -> None:
+        most: int = getattr(self._backbone.config, "max_position_embeddings", length)
+        if self.family.positions == "learned" and length > most:
+            raise UserError(
+                f"a source of {length} tokens, with those beside the text: this {self.family.title} has {most} "
+                "positions; set max_source_tokens lower"
+            )
+
+    def _read(self, adds: nn.Module, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._inputs[adds] = inputs[0]
+
+    def _add(self, module: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Any], output: Any) -> Any:
+        forms = self._added.get(module, ())
+        source = self._inputs.pop(module, None)
+        if not forms:
+            return output
+        if source is None:
+            source = inputs[0] if inputs else named["hidden_states"]
         # An attention gives more than its output.
         result, *others = output if isinstance(output, tuple) else (output,)
-        for form in self._added.get(module, ()):
-            result = ADDED[type(form)](form, inputs[0], result)
+        for form in forms:
+            result = ADDED[type(form)](form, source, result)
         return (result, *others) if isinstance(output, tuple) else result
 
-
-def _modules(t5: T5ForConditionalGeneration) -> dict[Site, Any]:
-    stacks: dict[str, Any] = {"encoder": t5.encoder.block, "decoder": t5.decoder.block}
-    return {
-        Site(block, number): module_of(layer)
-        for block, module_of in MODULES.items()
-        for number, layer in enumerate(stacks[STACKS[block]])
-    }
+    def _place(self, table: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """Learned positions: those of the text stay as they are, tokens without a position get none."""
+        if self._placed is None:
+            return output
+        numbers = (self._placed.cumsum(0) - 1).clamp(min=0) + table.offset
+        return (nn.functional.embedding(numbers, table.weight) * self._placed[:, None]).expand_as(output)
 
 
 def _attention(
@@ -138,6 +194,7 @@ def _attention(
     dropout: float = 0.0,
     scaling: float = 1.0,
     position_bias: Tensor | None = None,
+    softcap: float | None = None,
     **_: object,
 ) -> tuple[Tensor, None]:
     """The signature of transformers' attention functions around `prefix_attention`."""
@@ -148,7 +205,14 @@ def _attention(
         bias = attention_mask if bias is None else bias + attention_mask
     # A Python float of 1.0 (T5 does not scale) costs no kernel.
     scaled = query if scaling == 1.0 else query * scaling
-    output = prefix_attention(scaled, key, value, bias, attachment.within(module), dropout)
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        # The heads that share a key are as many more queries of one head. A mask is the same for all heads.
+        scaled = scaled.unflatten(1, (-1, groups)).flatten(2, 3)
+        bias = None if bias is None else bias.repeat(1, 1, groups, 1)
+    output = prefix_attention(scaled, key, value, bias, attachment.within(module), dropout, softcap)
+    if groups > 1:
+        output = output.unflatten(2, (groups, -1)).flatten(1, 2)
     return output.transpose(1, 2).contiguous(), None
 
 

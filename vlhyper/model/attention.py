@@ -24,6 +24,7 @@ def prefix_attention(
     bias: Tensor | None,
     prefixes: Sequence[Prefix | WholePrefix],
     dropout: float = 0.0,
+    softcap: float | None = None,
 ) -> Tensor:
     """softmax([q K_p^T for every prefix p ; q k^T + bias]) [V_p for every prefix ; v].
 
@@ -36,14 +37,15 @@ def prefix_attention(
         bias: position bias plus additive mask, broadcastable to (B, H, S, K), or None.
         prefixes: each with R rows, where B is a multiple of R.
         dropout: probability with which an attention weight is dropped.
+        softcap: c, where every logit x becomes c tanh(x / c) before bias and mask.
 
     Returns:
         (B, H, S, P).
     """
-    ordinary = query @ key.transpose(2, 3)
+    ordinary = _capped(query @ key.transpose(2, 3), softcap)
     if bias is not None:
         ordinary = ordinary + bias
-    logits = [_prefix_logits(query, prefix) for prefix in prefixes]
+    logits = [_prefix_logits(query, prefix, softcap) for prefix in prefixes]
     weights = torch.cat([*logits, ordinary], dim=-1).softmax(dim=-1, dtype=torch.float32).to(value.dtype)
     weights = F.dropout(weights, dropout, training=dropout > 0)
     *to_prefixes, to_ordinary = weights.split([part.shape[-1] for part in logits] + [key.shape[2]], dim=-1)
@@ -53,13 +55,17 @@ def prefix_attention(
     return output
 
 
-def _prefix_logits(query: Tensor, prefix: Prefix | WholePrefix) -> Tensor:
+def _capped(logits: Tensor, softcap: float | None) -> Tensor:
+    return logits if softcap is None else (logits / softcap).tanh() * softcap
+
+
+def _prefix_logits(query: Tensor, prefix: Prefix | WholePrefix, softcap: float | None) -> Tensor:
     """q_h K_h^T: (B, H, S, P) -> (B, H, S, N); -inf in rows that lack the prefix."""
     heads, width = query.shape[1], query.shape[3]
     if isinstance(prefix, WholePrefix):
-        return _per_row_and_head(query, _heads(prefix.key, heads).transpose(2, 3))
+        return _capped(_per_row_and_head(query, _heads(prefix.key, heads).transpose(2, 3)), softcap)
     rotated = _per_head(query, prefix.key.view(-1, heads, width).permute(1, 2, 0))
-    logits = _per_row(rotated, prefix.latent.transpose(1, 2))
+    logits = _capped(_per_row(rotated, prefix.latent.transpose(1, 2)), softcap)
     if prefix.present is None:
         return logits
     lacking = ~prefix.present.repeat_interleave(len(query) // len(prefix.present))
@@ -111,7 +117,7 @@ def beside(text: Tensor, mask: Tensor, tokens: Sequence[Tokens]) -> tuple[Tensor
         mask: (B, S), 1 where there is a token.
 
     Returns:
-        (B, S', D) embeddings, (B, S') mask, and (S', S') bool: where a position bias applies (None: everywhere).
+        (B, S', D) embeddings, (B, S') mask, and (S',) bool: which of them have positions (None: all).
     """
     front = [form for form in tokens if form.front]
     back = [form for form in tokens if not form.front]
@@ -123,7 +129,7 @@ def beside(text: Tensor, mask: Tensor, tokens: Sequence[Tokens]) -> tuple[Tensor
     flags = [*(form.biased for form in front), True, *(form.biased for form in back)]
     spans = zip(pieces, flags, strict=True)
     biased = torch.cat([torch.full((piece.shape[1],), flag, device=text.device) for piece, flag in spans])
-    return embeds, longer, biased[:, None] & biased
+    return embeds, longer, biased
 
 
 def _embeds(form: Tokens, text: Tensor) -> Tensor:

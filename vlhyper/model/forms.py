@@ -2,7 +2,7 @@
 
 Letters: B rows of the batch · R rows that have weights of their own (1 = all rows share them, or B; B is a multiple of
 R, since the beams of a row share its weights) · N prefix length or number of tokens · d_I width of a hyper-embedding ·
-H·P joint width of the heads · D model width · r bottleneck, or rank of a low-rank form.
+H·P joint width of the heads of keys · D model width · r bottleneck, or rank of a low-rank form.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Tokens(NamedTuple):
     embeds: Tensor  # (R, N, D)
     present: Tensor | None = None  # (R,) bool, rows that have these tokens; None for all
     front: bool = False  # before the text, or behind it
-    biased: bool = True  # False: no relative position bias from or to these tokens
+    biased: bool = True  # False: these tokens have no position (docs/method.md, "Sites")
 
 
 Form = Prefix | WholePrefix | Bottleneck | LatentBottleneck | LowRank | Tokens

@@ -1,8 +1,8 @@
 """A trained method frozen for one task, or one task and image: static weights, no hypernetwork at inference.
 
 The file is safetensors. A tensor is named block.layer.number.field after the forms of vlhyper/model/forms.py, or
-t5.NAME for a parameter of T5 that was trained; the metadata say which form each one is, with the numbers that are no
-tensors.
+t5.NAME for a parameter of the backbone that was trained; the metadata say which form each one is, with the numbers
+that are no tensors.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import T5ForConditionalGeneration
+from transformers import PreTrainedModel
 
 from vlhyper.errors import UserError
 from vlhyper.files import existing_file, replacing, write_json
 from vlhyper.model.attachment import MARK, Attachment
-from vlhyper.model.backbone import copies_of, put_back
+from vlhyper.model.backbone import copies_of, digest_without, put_back
 from vlhyper.model.forms import Bottleneck, Form, LatentBottleneck, LowRank, Prefix, Tokens, WholePrefix
 from vlhyper.model.model import VLHyperPELT
+from vlhyper.model.saved import BACKBONE
 from vlhyper.model.sites import Site
 
 FORMAT = "vlhyper frozen forms 1"
@@ -33,9 +34,9 @@ STATIC: dict[str, Any] = {"prefix": WholePrefix, "bottleneck": Bottleneck, "low_
 
 @dataclass(frozen=True)
 class Frozen:
-    """Forms with one row each, and the parameters of T5 that were trained beside them.
+    """Forms with one row each, and the parameters of the backbone that were trained beside them.
 
-    forms: by site; backbone: by T5's names; notes: method, task, image and the digest of the frozen backbone.
+    forms: by site; backbone: by its names; notes: method, task, image and the digest of the frozen backbone.
     """
 
     forms: dict[Site, list[Form]]
@@ -58,15 +59,26 @@ class Frozen:
         training = model.training
         made = model.eval().forms(torch.tensor(model.task_number(task), device=model.t5.device), one[0], None, one[1])
         model.train(training)
-        notes = {"method": model.spec.method, "task": task, "backbone_sha256": model.backbone_sha256}
+        notes = {"method": model.spec.method, "task": task, BACKBONE: model.backbone_sha256}
         own = {name: weight.cpu() for name, weight in copies_of(model.t5, model.own).items()}
         return cls(
             {site: _static(forms) for site, forms in made.items()}, own, notes | ({"image": image} if image else {})
         )
 
-    def on(self, t5: T5ForConditionalGeneration) -> FrozenModel:
-        """These weights on a T5, which must be the one that the method was trained on."""
-        return FrozenModel(t5, self)
+    def on(self, backbone: PreTrainedModel, checked: bool = True) -> FrozenModel:
+        """These weights on the backbone that the method was trained on.
+
+        checked: False takes any of the same shape, such as the same weights in another precision.
+
+        Raises UserError where the frozen weights of the backbone are not those that the method was trained on.
+        """
+        own = self.notes.get(BACKBONE) if checked else None
+        if own is not None and own != digest_without(backbone, self.backbone):
+            raise UserError(
+                "the frozen weights are of another backbone; give the one that the method was trained on "
+                "(checked=False takes any of the same shape)"
+            )
+        return FrozenModel(backbone, self)
 
     def numbers(self) -> int:
         """How many numbers the file holds."""
@@ -118,18 +130,18 @@ class Frozen:
             raise UserError(f"{path}: damaged file of frozen weights ({error}); copy or freeze it again") from None
         return cls(forms, {name[3:]: t for name, t in tensors.items() if name.startswith("t5.")}, notes)
 
-    def save_peft(self, folder: str | Path, t5: T5ForConditionalGeneration, base: str | None = None) -> None:
+    def save_peft(self, folder: str | Path, backbone: PreTrainedModel, base: str | None = None) -> None:
         """Write a folder that `peft.PeftModel.from_pretrained` loads.
 
         Args:
-            t5: any T5 of the same shape, for the names of its modules.
+            backbone: any of the same shape, for the names of its modules.
             base: the name of the backbone that the folder states.
 
         Raises UserError for anything but LoRA.
         """
         if self.backbone or not all(type(form) is LowRank for forms in self.forms.values() for form in forms):
             raise UserError(f"method {self.notes.get('method')!r} is more than LoRA; PEFT's format has no room for it")
-        names = module_names(t5)
+        names = module_names(backbone)
         found: dict[str, Tensor] = {}
         scales, ranks, targets = set(), set(), set()
         for site, (form,) in self.forms.items():
@@ -141,7 +153,7 @@ class Frozen:
             }
             scales.add(form.scale)
             ranks.add(form.a.shape[1])
-            targets.add(names[site].rpartition(".")[2])
+            targets.add(names[site])
         (rank,), (scale,) = ranks, scales
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
@@ -153,23 +165,23 @@ class Frozen:
 
 
 class FrozenModel(nn.Module):
-    """A T5 with frozen weights on it; it takes texts alone."""
+    """A backbone with frozen weights on it; it takes texts alone."""
 
-    def __init__(self, t5: T5ForConditionalGeneration, frozen: Frozen) -> None:
+    def __init__(self, t5: PreTrainedModel, frozen: Frozen) -> None:
         super().__init__()
         self.t5, self.frozen = t5, frozen
         weights = dict(t5.named_parameters())
         if odd := [
             name for name, new in frozen.backbone.items() if name not in weights or weights[name].shape != new.shape
         ]:
-            raise UserError(f"the frozen weights are of another T5: {odd[0]} does not fit")
+            raise UserError(f"the frozen weights are of another backbone: {odd[0]} does not fit")
         self.attachment = Attachment(t5)
         self._original = copies_of(t5, frozen.backbone)
         put_back(t5, frozen.backbone)
         self.attachment.set({site: [_moved(form, t5.device) for form in forms] for site, forms in frozen.forms.items()})
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None = None, **inputs: Any) -> Any:
-        """T5's own output for (B, S) ids and mask, and (B, T) labels."""
+        """The backbone's own output for (B, S) ids and mask, and (B, T) labels."""
         return self.t5(**self.attachment.encoder_inputs(input_ids, attention_mask), labels=labels, **inputs)
 
     @torch.no_grad()
@@ -179,18 +191,18 @@ class FrozenModel(nn.Module):
         tokens: Tensor = searcher.generate(**self.attachment.encoder_inputs(input_ids, attention_mask), **options)
         return tokens
 
-    def detach(self) -> T5ForConditionalGeneration:
-        """The T5 as it was before, bit for bit."""
+    def detach(self) -> PreTrainedModel:
+        """The backbone as it was before, bit for bit."""
         put_back(self.t5, self._original)
         self.attachment.detach()
         return self.t5
 
 
-def module_names(t5: T5ForConditionalGeneration) -> dict[Site, str]:
-    """The name of each site's module in the T5."""
-    attachment = getattr(t5, MARK, None)
-    places = attachment or Attachment(t5)
-    named = {module: name for name, module in t5.named_modules()}
+def module_names(backbone: PreTrainedModel) -> dict[Site, str]:
+    """The name of each site's module in the backbone."""
+    attachment = getattr(backbone, MARK, None)
+    places = attachment or Attachment(backbone)
+    named = {module: name for name, module in backbone.named_modules()}
     found = {site: named[module] for site, module in places.modules.items()}
     if attachment is None:
         places.detach()

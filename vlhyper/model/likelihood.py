@@ -33,13 +33,14 @@ def log_likelihood(model: VLHyperPELT, targets: Tensor, inputs: dict[str, Tensor
     choices = targets.shape[1]
     given: dict[str, Any] = {"grid": None, "pictured": None, "boxes": None, **inputs}
     given["mask"] = given.pop("attention_mask")
+    backbone: Any = model.t5
     source = model.steered(**given)
-    hidden, mask = model.t5.encoder(**source).last_hidden_state, source["attention_mask"]
+    hidden, mask = backbone.get_encoder()(**source).last_hidden_state, source["attention_mask"]
     labels = targets.flatten(0, 1)
-    logits = model.t5(
+    logits = backbone(
         encoder_outputs=BaseModelOutput(hidden.repeat_interleave(choices, 0)),
         attention_mask=mask.repeat_interleave(choices, 0),
-        decoder_input_ids=model.t5._shift_right(labels),
+        decoder_input_ids=backbone.prepare_decoder_input_ids_from_labels(labels),
         use_cache=False,
     ).logits
     known = logits.float().log_softmax(-1).gather(-1, labels.clamp(min=0)[..., None])[..., 0]

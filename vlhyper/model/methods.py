@@ -52,7 +52,7 @@ class Method:
         return any(part.settings.get("boxes") for part in self.parts)
 
 
-NORMS = ("*layer_norm.weight",)
+NORMS = ("*norm*",)
 ALL = ("*",)
 TASK, VISUAL, BOTH = {"sides": ("task",)}, {"sides": ("visual",)}, {"sides": ("task", "visual")}
 # Behind self-attentions and feed-forwards, as HyperFormer's T5 has them; its cross-attentions have none.
@@ -64,7 +64,6 @@ HOULSBY = {**SEQUENTIAL, "norm": True, "start": "small"}
 VL_ADAPTER = {**SEQUENTIAL, "start": "linear"}
 # Parallel to the feed-forward, four times its output (He et al. 2022, section 4.6).
 MAM = {"biases": True, "scale": 4.0, "start": "nothing"}
-SHARED = {"shared": True}
 
 
 def _hyper(prefix: Mapping[str, Any] | None, adapter: Mapping[str, Any] | None) -> tuple[Part, ...]:
@@ -96,7 +95,9 @@ METHODS: dict[str, Method] = {
     ),
     "prompt_tuning": Method("Prompt-tuning", (Part("free", "tokens", INPUT),)),
     "lora": Method("LoRA, one for each task", (Part("free", "low_rank", (*QUERY, *VALUE)),)),
-    "lora_shared": Method("LoRA, one for all tasks", (Part("free", "low_rank", (*QUERY, *VALUE), SHARED),)),
+    "lora_shared": Method(
+        "LoRA, one for all tasks", (Part("free", "low_rank", (*QUERY, *VALUE)),), defaults={"shared": True}
+    ),
     "hyperformer": Method("HyperFormer++", (Part("hyperformer", "bottleneck", BEHIND_SELF),), NORMS),
     "hyperpelt": Method("HyperPELT", _hyper(TASK, TASK), NORMS),
     "hyperpelt_prefix": Method("HyperPELT, prefixes only", _hyper(TASK, None), NORMS),
@@ -105,9 +106,9 @@ METHODS: dict[str, Method] = {
     "vl_t5": Method("VL-T5", (REGIONS,), ALL, "tokens"),
     "vl_adapter": Method(
         "VL-Adapter, one adapter for all tasks",
-        (IMAGE, Part("free", "bottleneck", EVERYWHERE, {**VL_ADAPTER, **SHARED})),
+        (IMAGE, Part("free", "bottleneck", EVERYWHERE, VL_ADAPTER)),
         images="tokens",
-        defaults=VL_DEFAULTS,
+        defaults={**VL_DEFAULTS, "shared": True},
     ),
     "vl_adapter_per_task": Method(
         "VL-Adapter, an adapter for each task",
@@ -116,7 +117,10 @@ METHODS: dict[str, Method] = {
         defaults=VL_DEFAULTS,
     ),
     "vl_lora": Method(
-        "LoRA with image tokens", (IMAGE, Part("free", "low_rank", (*QUERY, *VALUE), SHARED)), images="tokens"
+        "LoRA with image tokens",
+        (IMAGE, Part("free", "low_rank", (*QUERY, *VALUE))),
+        images="tokens",
+        defaults={"shared": True},
     ),
     "vl_hyperpelt": Method("VL-HyperPELT", _hyper(BOTH, BOTH), NORMS, "condition"),
     "vl_hyperpelt_prefix": Method("VL-HyperPELT, prefixes only", _hyper(BOTH, None), NORMS, "condition"),

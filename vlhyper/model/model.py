@@ -1,61 +1,59 @@
-"""A T5 tuned by a method: its sites, and the makers of what is put there.
+"""A backbone tuned by a method: its sites, and the makers of what is put there.
 
 Letters: B rows · S source tokens · T target tokens · N cells of the image grid · d_v its channels.
 """
 
 from __future__ import annotations
 
-import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import T5ForConditionalGeneration
+from transformers import PreTrainedModel
 
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import replacing, write_json
+from vlhyper.model.asking import Asking
 from vlhyper.model.attachment import Attachment
-from vlhyper.model.backbone import build_backbone, cast_frozen, deviations_of, digest_without
+from vlhyper.model.backbone import build_backbone, cast_frozen, deviations_of, digest_without, family_in
+from vlhyper.model.card import Story
 from vlhyper.model.forms import Form
 from vlhyper.model.makers.maker import Conditions, Maker, Weight
 from vlhyper.model.makers.module import MakerModule
 from vlhyper.model.methods import method
 from vlhyper.model.old_runs import upgraded
 from vlhyper.model.saved import BACKBONE, CONFIG, find_saved, read_saved
+from vlhyper.model.sharing import Sharing
 from vlhyper.model.sites import Site
 from vlhyper.model.sizes import Inputs, matching
 from vlhyper.model.spec import WEIGHTS, ModelSpec, group_of, makers_of, tuned
 from vlhyper.tensors import load_tensors
 
-if TYPE_CHECKING:
-    import vlhyper
 
+class VLHyperPELT(nn.Module, Sharing, Asking):
+    """A backbone with the forms of a method at its sites (paper section 3); every row of the methods is built so.
 
-class VLHyperPELT(nn.Module):
-    """A T5 with the forms of a method at its sites (paper section 3); every row of the table of methods is built so.
-
-    Trained are the makers and, where the method says so, parts of T5; all else is frozen.
+    Trained are the makers and, where the method says so, parts of the backbone; all else is frozen. The
+    backbone is called `t5` for the names in the files of runs, whichever it is.
     """
 
-    def __init__(
-        self, t5: T5ForConditionalGeneration, makers: Mapping[str, MakerModule], spec: ModelSpec, inputs: Inputs
-    ) -> None:
+    def __init__(self, t5: PreTrainedModel, makers: Mapping[str, MakerModule], spec: ModelSpec, inputs: Inputs) -> None:
         """Join the parts; `VLHyperPELT.build` makes them from a spec."""
         super().__init__()
         self.t5, self.makers, self.spec, self.inputs = t5, nn.ModuleDict(makers), spec, inputs
         self.images = method(spec.method).images
-        self.run: Path | None = None  # the folder it was loaded from
-        self._asker: vlhyper.Asker | None = None
-        # Of T5, what the method trains: it belongs to the run, even where this run tunes something else.
-        self.own = set(matching(dict(t5.named_parameters()), method(spec.method).trains))
+        # Of the backbone, what the method trains: it belongs to the run, even where this run tunes something else.
+        names = family_in(t5).used(dict(t5.named_parameters()))
+        self.own = set(matching(names, method(spec.method).trains))
         groups = self._groups()
         trained = tuned(spec, dict.fromkeys(groups.values()))
-        # After whatever can be refused: an attached T5 takes no second method.
+        # After whatever can be refused: an attached backbone takes no second method.
         self.attachment = Attachment(t5)
         for name, weight in self.named_parameters():
             weight.requires_grad_(groups.get(name) in trained)
@@ -69,9 +67,9 @@ class VLHyperPELT(nn.Module):
 
     @classmethod
     def around(
-        cls, t5: T5ForConditionalGeneration, described: Mapping[str, Maker], spec: ModelSpec, inputs: Inputs
+        cls, t5: PreTrainedModel, described: Mapping[str, Maker], spec: ModelSpec, inputs: Inputs
     ) -> VLHyperPELT:
-        """A model at step 0 on a T5 that is there already."""
+        """A model at step 0 on a backbone that is there already."""
         deviations = deviations_of(t5)
         return cls(t5, {name: MakerModule(maker, deviations) for name, maker in described.items()}, spec, inputs)
 
@@ -102,7 +100,8 @@ class VLHyperPELT(nn.Module):
         The makers run in here, so that DistributedDataParallel sees their parameters and synchronises them.
 
         Args:
-            input_ids, attention_mask: (B, S).
+            input_ids: (B, S).
+            attention_mask: (B, S).
             labels: (B, T), -100 where there is no target.
             task: () for one task in the whole batch, or (B,) of task numbers.
             grid: (B, N, d_v) image features; None where no row has an image. A method without images ignores it.
@@ -117,10 +116,11 @@ class VLHyperPELT(nn.Module):
         Returns:
             () loss in nats.
         """
-        logits = self.t5(
+        backbone: Any = self.t5
+        logits = backbone(
             **self.steered(input_ids, attention_mask, task, grid, pictured, boxes),
-            # The loss is taken below; labels given to T5 would be averaged over this batch's tokens alone.
-            decoder_input_ids=self.t5._shift_right(labels),
+            # The loss is taken below; labels given to it would be averaged over this batch's tokens alone.
+            decoder_input_ids=backbone.prepare_decoder_input_ids_from_labels(labels),
             use_cache=False,
         ).logits
         total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="sum")
@@ -153,7 +153,7 @@ class VLHyperPELT(nn.Module):
         pictured: Tensor | None,
         boxes: Tensor | None,
     ) -> dict[str, Tensor]:
-        """Put the forms of this batch at their sites; gives the inputs of T5's encoder."""
+        """Put the forms of this batch at their sites; gives the inputs of the encoder."""
         rows = len(input_ids)
         if task.ndim and len(task) != rows:
             raise ValueError(f"{len(task)} task numbers for {rows} rows; give one for each row, or a single one")
@@ -178,7 +178,8 @@ class VLHyperPELT(nn.Module):
         self, task: Tensor, grid: Tensor | None = None, pictured: Tensor | None = None, boxes: Tensor | None = None
     ) -> dict[Site, list[Form]]:
         """What the makers put at each site for a batch; arguments are those of `forward`."""
-        conditions = Conditions(task, grid, pictured, self.t5.shared.weight, boxes)
+        words: Any = self.t5.get_input_embeddings()
+        conditions = Conditions(task, grid, pictured, words.weight, boxes, self.attachment.word_scale)
         made: dict[Site, list[Form]] = {}
         for maker in self.makers.values():
             for site, forms in maker(conditions).items():
@@ -186,7 +187,7 @@ class VLHyperPELT(nn.Module):
         return made
 
     def checkpoint_gradients(self) -> None:
-        """Keep only the inputs of T5's blocks in training and run each block again in backward: less memory, slower."""
+        """Keep only the inputs of the layers in training and run each again in backward: less memory, slower."""
         # The reentrant kind gives no gradient to weights that a block reads from elsewhere than its arguments.
         # (transformers 5.23 gave the method a new name and warns of the old one.)
         old, new = "gradient_checkpointing_enable", "activation_checkpointing_enable"
@@ -223,14 +224,14 @@ class VLHyperPELT(nn.Module):
         return [name for name, weight in self._described() if weight.per_task]
 
     def _kept(self) -> dict[str, Tensor]:
-        """All that a run adds to its frozen T5, tuned or not, and the statistics of the image features."""
+        """All that a run adds to its frozen backbone, tuned or not, and the statistics of the image features."""
         own = self._groups()
         kept: dict[str, Tensor] = {name: weight for name, weight in self.named_parameters() if name in own}
         saved = self.makers.state_dict(keep_vars=True).items()
         return kept | {f"makers.{name}": value for name, value in saved if not isinstance(value, nn.Parameter)}
 
     def state(self) -> dict[str, Tensor]:
-        """Copies of all that a run adds to its frozen T5, by name."""
+        """Copies of all that a run adds to its frozen backbone, by name."""
         return {name: value.detach().cpu().contiguous() for name, value in self._kept().items()}
 
     def load_state(self, state: dict[str, Tensor], source: str) -> None:
@@ -243,22 +244,45 @@ class VLHyperPELT(nn.Module):
                 raise UserError(f"{source}: {name} is {tuple(state[name].shape)}, this model's is {tuple(value.shape)}")
             value.data.copy_(state[name])
 
-    def save_pretrained(self, folder: str | Path) -> None:
+    def save(self, folder: Path, spec: ModelSpec | None = None) -> None:
         """Write `adapter_model.safetensors` and `adapter_config.json`: what was trained, and what it was trained on."""
-        folder = Path(folder)
         with replacing(folder / WEIGHTS) as part:
             save_file(self.state(), part)
-        config = {"model": self.spec.model_dump(), "inputs": self.inputs.model_dump()}
+        config = {"model": (spec or self.spec).model_dump(), "inputs": self.inputs.model_dump()}
         write_json(folder / CONFIG, {**config, BACKBONE: self.backbone_sha256}, indent=2)
 
+    def story(self) -> Story:
+        """What the card tells of the model itself: parameters by part, and what they sit on."""
+        groups, parts = self._groups(), Counter[str]()
+        for name, weight in self.trained():
+            parts[groups[name]] += weight.numel()
+        total = sum(weight.numel() for weight in self.parameters())
+        return Story(self.spec, self.inputs, parts, total, self.backbone_sha256)
+
     @classmethod
-    def from_pretrained(cls, run: str | Path, backbone: str | None = None) -> VLHyperPELT:
+    def from_pretrained(
+        cls,
+        run: str | Path,
+        backbone: str | None = None,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+    ) -> VLHyperPELT:
         """A trained model from a run folder or a hub id.
 
         Args:
-            backbone: a local folder to use in place of the one the run was trained on (the same weights elsewhere).
+            backbone: a hub id or a local folder to use in place of the one the run was trained on (the same weights
+                elsewhere).
+
+        The other arguments are for a hub id, and those of transformers.
+
+        Raises UserError where files are missing or damaged, or the backbone is another one.
         """
-        folder = find_saved(run)
+        options = {"revision": revision, "token": token, "cache_dir": cache_dir}
+        folder = find_saved(run, **options, force_download=force_download, local_files_only=local_files_only)
         spec, inputs, backbone_sha256 = read_saved(folder)
         if backbone:
             spec = spec.model_copy(update={"backbone": backbone})
@@ -268,32 +292,11 @@ class VLHyperPELT(nn.Module):
         if backbone_sha256 not in (None, model.backbone_sha256):
             raise UserError(
                 f"{folder / CONFIG}: trained on another backbone than {spec.backbone!r} holds now (the frozen weights "
-                "differ); give the T5 that the run was trained on"
+                "differ); give the one that the run was trained on"
             )
         model.load_state(state, str(folder / WEIGHTS))
-        model.run = folder
+        model.origin = folder
         return model.eval()
-
-    def ask(self, image: Any, question: Any = "", task: str | None = None, **files: Any) -> vlhyper.Answer:
-        """What `vlhyper.Asker.ask` says for the run this was loaded from; `files` are its `weights` and `encoder`."""
-        import vlhyper
-
-        if self.run is None:
-            raise UserError("this model was not loaded from a run folder; use VLHyperPELT.from_pretrained(RUN)")
-        # By its public name: what reads images stands above the model.
-        if self._asker is None or files:
-            self._asker = vlhyper.Asker(self.run, model=self, **files)
-        return self._asker.ask(image, question, task)
-
-    def push_to_hub(self, repo: str, private: bool = False) -> str:
-        """Upload the trained weights and their config to the hub; returns the address of the commit."""
-        from huggingface_hub import HfApi
-
-        api = HfApi()
-        api.create_repo(repo, private=private, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
-            self.save_pretrained(folder)
-            return str(api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Add trained weights"))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

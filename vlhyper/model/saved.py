@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vlhyper.errors import UserError
 from vlhyper.files import read_object
+from vlhyper.model.hub import download
 from vlhyper.model.methods import method
 from vlhyper.model.sizes import Inputs
 from vlhyper.model.spec import WEIGHTS, ModelSpec
@@ -16,6 +17,10 @@ from vlhyper.settings import validated
 CONFIG = "adapter_config.json"
 # The entry of the configuration that tells the frozen weights apart.
 BACKBONE = "backbone_sha256"
+# What the card tells is read from these: a card that is there already, and the scores that `vlhyper evaluate` wrote.
+CARD, SCORES = "README.md", "scores.json"
+# All that a repository of the hub has of a run.
+SHARED = (WEIGHTS, CONFIG, CARD, SCORES)
 
 
 class Saved(NamedTuple):
@@ -39,12 +44,15 @@ class Saved(NamedTuple):
                 yield f"{key if '.' in key else f'model.{key}'} is {old.get(key)!r}, not {new[key]!r}"
 
 
-def find_saved(run: str | Path) -> Path:
+def find_saved(run: str | Path, **options: Any) -> Path:
     """The folder of a trained model: a run folder, or the copy of a hub repository in the hub's cache.
 
-    Raises UserError where it is neither.
+    options: those of huggingface_hub's `snapshot_download`, for a hub id. Raises UserError where it is neither.
     """
-    return Path(run) if Path(run).is_dir() else _download(str(run))
+    if Path(run).is_absolute() and not Path(run).is_dir():
+        # No id of the hub: a config's `start` that is written as a path.
+        raise UserError(f"{run}: no such run folder; train it first, or name another run")
+    return Path(run) if Path(run).is_dir() else download(str(run), SHARED, **options)
 
 
 def read_saved(folder: Path) -> Saved:
@@ -57,13 +65,3 @@ def read_saved(folder: Path) -> Saved:
     spec = validated(ModelSpec, config["model"], f"{path}: model", cure)
     inputs = validated(Inputs, config["inputs"], f"{path}: inputs", cure)
     return Saved(spec, inputs, config.get(BACKBONE))
-
-
-def _download(repo: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(repo, allow_patterns=[WEIGHTS, CONFIG]))
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(f"{repo}: neither a local run folder nor a repository that is available ({error})") from None

@@ -1,4 +1,4 @@
-"""Sites: where in a T5 something is added, without torch.
+"""Sites: where in a backbone something is added, without torch.
 
 A site is a block at a layer: one of three kinds of attention, one of two feed-forwards, one of the four linear maps of
 an attention, or the encoder's input (paper section 3.1; docs/method.md, "Sites").
@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from vlhyper.errors import UserError, nearest
-from vlhyper.model.sizes import T5Size
+from vlhyper.model.families import FAMILIES
+from vlhyper.model.sizes import Size
 
 
 class Site(NamedTuple):
@@ -38,11 +39,13 @@ STACKS: dict[str, str] = {
 }
 
 
-def sites(size: T5Size, blocks: Iterable[str]) -> list[Site]:
-    """Every site of the named blocks in a T5 of this size, block by block.
+def sites(size: Size, blocks: Iterable[str]) -> list[Site]:
+    """Every site of the named blocks in a backbone of this size, block by block.
 
-    Raises UserError for an unknown block and for a duplicate one.
+    The linear maps of an attention that shares another's have no sites. Raises UserError for an unknown block, one that
+    this family of backbones lacks, and for a duplicate one.
     """
+    family = FAMILIES[size.family]
     layers = {"": 1, "encoder": size.encoder_layers, "decoder": size.decoder_layers}
     found: list[Site] = []
     for block in blocks:
@@ -50,5 +53,9 @@ def sites(size: T5Size, blocks: Iterable[str]) -> list[Site]:
             raise UserError(f"unknown block {block!r}{nearest(block, STACKS)}")
         if any(site.block == block for site in found):
             raise UserError(f"duplicate block {block!r}: two parts put the same form there; remove it from one of them")
+        if block in family.shared_maps:
+            continue
+        if block not in (*INPUT, *family.modules):
+            raise UserError(f"{family.title} has no block {block!r}; it has {', '.join((*INPUT, *family.modules))}")
         found += [Site(block, layer) for layer in range(layers[STACKS[block]])]
     return found

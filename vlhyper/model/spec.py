@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vlhyper.errors import UserError, nearest
+from vlhyper.model.families import FAMILIES, size_of
 from vlhyper.model.forms import FORMS
 from vlhyper.model.makers import MAKERS, Maker
 from vlhyper.model.methods import Method, Part, method
-from vlhyper.model.sizes import Inputs, Shape, T5Size, matching, size_of
+from vlhyper.model.sizes import Inputs, Shape, Size, matching
 from vlhyper.settings import Strict, validated
 
 __all__ = ["WEIGHTS", "Counts", "Inputs", "ModelSpec", "count", "makers_of"]
@@ -28,7 +30,8 @@ class ModelSpec(BaseModel):
 
     method: str = Field("vl_hyperpelt", description="row of the table of methods")
     backbone: str | dict[str, Any] = Field(
-        "google-t5/t5-base", description="hub id, local folder, or T5Config fields for random weights"
+        "google-t5/t5-base",
+        description="hub id, local folder, or fields of its config for random weights (of a T5 without a model_type)",
     )
     tokenizer: str | None = Field(None, description="hub id or local folder; the backbone's own where left out")
     tune: tuple[str, ...] | None = Field(
@@ -59,6 +62,12 @@ class ModelSpec(BaseModel):
     def options(self, kind: type[Maker]) -> Any:
         """The options of one maker."""
         return _checked(option_models(method(self.method))[kind], self.model_extra or {})
+
+    def without_places(self) -> ModelSpec:
+        """The same model with the name of a local folder in place of its path, which is nothing to others."""
+        places = {key: getattr(self, key) for key in ("backbone", "tokenizer")}
+        local = {key: place for key, place in places.items() if isinstance(place, str) and Path(place).is_dir()}
+        return self.model_copy(update={key: Path(place).resolve().name for key, place in local.items()})
 
 
 def option_models(row: Method) -> dict[type[Maker], type[Strict]]:
@@ -96,7 +105,7 @@ def _maker(part: Part) -> type[Maker]:
     return kind
 
 
-def makers_of(spec: ModelSpec, inputs: Inputs, size: T5Size | None = None) -> dict[str, Maker]:
+def makers_of(spec: ModelSpec, inputs: Inputs, size: Size | None = None) -> dict[str, Maker]:
     """The makers of a method by name, each with its parts; `size` of a backbone that is there already.
 
     Raises UserError for inputs that a maker cannot use.
@@ -150,7 +159,7 @@ def count(spec: ModelSpec, inputs: Inputs) -> Counts:
     share = 100 * trained / total
     return Counts(
         method=spec.method,
-        backbone=spec.backbone if isinstance(spec.backbone, str) else "T5 from a config",
+        backbone=spec.backbone if isinstance(spec.backbone, str) else f"{FAMILIES[size.family].title} from a config",
         trained=trained,
         frozen=total - trained,
         total=total,
@@ -169,11 +178,11 @@ def tuned(spec: ModelSpec, groups: Iterable[str]) -> list[str]:
     return [group for group in known if spec.tune is None or group in spec.tune]
 
 
-def _trained_of(size: T5Size, row: Method) -> dict[str, Shape]:
+def _trained_of(size: Size, row: Method) -> dict[str, Shape]:
     shapes = size.shapes()
     return {name: shapes[name] for name in matching(shapes, row.trains)}
 
 
 def group_of(names: Iterable[str]) -> str:
-    """What the counts call these parameters of T5."""
-    return "layer norms" if all(name.endswith("layer_norm.weight") for name in names) else "backbone"
+    """What the counts call these parameters of the backbone."""
+    return "layer norms" if all("norm" in name for name in names) else "backbone"

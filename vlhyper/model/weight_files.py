@@ -1,4 +1,4 @@
-"""The files of a T5 in a folder or in the hub's local cache: which there are, and whether they hold all its tensors.
+"""The files of a backbone in a folder or the hub's local cache: which there are, and whether they hold all tensors.
 
 No torch: only the headers of safetensors files are read.
 """
@@ -13,14 +13,12 @@ from huggingface_hub import try_to_load_from_cache
 
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import read_object
-from vlhyper.model.sizes import CONFIG, Shape, T5Size
+from vlhyper.model.families import CONFIG, FAMILIES
+from vlhyper.model.sizes import Shape, Size
 from vlhyper.tensors import header, require_floats
 from vlhyper.wording import named
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-# Other names of the token embeddings, and a table that published T5s hold and never use.
-EMBEDDINGS = ("shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight")
-UNUSED = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
 
 
 def local_file(name: str, file: str) -> Path | None:
@@ -49,8 +47,8 @@ def weight_files(name: str) -> list[str]:
     return files
 
 
-def require_memory(size: T5Size, name: str) -> None:
-    """Raises UserError where this machine cannot hold the parameters of a T5, in fp32."""
+def require_memory(size: Size, name: str) -> None:
+    """Raises UserError where this machine cannot hold the parameters in fp32."""
     needed, memory = 4 * size.parameters(), _memory()
     if memory is not None and needed > memory:
         raise UserError(
@@ -69,7 +67,7 @@ def lacking(name: str) -> list[str]:
     return [file for file in (CONFIG, *weight_files(name)) if not local_file(name, file)]
 
 
-def faults(name: str, size: T5Size) -> Iterator[str]:
+def faults(name: str, size: Size) -> Iterator[str]:
     """What is wrong with the weights that are here, one line each: damaged files, tensors missing, surplus or odd."""
     found: dict[str, Shape] = {}
     paths = [local_file(name, file) for file in weight_files(name)]
@@ -90,16 +88,14 @@ def _tensors(path: Path) -> dict[str, Shape]:
     return {key: entry.shape for key, entry in found.items()}
 
 
-def _differences(found: Mapping[str, Shape], size: T5Size) -> Iterator[str]:
-    wanted = size.shapes()
-    embedded = next((found[name] for name in EMBEDDINGS if name in found), None)
-    tied = EMBEDDINGS[:3] if size.untied_head else EMBEDDINGS
-    if embedded is not None:
-        found = {**{key: shape for key, shape in found.items() if key not in tied}, "shared.weight": embedded}
+def _differences(found: Mapping[str, Shape], size: Size) -> Iterator[str]:
+    wanted, family = size.shapes(), FAMILIES[size.family]
+    found = {parameter: found[name] for parameter, name in family.parameters_in(found, size).items()}
     if missing := sorted(wanted.keys() - found.keys()):
         yield f"{len(missing)} tensors are missing ({first_few(missing)}); copy the whole model again"
-    if surplus := sorted(found.keys() - wanted.keys() - {UNUSED}):
-        yield f"{len(surplus)} tensors are not of this T5 ({first_few(surplus)}); is config.json another model's?"
+    if surplus := sorted(found.keys() - wanted.keys()):
+        told = f"{len(surplus)} tensors are not of this {family.title} ({first_few(surplus)})"
+        yield f"{told}; is config.json another model's?"
     odd = [f"{key} is {found[key]}, not {shape}" for key, shape in wanted.items() if found.get(key, shape) != shape]
     if odd:
         yield f"{len(odd)} tensors have another shape than config.json says ({first_few(odd)}); copy the model again"

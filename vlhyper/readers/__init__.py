@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vlhyper.readers.check import check_files as check_files
     from vlhyper.readers.check import check_manifest as check_manifest
     from vlhyper.readers.image_keys import require_all as require_all
     from vlhyper.readers.images import Matches as Matches
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Manifest": "manifest",
     "Matches": "images",
+    "check_files": "check",
     "check_manifest": "check",
     "left_out": "rows",
     "load_manifest": "manifest",

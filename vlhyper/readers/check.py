@@ -18,14 +18,18 @@ def check_manifest(
     Reads every record. Sizes are compared where the manifest tells them, checksums too with `digests`.
     Raises UserError for a split the manifest does not have.
     """
-    problems = manifest.missing(split) or _wrong_files(manifest, split, digests)
-    if problems:
+    if problems := check_files(manifest, split, digests):
         return problems
     try:
         load_rows(manifest, split, cache_dir)
     except UserError as error:
         return [str(error)]
     return []
+
+
+def check_files(manifest: Manifest, split: str, digests: bool = False) -> list[str]:
+    """What `check_manifest` finds without reading a record."""
+    return manifest.missing(split) or _wrong_files(manifest, split, digests)
 
 
 def _wrong_files(manifest: Manifest, split: str, digests: bool) -> list[str]:

@@ -15,6 +15,7 @@ from vlhyper.readers.images import check_template
 from vlhyper.readers.source import Source, expand
 from vlhyper.readers.table import WRITTEN, text_columns
 from vlhyper.settings import Strict, read_yaml, validated
+from vlhyper.shipped import INSTALLED
 
 DATA_FOLDER = "VLHYPER_DATA"
 
@@ -266,7 +267,8 @@ def load_manifest(value: str | Path | Mapping[str, Any], base: Path | None = Non
     """The manifest in a YAML file, or the mapping that a config has instead of a path; its `root` is made absolute.
 
     A path of a manifest is relative to `base` (default: the working folder), `root` to the folder of the
-    manifest; `$VLHYPER_DATA` in it means the folder of all data sets, or the manifest's own where it is not set.
+    manifest; `$VLHYPER_DATA` in it means the folder of all data sets, or the manifest's own where it is not set (of one
+    in the installed package, `data` in the current directory).
     The argument `root` replaces the manifest's. Raises UserError that names the file and the key at fault.
     """
     base = base or Path()
@@ -290,5 +292,7 @@ def _placed(split: Split, folder: Path) -> Split:
 
 
 def _root(written: str, folder: Path) -> Path:
-    data = os.environ.get(DATA_FOLDER) or str(folder)
+    # Nobody's data sets lie in the installed package.
+    own = Path.cwd() / "data" if folder.is_relative_to(INSTALLED) else folder
+    data = os.environ.get(DATA_FOLDER) or str(own)
     return folder / Path(written.replace(f"${DATA_FOLDER}", data)).expanduser()

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from vlhyper.errors import UserError, first_few
+from vlhyper.files import MOST_BYTES, existing_file
 from vlhyper.readers.fields import FieldError
-from vlhyper.readers.opening import first_character, folder_files, head_keys
+from vlhyper.readers.opening import MOST_GROWTH, TooLarge, first_character, folder_files, head_keys
 from vlhyper.readers.streams import json_items, json_lines, text_lines
 
 # From the columns there are to those to read; raises FieldError where one is missing.
@@ -157,14 +158,62 @@ def _parquet_records(path: Path, wanted: Wanted) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=4096, columns=wanted(file.schema_arrow.names)):
+        with pq.ParquetFile(existing_file(path)) as file:
+            names = wanted(file.schema_arrow.names)
+            packed = _once_written(file.metadata)
+        # What is written once and meant a million times stays so until its size is known.
+        with pq.ParquetFile(path, read_dictionary=packed) as file:
+            size, most = 0, max(MOST_BYTES, MOST_GROWTH * path.stat().st_size)
+            _refuse_growth(sum(_unpacked(file.metadata, names)), most)
+            for batch in file.iter_batches(batch_size=4096, columns=names):
+                size += sum(map(_size, batch.columns))
+                _refuse_growth(size, most)
                 yield from batch.to_pylist()
     except FieldError as error:
         raise UserError(f"{path}: {error}; correct the manifest's fields, or is this the wrong file?") from None
+    except TooLarge as error:
+        raise UserError(f"{path}: {error}") from None
     # A damaged page is an OSError, damaged text in it a UnicodeDecodeError.
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as error:
         raise UserError(f"{path}: not a readable parquet file: {_first_line(error)}; fetch it again") from None
+
+
+def _refuse_growth(size: int, most: int) -> None:
+    if size > most:
+        raise TooLarge("what is packed in the file", most)
+
+
+def _once_written(metadata: Any) -> list[str]:
+    """The columns that have a dictionary of their values, and numbers into it."""
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    columns = (group.column(number) for group in groups for number in range(metadata.num_columns))
+    return list(
+        {one.path_in_schema for one in columns if one.has_dictionary_page and one.physical_type == "BYTE_ARRAY"}
+    )
+
+
+def _unpacked(metadata: Any, names: Sequence[str]) -> Iterator[int]:
+    """What the wanted parts of a file take unpacked, as it says itself."""
+    for group in range(metadata.num_row_groups):
+        for column in range(metadata.num_columns):
+            found = metadata.row_group(group).column(column)
+            if found.path_in_schema.split(".")[0] in names:
+                yield found.total_uncompressed_size
+
+
+def _size(values: Any) -> int:
+    """The bytes of an Arrow array where every value is written out."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(values.type):
+        lengths = pc.binary_length(values.dictionary)
+        return int(pc.sum(pc.take(lengths, values.indices)).as_py() or 0)
+    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+        return _size(values.flatten())
+    if pa.types.is_struct(values.type):
+        return sum(map(_size, values.flatten()))
+    return int(values.nbytes)
 
 
 def hub_records(hub: Mapping[str, Any], wanted: Wanted) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vlhyper.errors import UserError
 from vlhyper.published import PEOPLE
@@ -98,6 +98,28 @@ def _known(record: Any) -> list[dict[str, Any]]:
             "difficult": optional(record, "difficult_direct_answer"),
         }
     ]
+
+
+class Asked(NamedTuple):
+    """A question of a test split: its id, whether that is its image's name, and the choices that come with it."""
+
+    id: int | str
+    is_image: bool
+    choices: list[str] | None
+
+
+def read_asked(path: Path) -> list[Asked]:
+    """The questions of a file, in its order. Raises UserError that names the record, and for duplicate ids."""
+
+    def shape(record: Any) -> list[Asked]:
+        key = present(record, ID_KEYS)
+        choices = optional(record, "choices")
+        found = None if choices is None else answer_texts({"choices": listed(choices)}, "choices")
+        return [Asked(number_id(value(record, key), key), key in IMAGE_KEYS, found)]
+
+    asked = list(read_rows(path, _records(path), shape))
+    without_duplicates([one.id for one in asked], str(path), "id")
+    return asked
 
 
 def _first(record: Any, keys: tuple[str, ...]) -> str:

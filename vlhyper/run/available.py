@@ -1,8 +1,9 @@
-"""Whether the published models that a run begins with are available: in a folder, or in the hub's local cache."""
+"""Whether what a run begins with is available: published models in a folder or the hub's local cache, its tracker."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from importlib import metadata
 from pathlib import Path
 
 from huggingface_hub import constants
@@ -11,7 +12,7 @@ from huggingface_hub.utils import validate_repo_id
 from transformers import PreTrainedTokenizerBase
 
 from vlhyper.errors import UserError, first_few
-from vlhyper.model.sizes import size_of
+from vlhyper.model.families import size_of
 from vlhyper.model.spec import ModelSpec
 from vlhyper.model.weight_files import faults, lacking, require_memory
 from vlhyper.run.tokenizer import load_tokenizer
@@ -65,3 +66,14 @@ def _is_hub_id(name: str) -> bool:
     except HFValidationError:
         return False
     return not Path(name).is_dir()
+
+
+def require_tracker(name: str) -> None:
+    """Raises UserError where the package of `training.tracker` is not installed."""
+    try:
+        if name != "none":
+            # A folder `wandb`, which wandb leaves, can be imported too: only what is installed has metadata.
+            metadata.version(name)
+    except metadata.PackageNotFoundError:
+        told = f"training.tracker: {name} is not installed; install it with: pip install {name}"
+        raise UserError(told) from None

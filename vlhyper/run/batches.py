@@ -25,7 +25,7 @@ from vlhyper.run.rows import TaskRows
 from vlhyper.run.schedule import Schedule
 from vlhyper.tasks import Examples
 
-# T5 leaves these positions out of the loss.
+# These positions are left out of the loss.
 IGNORED = -100
 # Lengths of sources and targets are multiples of these where there are to be few.
 SOURCE_STEP, TARGET_STEP = 16, 8
@@ -54,22 +54,38 @@ class Collator:
 
     def texts(self, prompts: Sequence[str], most: int) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` (B, S) of prompts, cut to `most` tokens."""
-        return self._encoded(prompts, most, SOURCE_STEP)
+        return self._encoded(prompts, most)
 
     def labels(self, targets: Sequence[str]) -> Tensor:
         """(B, T) token ids of the targets, -100 behind their ends."""
-        encoded = self._encoded(targets, self.max_target_tokens, TARGET_STEP)
-        return encoded["input_ids"].masked_fill(encoded["attention_mask"] == 0, IGNORED)
+        encoded = self.tokenizer(list(targets), truncation=True, max_length=self.max_target_tokens)["input_ids"]
+        rows = [self._ended(ids) for ids in encoded]
+        length = self._length(max(map(len, rows)), TARGET_STEP)
+        return torch.tensor([ids + [IGNORED] * (length - len(ids)) for ids in rows])
 
-    def _encoded(self, texts: Sequence[str], most: int, step: int) -> dict[str, Tensor]:
+    def _ended(self, ids: list[int]) -> list[int]:
+        """A target that ends with the end token, as those of T5 and BART do.
+
+        Gemma's tokenizer begins texts and does not end them; its decoder is given the beginning by the model.
+        """
+        end = self.tokenizer.eos_token_id
+        if ids and ids[-1] == end:
+            return ids
+        text = ids[1:] if ids[:1] == [self.tokenizer.bos_token_id] else ids[: self.max_target_tokens - 1]
+        return [*text, end]
+
+    def _encoded(self, texts: Sequence[str], most: int) -> dict[str, Tensor]:
         found = self.tokenizer(list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt")
         ids, mask = found["input_ids"], found["attention_mask"]
         # The tokenizer itself would refuse a `most` that is no multiple.
-        more = -ids.shape[1] % step if self.few_lengths else 0
+        more = self._length(ids.shape[1], SOURCE_STEP) - ids.shape[1]
         return {
             "input_ids": F.pad(ids, (0, more), value=self.tokenizer.pad_token_id),
             "attention_mask": F.pad(mask, (0, more)),
         }
+
+    def _length(self, longest: int, step: int) -> int:
+        return longest + (-longest % step if self.few_lengths else 0)
 
 
 class TrainingBatches(Dataset[dict[str, Tensor] | Exception]):
@@ -100,6 +116,10 @@ class TrainingBatches(Dataset[dict[str, Tensor] | Exception]):
             return self._batch(index)
         except (UserError, JobError) as error:
             return error
+
+    def ids(self, step: int) -> list[str]:
+        """The ids of the rows of a step, those of all processes."""
+        return [one.id for one in self.examples[self.schedule.task(step)].batch(self.schedule.examples(step))]
 
     def _batch(self, index: int) -> dict[str, Tensor]:
         step, micro = divmod(index, self.accumulation)

@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerBase
 from vlhyper.errors import JobError, UserError, first_few
 from vlhyper.features import FeatureSet
 from vlhyper.model.spec import count
-from vlhyper.readers import check_manifest, left_out, load_rows
-from vlhyper.run.available import missing_models
+from vlhyper.readers import check_files, left_out, load_rows
+from vlhyper.run.available import missing_models, require_tracker
 from vlhyper.run.config import RunConfig, stated_inputs
 from vlhyper.run.held_out import hold_out_of
 from vlhyper.run.lengths import cut_off, labels_too_long
@@ -52,6 +52,10 @@ def _all_problems(config: RunConfig, say: Say) -> Iterator[str]:
     if features is not None:
         say(f"features: {len(features)} images of {features.tokens} × {features.width}, {features.meta['encoder']}")
     tokenizer = yield from missing_models(config.model, say)
+    try:
+        require_tracker(config.training.tracker)
+    except UserError as error:
+        yield str(error)
     if tokenizer is not None:
         yield from labels_too_long(run, tokenizer)
     try:
@@ -86,7 +90,7 @@ def _split_problems(
     say: Say,
 ) -> Iterator[str]:
     try:
-        if found := check_manifest(task.manifest, split):
+        if found := check_files(task.manifest, split):
             yield from found
             return
         checked = features is not None or not task.images
@@ -94,7 +98,7 @@ def _split_problems(
         learned = split == task.splits["train"]
         examples = f", {len(Examples(task.kind, few_of(run, rows).rows))} examples" if learned else ""
         unseen = "" if checked else "; its images were not checked, because there are no features"
-        say(f"{task.name}: split {split} has {len(rows)} rows{examples}{unseen}{_excluded(task, split)}")
+        say(f"{task.name}: split {split} has {len(rows)} rows{examples}{unseen}{_excluded(rows)}")
         if tokenizer is not None and (cut := cut_off(rows, tokenizer, run.config.training.max_target_tokens)):
             say(f"{task.name}: split {split}: {cut}")
         if split == task.splits["val"] and run.config.validation.every:
@@ -103,13 +107,14 @@ def _split_problems(
         yield str(error)
 
 
-def _excluded(task: RunTask, split: str) -> str:
+def _excluded(rows: TaskRows) -> str:
     """What is said of rows that the manifest's `exclude` leaves out; also of none, which may be a mistake."""
-    entries = task.manifest.split(split).exclude
+    entries = rows.task.manifest.split(rows.split).exclude
     if not entries:
         return ""
     sources = [f"{', '.join(one.splits)} of {Path(one.manifest).stem}" if one.manifest else one.ids for one in entries]
-    return f"; {left_out(task.manifest, split)} rows are left out, whose images are in {first_few(sources)}"
+    count = left_out(rows.task.manifest, rows.split, len(rows) + rows.left_out)
+    return f"; {count} rows are left out, whose images are in {first_few(sources)}"
 
 
 def _unmatched(task: RunTask, split: str) -> TaskRows:

@@ -17,12 +17,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from vlhyper.errors import UserError, first_few
+from vlhyper.errors import JobError, UserError, first_few
 from vlhyper.files import read_object, write_json
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.model.old_runs import upgraded
 from vlhyper.settings import Strict, validated
-from vlhyper.tensors import load_tensors
+from vlhyper.tensors import is_finite, load_tensors
 from vlhyper.wording import some
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
@@ -72,6 +72,19 @@ def save_checkpoint(run: Path, model: VLHyperPELT, optimizer: Optimizer, progres
     for old in run.glob("checkpoints/*step-*"):
         if old != folder:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def require_finite_state(run: Path, model: VLHyperPELT, optimizer: Optimizer, progress: Progress) -> None:
+    """Raises JobError where an update left no numbers: they must not take the place of the last checkpoint."""
+    if broken := [
+        name
+        for name, weight in model.trained()
+        if not all(map(is_finite, (weight.detach(), *optimizer.state[weight].values())))
+    ]:
+        raise JobError(
+            f"step {progress.step}: the update gave a NaN or an infinity in {some(broken)}; try a lower "
+            f"training.learning_rate in another --out; what {run} had saved before is kept"
+        )
 
 
 def save_progress(run: Path, progress: Progress) -> None:

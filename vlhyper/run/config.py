@@ -10,12 +10,14 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, model_validator
 
-from vlhyper.errors import UserError
+from vlhyper.errors import UserError, nearest
 from vlhyper.files import write_text
 from vlhyper.model.methods import method
 from vlhyper.model.spec import WEIGHTS, Inputs, ModelSpec
 from vlhyper.readers.manifest import DATA_FOLDER, Texts
-from vlhyper.settings import Strict, parse_yaml, read_yaml, validated
+from vlhyper.run.bases import merged, read_based
+from vlhyper.settings import Strict, parse_yaml, validated
+from vlhyper.shipped import find_shipped, no_such_file, place_of
 from vlhyper.tasks import Task, find_task
 
 # Grids of CLIP's convolutional encoders at their own resolution: (cells, channels).
@@ -26,6 +28,9 @@ ENCODER_GRIDS = {
     "RN50x16": (144, 3072),
     "RN50x64": (196, 4096),
 }
+
+# Settings that cannot change what is trained; a run may be resumed with others.
+NEUTRAL = tuple(f"training.{key}" for key in ("workers", "log_every", "checkpoint_every", "tracker", "project"))
 
 
 class TaskConfig(Strict):
@@ -80,6 +85,10 @@ class TrainingConfig(Strict):
     seed: int = Field(0, ge=0, lt=2**31)
     log_every: int = Field(100, gt=0, description="steps between two lines of log.jsonl")
     checkpoint_every: int = Field(1000, gt=0, description="steps between two checkpoints to resume from")
+    tracker: Literal["tensorboard", "trackio", "wandb", "none"] = Field(
+        "tensorboard", description="what shows the curves of log.jsonl while the run goes on"
+    )
+    project: str = Field("vlhyper", min_length=1, description="of trackio and wandb, the project that the run is in")
 
 
 class ValidationConfig(Strict):
@@ -99,10 +108,26 @@ class RunConfig(Strict):
         "fresh", description="rows of tasks that `start` lacks: drawn anew, or the mean of the rows it has"
     )
     tasks: dict[str, TaskConfig] = Field(min_length=1)
+    only: tuple[str, ...] | None = Field(None, description="names in `tasks` to train, in place of all")
     features: FeatureConfig = FeatureConfig()
     training: TrainingConfig = TrainingConfig()
     validation: ValidationConfig = ValidationConfig()
     evaluation_batch: int = Field(64, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tasks_chosen(cls, values: Any) -> Any:
+        """The same with those tasks alone that `only` names, in their order in `tasks`."""
+        if not isinstance(values, dict) or not isinstance(values.get("tasks"), dict):
+            return values
+        only, tasks = values.get("only"), values["tasks"]
+        only = [only] if isinstance(only, str) else only
+        if not isinstance(only, list | tuple) or not all(isinstance(name, str) for name in only):
+            return values
+        for name in only:
+            if name not in tasks:
+                raise ValueError(f"only: there is no task {name!r} in tasks{nearest(name, tasks)}")
+        return {**values, "only": None, "tasks": {name: entry for name, entry in tasks.items() if name in only}}
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
@@ -146,7 +171,7 @@ def stated_inputs(config: RunConfig) -> Inputs:
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a config, put `key.sub=value` in, and make all paths absolute.
+    """Read a config and those it is based on (`base`), put `key.sub=value` in, and make all paths absolute.
 
     Relative paths are resolved from the folder of the config file; in overrides, from the current directory.
     Raises UserError that names the file, the key, and the nearest valid key.
@@ -155,9 +180,26 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def config_values(path: str | Path) -> dict[str, Any]:
-    """What a config file says and no more, its paths absolute. Raises UserError that names file and line."""
-    values: dict[str, Any] = _absolute(read_yaml(path, "a config"), Path(path).absolute().parent)
-    return values
+    """What a config and those it is based on say, paths absolute. Raises UserError that names file and line.
+
+    The name of a config that comes with vlhyper stands for a copy of it in the current directory, but for its
+    manifests, which are read where they are.
+    """
+    file = Path(path)
+    if os.path.lexists(file):
+        return read_based(path, _absolute)
+    found = find_shipped(str(path), "configs") if not file.suffix else None
+    if found is None:
+        raise no_such_file(file, "configs")
+    return read_based(found.path, _absolute_of_shipped)
+
+
+def _absolute_of_shipped(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What a shipped file says, as if it lay below the current directory where a copy would, but for its manifests."""
+    tasks = values.get("tasks", {})
+    data = {name: {"data": _under(folder, entry["data"])} for name, entry in tasks.items() if "data" in entry}
+    found: dict[str, Any] = _absolute(merged(values, {"tasks": data} if data else {}), Path.cwd() / place_of(folder))
+    return found
 
 
 def with_overrides(values: dict[str, Any], overrides: Sequence[str], where: str) -> RunConfig:
@@ -228,7 +270,7 @@ def _absolute(value: Any, base: Path, keys: tuple[str, ...] = ()) -> Any:
         case ("tasks", _, "data") if isinstance(value, dict):
             value = {"root": ".", **value}
         case ("tasks", _, "data"):
-            return _under(base, value)
+            return _manifest(base, value)
         case ("tasks", _, "root") | ("tasks", _, "data", "root"):
             return _root(base, value)
         case ("tasks", _, "data", "splits", _, "exclude", "manifest"):
@@ -241,6 +283,15 @@ def _absolute(value: Any, base: Path, keys: tuple[str, ...] = ()) -> Any:
     if isinstance(value, dict):
         return {key: _absolute(inner, base, (*keys, str(key))) for key, inner in value.items()}
     return value
+
+
+def _manifest(base: Path, written: Any) -> Any:
+    """The path of a manifest; one that comes with vlhyper may be given by its name."""
+    path = _under(base, written)
+    if not isinstance(written, str) or os.path.lexists(path) or Path(written).suffix:
+        return path
+    found = find_shipped(written, "data")
+    return path if found is None else str(found.path)
 
 
 def _folder(base: Path, name: Any) -> Any:

@@ -14,7 +14,8 @@ from accelerate.utils import gather_object
 from vlhyper.console import progress, say
 from vlhyper.errors import UserError
 from vlhyper.files import read_object, write_json
-from vlhyper.metrics import Report
+from vlhyper.metrics import Report, bootstrap
+from vlhyper.metrics.report import SHORT_ANSWERS
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.run.batches import Collator, to_device
 from vlhyper.run.held_out import Answers, answerable
@@ -68,6 +69,8 @@ def evaluate_run(
     only: str | None = None,
     caption_metrics: str | None = None,
     submission: Path | None = None,
+    confidence: bool = False,
+    chat: bool = False,
 ) -> dict[str, Report]:
     """Answer and score a split with the model of a run folder, and with the settings of `run` (see `load_run`).
 
@@ -78,6 +81,8 @@ def evaluate_run(
         only: the one task to evaluate.
         caption_metrics: some of bleu, meteor, rouge, cider, spice; all where left out.
         submission: a folder for the files that test servers take, each named as its server wants it.
+        confidence: add 95 % bootstrap intervals to the scores.
+        chat: add the scores of the short answers in sentences, for tasks that have answers.
 
     Raises UserError for a folder that holds no trained model, an unknown task, or a split that no task has; and once
     everything else is written for answers that a test server does not take.
@@ -114,8 +119,11 @@ def evaluate_run(
         if truth is None:
             say(f"{name}: answers are in {path}; there are no reference answers to score them with")
             continue
-        report = reports[name] = truth.score(answers, metrics=caption_metrics)
+        report = reports[name] = truth.score(answers, metrics=caption_metrics, chat=chat or None)
         report.total = (report.total or report.n) + rows.left_out
+        report.extra["data"] = {"name": rows.task.manifest.name, "split": rows.split}
+        if confidence:
+            report.extra["confidence"] = bootstrap.confidence(report)
         where = "" if rows.split == split else f" (split {rows.split} of {rows.task.manifest.name})"
         say(f"{name}: {report.n} of {report.total} items of {split}{where} are scored; answers are in {path}")
         if command := score_command(rows, path, report):
@@ -151,7 +159,10 @@ def _submitted(rows: TaskRows, answers: Answers, path: Path) -> bool:
     given = {as_id(id, "id"): text for id, text in answers.items()}
     asked = [as_id(id, "id") for id in rows.rows["id"]]
     try:
-        write_submission(scorer, path, given, asked, f"{rows.task.name}'s answers", rows.where)
+        # Whose server it is the test questions tell, where they are one file.
+        files = rows.task.manifest.source(rows.split).paths("questions")
+        source = f"{rows.task.name}'s answers"
+        write_submission(scorer, path, given, asked, source, rows.where, files[0] if len(files) == 1 else None)
     except UserError as error:
         say(str(error))
         return False
@@ -175,6 +186,7 @@ def score_command(rows: TaskRows, predictions: Path, report: Report) -> str:
     if vocabulary := source.paths("vocabulary"):
         options["vocabulary"] = str(vocabulary[0])
     command = ["vlhyper", "score", rows.task.kind.scorer]
+    command += ["--chat"] if SHORT_ANSWERS in report.extra else []
     command += [part for name, value in options.items() for part in (f"--{name}", value)]
     part = report.n < (report.total or 0) or manifest.split(rows.split).part or source.paths("karpathy")
     return shlex.join([*command, "--partial"] if part and not scorer.scores_part else command)

@@ -16,12 +16,9 @@ from vlhyper.features import FeatureSet
 from vlhyper.files import JOB_FAULTS, read_json, write_json
 from vlhyper.model.spec import WEIGHTS
 from vlhyper.run.checkpoints import load_progress, newest
-from vlhyper.run.config import RunConfig, differences, load_config, save_config
+from vlhyper.run.config import NEUTRAL, RunConfig, differences, load_config, save_config
 from vlhyper.run.identity import FILE, FILE_KEYS, identity
 from vlhyper.run.tasks import Run
-
-# Settings that cannot change what is trained; a run may be resumed with others.
-NEUTRAL = ("training.workers", "training.log_every", "training.checkpoint_every")
 
 
 def claim(folder: Path, run: Run, features: FeatureSet | None) -> None:

@@ -1,4 +1,4 @@
-"""What a run writes down while it trains: `log.jsonl` and TensorBoard."""
+"""What a run writes down while it trains: `log.jsonl`, and what its tracker is shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,25 +18,35 @@ from vlhyper.errors import JobError, UserError
 from vlhyper.files import parse_json, write_text
 from vlhyper.readers.streams import text_lines
 from vlhyper.run.checkpoints import Progress
+from vlhyper.run.config import RunConfig
+from vlhyper.run.tracker import Tracker
+from vlhyper.wording import some
 
 
 class Log:
-    """`log.jsonl` and TensorBoard: the mean loss of each task since the last line, and validation metrics."""
+    """`log.jsonl` and a tracker: the mean loss of each task since the last line, and validation metrics.
 
-    def __init__(self, folder: Path, accelerator: Accelerator, done: Progress) -> None:
-        self.path, self.accelerator = folder / "log.jsonl", accelerator
-        self.losses: dict[str, list[torch.Tensor]] = {}
+    ids: the ids of the rows of a step, counted from 0, for errors.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        accelerator: Accelerator,
+        done: Progress,
+        config: RunConfig,
+        ids: Callable[[int], Sequence[str]],
+    ) -> None:
+        self.path, self.accelerator, self.ids = folder / "log.jsonl", accelerator, ids
+        # Of each task the steps, counted from 1, and their losses.
+        self.losses: dict[str, list[tuple[int, torch.Tensor]]] = {}
         self.note = ""
         self.began, self.first_step = time.monotonic(), done.step
-        # TensorBoard hides what a killed run gave it from this step on.
-        first_new = done.step + done.validated
-        accelerator.init_trackers("tensorboard", init_kwargs={"tensorboard": {"purge_step": first_new}})
-        if accelerator.is_main_process and self.path.exists():
-            kept = [line for line in self._whole_lines() if known(line, done)]
+        before = self._whole_lines() if accelerator.is_main_process and self.path.exists() else []
+        kept = [line for line in before if known(line, done)]
+        self.tracker = Tracker(accelerator, folder, config, done, before, kept)
+        if before:
             write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
-            for line in kept:
-                if line["step"] >= first_new:
-                    self._track(line)
 
     def _whole_lines(self) -> list[dict[str, Any]]:
         """What is in the log, but for a line that a kill cut short."""
@@ -64,35 +74,48 @@ class Log:
         finally:
             self.began += time.monotonic() - began
 
-    def add(self, task: str, loss: torch.Tensor) -> None:
-        self.losses.setdefault(task, []).append(loss)
+    def add(self, task: str, step: int, loss: torch.Tensor) -> None:
+        self.losses.setdefault(task, []).append((step, loss))
 
     def write_losses(self, step: int, rate: float) -> None:
         """Write the mean losses and forget them. Raises JobError where one is not finite."""
         means = {}
         for task, losses in sorted(self.losses.items()):
-            mean = self.accelerator.reduce(torch.stack(losses).mean(), "mean").item()
-            if not math.isfinite(mean):
-                raise JobError(f"step {step}: the loss of {task} is {mean}; lower training.learning_rate")
-            means[task] = mean
+            mean = self._mean(torch.stack([loss for _, loss in losses]))
+            if mean is not None and not math.isfinite(mean):
+                raise JobError(self._fault(task, losses, mean))
+            if mean is not None:
+                means[task] = mean
         self.losses.clear()
         self.note = " ".join(f"{task} {loss:.3f}" for task, loss in means.items())
         pace = (time.monotonic() - self.began) / max(1, step - self.first_step)
         self.write(step, {"loss": means, "learning_rate": rate, "seconds_per_step": round(pace, 4)})
+
+    def _mean(self, losses: torch.Tensor) -> float | None:
+        """Over all processes. Of fp16 without the steps that the scaler skipped; None where it skipped all of them."""
+        if self.accelerator.scaler is None:
+            return float(self.accelerator.reduce(losses.mean(), "mean"))
+        finite = losses.isfinite()
+        both = torch.stack([losses.where(finite, 0).sum().float(), finite.sum().float()])
+        total, count = self.accelerator.reduce(both, "sum").tolist()
+        # It begins at 65536 and halves at each skip: below 1 the fault is not the scale's.
+        return total / count if count else None if self.accelerator.scaler.get_scale() >= 1 else math.nan
+
+    def _fault(self, task: str, losses: list[tuple[int, torch.Tensor]], mean: float) -> str:
+        step = next((step for step, loss in losses if not loss.isfinite()), losses[-1][0])
+        ids = some(self.ids(step - 1))
+        other = "bf16 or fp32 as training.precision" if self.accelerator.scaler else "a lower training.learning_rate"
+        return (
+            f"step {step}: the loss of {task} is {mean} (ids {ids}); try {other} in another --out; "
+            f"what {self.path.parent} had saved before is kept"
+        )
 
     def write(self, step: int, values: dict[str, object]) -> None:
         if not self.accelerator.is_main_process:
             return
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
-        self._track({"step": step, **values})
-
-    def _track(self, line: dict[str, Any]) -> None:
-        for group, value in line.items():
-            if group != "step":
-                scalars = value if isinstance(value, dict) else {"": value}
-                named = {f"{group}/{key}".rstrip("/"): one for key, one in scalars.items()}
-                self.accelerator.log(named, step=line["step"])
+        self.tracker.send({"step": step, **values})
 
 
 def known(line: dict[str, Any], done: Progress) -> bool:

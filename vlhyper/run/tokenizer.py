@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import transformers
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 from sentencepiece import SentencePieceProcessor
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5Config
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from vlhyper.errors import UserError
 from vlhyper.files import read_object, small_file
-from vlhyper.model.sizes import size_of
+from vlhyper.model.families import FAMILIES, fields_of, size_of
 from vlhyper.model.spec import ModelSpec
 
 # What the library may read of a folder, and of that what must be a JSON object.
 READ = (".json", ".jinja", ".model", ".txt")
+VOCABULARIES = ("tokenizer.json", "spiece.model", "tokenizer.model", "vocab.json")
 OBJECTS = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
@@ -29,24 +32,34 @@ def load_tokenizer(spec: ModelSpec, local: bool = False) -> PreTrainedTokenizerB
     try:
         # Before the library, which would report a damaged config.json as a tokenizer's fault, and without a network ask
         # for an unknown name for minutes.
-        known = size_of(spec.backbone).vocab_size
+        size = size_of(spec.backbone)
     except UserError as error:
         if not own or Path(name).is_dir():
             raise
         raise UserError(f"tokenizer {name!r} cannot be loaded: {error}") from None
-    tokenizer = _loaded(name, local, T5Config() if own else None)
-    # Without its files transformers makes up a T5 tokenizer that knows no word and reports nothing.
+    tokenizer = _loaded(name, local, getattr(transformers, FAMILIES[size.family].config)() if own else None)
+    # Without its files transformers makes up a tokenizer that knows no word and reports nothing.
     if len(tokenizer) <= len(tokenizer.all_special_tokens) + 1:
         raise UserError(
-            f"tokenizer {name!r} cannot be loaded: it has no tokenizer.json or spiece.model; copy one of them there"
+            f"tokenizer {name!r} cannot be loaded: it has no tokenizer.json or other vocabulary; copy it there"
         )
     _complete(tokenizer, name)
-    if len(tokenizer) > known:
-        raise UserError(f"tokenizer {name!r} has {len(tokenizer)} tokens, the backbone only {known}; use its own")
+    # Gemma's pads before the text; tokens beside the text and shifted targets count from its first token.
+    tokenizer.padding_side = "right"
+    if len(tokenizer) > size.vocab_size:
+        raise UserError(
+            f"tokenizer {name!r} has {len(tokenizer)} tokens, the backbone only {size.vocab_size}; use its own"
+        )
+    if (fields := fields_of(spec.backbone)) and tokenizer.eos_token_id not in fields.ends:
+        # Answers would never end.
+        raise UserError(
+            f"tokenizer {name!r} ends a text with token {tokenizer.eos_token_id}, the backbone with "
+            f"{' or '.join(map(str, fields.ends))}; use its own tokenizer, or set its eos_token_id"
+        )
     return tokenizer
 
 
-def _loaded(name: str, local: bool, config: T5Config | None) -> PreTrainedTokenizerBase:
+def _loaded(name: str, local: bool, config: Any) -> PreTrainedTokenizerBase:
     """The tokenizer as the library reads it. Raises UserError that names the folder or the file at fault.
 
     config: of the model, where it is known; else the library reads the one beside the tokenizer.
@@ -66,7 +79,7 @@ def _loaded(name: str, local: bool, config: T5Config | None) -> PreTrainedTokeni
         return tokenizer
     # Of a damaged vocabulary the library, and the parser below it, raise whatever they meet.
     except Exception as error:
-        raise _refused(name, _at_fault(folder) or str(error), "give a local folder with the files of a T5") from None
+        raise _refused(name, _at_fault(folder) or str(error), "give a local folder with its files") from None
 
 
 def _refused(name: str, reason: str, cure: str) -> UserError:
@@ -80,14 +93,12 @@ def _check_files(folder: Path) -> None:
             small_file(path, "a file of a tokenizer")
         if path.name in OBJECTS:
             read_object(path)
-    if (fault := _spiece_fault(folder / "spiece.model")) and not (folder / "tokenizer.json").exists():
-        raise UserError(f"{folder / 'spiece.model'}: not a SentencePiece model ({fault}); copy it again")
+        if path.suffix == ".model" and not (folder / "tokenizer.json").exists() and (fault := _fault(path)):
+            raise UserError(f"{path}: not a SentencePiece model ({fault}); copy it again")
 
 
-def _spiece_fault(path: Path) -> str:
-    """Why a vocabulary of SentencePiece cannot be read; the library takes an empty one for a T5 without words."""
-    if not path.exists():
-        return ""
+def _fault(path: Path) -> str:
+    """Why a vocabulary of SentencePiece cannot be read; the library takes an empty one for a model without words."""
     try:
         return "" if SentencePieceProcessor(model_file=str(path)).get_piece_size() else "it has no pieces"
     except (RuntimeError, OSError) as error:
@@ -106,16 +117,18 @@ def _at_fault(folder: str) -> str:
 
 
 def _complete(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    """Take T5's padding and end tokens from the vocabulary where the folder does not name them.
+    """Take padding and end tokens from the vocabulary, by T5's, BART's or Gemma's names, where a folder names none.
 
     A folder with tokenizer.json alone does not. Raises UserError where the vocabulary lacks them too.
     """
     words = tokenizer.get_vocab()
-    for role, word in (("pad_token", "<pad>"), ("eos_token", "</s>")):
+    for role, candidates in (("pad_token", ("<pad>",)), ("eos_token", ("</s>", "<eos>"))):
         if getattr(tokenizer, role) is None:
-            if word not in words:
-                raise UserError(f"tokenizer {name!r} has no {role} and no {word!r} in its vocabulary; use T5's own")
-            setattr(tokenizer, role, word)
+            found = [word for word in candidates if word in words]
+            if not found:
+                told = f"tokenizer {name!r} has no {role} and no {candidates[0]!r} in its vocabulary"
+                raise UserError(f"{told}; use the backbone's own")
+            setattr(tokenizer, role, found[0])
 
 
 def _cached_folder(name: str) -> str:
@@ -125,7 +138,7 @@ def _cached_folder(name: str) -> str:
     """
     if Path(name).is_dir():
         return name
-    found = (try_to_load_from_cache(name, file) for file in ("tokenizer.json", "spiece.model"))
+    found = (try_to_load_from_cache(name, file) for file in VOCABULARIES)
     cached = next((path for path in found if isinstance(path, str)), None)
     if cached is None:
         raise OSError("it is neither a folder nor in the local hub cache")

@@ -21,11 +21,13 @@ from vlhyper.features import FeatureSet
 from vlhyper.launcher import end_with_launcher
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.model.spec import WEIGHTS
+from vlhyper.run.available import require_tracker
 from vlhyper.run.batches import IGNORED, Collator, TrainingBatches, grid_statistics, to_device, upcoming, worker_errors
 from vlhyper.run.checkpoints import (
     Progress,
     fresh_seed,
     load_checkpoint,
+    require_finite_state,
     save_checkpoint,
     save_progress,
 )
@@ -112,7 +114,7 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
         schedule, rows, examples, collator, settings.accumulation, accelerator.process_index, accelerator.num_processes
     )
     stream = upcoming(batches, done.step, settings.workers)
-    log = Log(folder, accelerator, done)
+    log = Log(folder, accelerator, done, config, batches.ids)
 
     def judge_now() -> None:
         with log.untimed():
@@ -140,7 +142,7 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
                         accelerator.clip_grad_norm_(optimizer.param_groups[0]["params"], settings.clip)
                     optimizer.step()
                     optimizer.zero_grad()
-                    log.add(name, loss.detach())
+                    log.add(name, step + 1, loss.detach())
 
             done.step = step + 1
             last = done.step == settings.steps
@@ -153,6 +155,8 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
             # Kept before it is validated: should that fail, no step is lost, and a resumed run validates it.
             done.validated = not due
             done.scaler = accelerator.scaler.state_dict() if keep and accelerator.scaler else done.scaler
+            if keep:
+                require_finite_state(folder, model, optimizer.optimizer, done)
             if keep and accelerator.is_main_process:
                 save_checkpoint(folder, model, optimizer.optimizer, done)
             if due:
@@ -161,7 +165,7 @@ def _train(run: Run, folder: Path, accelerator: Accelerator) -> None:
     if accelerator.is_main_process:
         # Without a validation score the last weights are the run's.
         if done.best is None or not (folder / WEIGHTS).exists():
-            model.save_pretrained(folder)
+            model.save(folder)
         best = f", best validation mean {done.best:.2f} at step {done.best_step}" if done.best is not None else ""
         say(f"{folder}: trained{best}; score it with: vlhyper evaluate {folder}")
 
@@ -206,10 +210,11 @@ def start_processes(settings: TrainingConfig, folder: Path, unused: bool = False
     """
     end_with_launcher()
     refuse_unsupported(settings)
+    require_tracker(settings.tracker)
     accelerator = Accelerator(
         mixed_precision="no" if settings.precision == "fp32" else settings.precision,
         gradient_accumulation_steps=settings.accumulation,
-        log_with="tensorboard",
+        log_with=None if settings.tracker == "none" else settings.tracker,
         project_dir=folder,
         # Without this torchrun's processes on a machine without a GPU would not know of each other.
         cpu=not torch.accelerator.is_available(),
@@ -255,7 +260,7 @@ def judge(folder: Path, done: Progress, model: VLHyperPELT, metrics: dict[str, f
         return
     if "mean" in metrics and (done.best is None or metrics["mean"] >= done.best):
         done.best, done.best_step = metrics["mean"], done.step
-        model.save_pretrained(folder)
+        model.save(folder)
     log.write(done.step, {"validation": metrics})
     say(f"step {done.step}: " + " · ".join(f"{name} {value:.2f}" for name, value in metrics.items()))
     save_progress(folder, done)

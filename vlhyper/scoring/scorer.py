@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,8 @@ Check = Callable[[Any, str], Any]
 class Server:
     """A test server: `asked` lists the ids of its test items from their file, `write` and `read` are for its upload.
 
-    An upload is a task's file of predictions unless these say otherwise. uploads: the names that the server wants its
+    An upload is a task's file of predictions unless these say otherwise. by_file: the server of a test file, where
+    several take the task. uploads: the names that the server wants its
     files to have, where it wants any, each with the suite it belongs to and the size of its test set.
     """
 
@@ -31,6 +33,11 @@ class Server:
     write: Callable[[Path, PredictionFile, Mapping[Any, str]], None] = write_predictions
     read: Callable[[Path, PredictionFile], Mapping[Any, str]] = read_upload
     uploads: Mapping[str, Upload] = field(default_factory=dict)
+    by_file: Callable[[Path], Server] | None = None
+
+    def of(self, questions: str | os.PathLike[str] | None) -> Server:
+        """The server whose test file this is."""
+        return self if self.by_file is None or questions is None else self.by_file(Path(questions))
 
     def check_name(self, path: Path) -> None:
         """Raises UserError for the name of a file that the server does not take."""

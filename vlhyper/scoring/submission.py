@@ -2,6 +2,7 @@
 
 VQA's test server (EvalAI) takes [{"question_id": 458752000, "answer": "skateboard"}], one record for every question of
 the test file; GQA's [{"questionId": "201307251", "prediction": "no"}]; COCO's [{"image_id": 391895, "caption": ""}].
+VizWiz's and A-OKVQA's are in vqa_uploads.py.
 The sites of GLUE and SuperGLUE take a zip of one file for each task.
 """
 
@@ -45,13 +46,13 @@ def submit(
     if task in SUITES:
         return _submit_suite(task, Path(submission), predictions, partial)
     scorer = find_scorer(task)
-    server, path = server_of(scorer), Path(submission)
+    server, path = server_of(scorer).of(questions), Path(submission)
     asked, against = _asked(server, path, questions)
     if predictions is None:
         _complete(server.read(path, scorer.predictions), asked, path, against)
     else:
         given = read_predictions(predictions, scorer.predictions, asked)
-        write_submission(scorer, path, given, asked, predictions, against)
+        write_submission(scorer, path, given, asked, predictions, against, questions)
     return _report(scorer.name, asked, path, predictions is not None)
 
 
@@ -64,10 +65,19 @@ def server_of(scorer: Scorer) -> Server:
 
 
 def write_submission(
-    scorer: Scorer, path: Path, given: Mapping[Any, str], asked: Sequence[Any], source: Predictions, against: str
+    scorer: Scorer,
+    path: Path,
+    given: Mapping[Any, str],
+    asked: Sequence[Any],
+    source: Predictions,
+    against: str,
+    questions: Place | None = None,
 ) -> None:
-    """Write answers by id for a test server, in the order of the ids `asked`. Raises UserError unless they match."""
-    server = server_of(scorer)
+    """Write answers by id for a test server, in the order of the ids `asked`. Raises UserError unless they match.
+
+    questions: the test file, where the server depends on it.
+    """
+    server = server_of(scorer).of(questions)
     _complete(given, asked, source, against)
     with writing(path):
         server.write(path, scorer.predictions, {id: given[id] for id in asked})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlhyper.errors import UserError, nearest
-from vlhyper.metrics.report import Report
+from vlhyper.metrics.report import SHORT_ANSWERS, Report
 from vlhyper.metrics.sentences import RULE, short_answer
 from vlhyper.readers.formats import FORMATS
 from vlhyper.readers.gold import Gold, gold_of_rows, without_duplicates
@@ -83,7 +83,7 @@ def report_of(
         short = {id: short_answer(text) for id, text in answers.items()}
         changed = sum(short[id] != answers[id] for id in scored.ids)
         metrics = scorer.report(scored, short, options).metrics
-        report.extra["answers_from_sentences"] = {"rule": RULE, "changed": changed, "metrics": metrics}
+        report.extra[SHORT_ANSWERS] = {"rule": RULE, "changed": changed, "metrics": metrics}
     return report
 
 

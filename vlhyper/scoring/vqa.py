@@ -26,6 +26,7 @@ from vlhyper.readers.vqa import question_ids, read_vqa_gold
 from vlhyper.readers.vqa_records import read_vqa_records_gold
 from vlhyper.scoring.predictions import PredictionFile
 from vlhyper.scoring.scorer import Scorer, Server, a_path, a_switch, one_of
+from vlhyper.scoring.vqa_uploads import vqa_server
 from vlhyper.wording import kind
 
 HALVES = {"first": "first-half", "second": "second-half"}
@@ -98,7 +99,7 @@ VQA = Scorer(
     predictions=PredictionFile("question_id", "answer", number_id, (458752000, "skateboard")),
     files=("questions",),
     options={"variant": one_of(*VARIANTS, what="variant of VQA accuracy"), "vocabulary": a_path, "chat": a_switch},
-    server=Server(question_ids),
+    server=Server(question_ids, by_file=vqa_server),
 )
 OKVQA = replace(
     VQA,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,29 +28,45 @@ def save_curves(panels: Mapping[str, Sequence[Line]], path: Path, columns: int =
     Lines of one label have one colour in all panels. Numbers of examples stand at equal distances, as in the paper's
     figures 2 and 3; a band is one deviation to each side.
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    columns = min(columns, len(panels))
-    rows = -(-len(panels) // columns)
     labels = list(dict.fromkeys(line.label for lines in panels.values() for line in lines))
-    # Text stays text in the SVG, and the same figure gives the same bytes.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "vlhyper", "font.size": 10}):
-        figure = Figure(figsize=(max(4.6, 3.7 * columns), 3.0 * rows + 0.3 * len(labels)), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots(rows, columns, squeeze=False)
-        for axis in axes.flat[len(panels) :]:
-            axis.axis("off")
+    with panelled(len(panels), len(labels), columns) as (figure, axes):
         for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
             _draw(axis, title, lines, labels)
         for row in axes:
             row[0].set_ylabel(label)
-        _legend(figure, axes, labels)
-        paths = [path.with_suffix(ending) for ending in FORMATS]
-        for one in paths:
-            with replacing(one) as part:
-                figure.savefig(part, dpi=160, format=one.suffix[1:], metadata=_undated(one.suffix))
+        return save_figure(figure, axes, path)
+
+
+@contextmanager
+def panelled(panels: int, labels: int, columns: int = 3) -> Iterator[tuple[Any, Any]]:
+    """A figure with room for so many panels and, below them, for the legend; and the array of its axes."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = min(columns, panels)
+    rows = -(-panels // columns)
+    # Text stays text in the SVG, and the same figure gives the same bytes.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "vlhyper", "font.size": 10}):
+        figure = Figure(figsize=(max(4.6, 3.7 * columns), 3.0 * rows + 0.3 * labels), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(rows, columns, squeeze=False)
+        for axis in axes.flat[panels:]:
+            axis.axis("off")
+        yield figure, axes
+
+
+def save_figure(figure: Any, axes: Any, path: Path) -> list[Path]:
+    """Write a figure with one legend of all its labels as PNG and as SVG; returns both paths."""
+    handles: dict[str, Any] = {}
+    for axis in axes.flat:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", frameon=False)
+    paths = [path.with_suffix(ending) for ending in FORMATS]
+    for one in paths:
+        with replacing(one) as part:
+            figure.savefig(part, dpi=160, format=one.suffix[1:], metadata=_undated(one.suffix))
     return paths
 
 
@@ -74,11 +91,3 @@ def _draw(axis: Any, title: str, lines: Sequence[Line], labels: Sequence[str]) -
     axis.set_xlabel("training examples")
     axis.grid(axis="y", color="#dddddd", linewidth=0.8)
     axis.spines[["top", "right"]].set_visible(False)
-
-
-def _legend(figure: Any, axes: Any, labels: Sequence[str]) -> None:
-    handles: dict[str, Any] = {}
-    for axis in axes.flat:
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    figure.legend([handles[label] for label in labels], labels, loc="outside lower center", frameon=False)

@@ -18,30 +18,36 @@ from pydantic import Field
 from vlhyper.model.forms import Bottleneck, Form, LowRank, Tokens, WholePrefix
 from vlhyper.model.makers.maker import Conditions, Fill, Maker, Normal, Start, Tensors, Uniform, Weight
 from vlhyper.model.methods import Part
-from vlhyper.model.sites import OUTPUT, Site, sites
+from vlhyper.model.sites import KEY, OUTPUT, VALUE, Site, sites
 from vlhyper.settings import Strict, joined
 
 
-class PrefixOptions(Strict):
+class SharedOptions(Strict):
+    """Settings of every form."""
+
+    shared: bool = Field(False, description="one set of numbers for all tasks, not one for each")
+
+
+class PrefixOptions(SharedOptions):
     """Settings of prefixes."""
 
     prefix_length: int = Field(49, gt=0, description="N, keys and values at every attention")
 
 
-class BottleneckOptions(Strict):
+class BottleneckOptions(SharedOptions):
     """Settings of adapters."""
 
     bottleneck: int = Field(64, gt=0, description="r, inner width of an adapter")
 
 
-class LowRankOptions(Strict):
+class LowRankOptions(SharedOptions):
     """Settings of LoRA; defaults are those of PEFT."""
 
     rank: int = Field(8, gt=0, description="r, rank of what is added to a linear map")
     alpha: float = Field(8.0, gt=0, description="what is added is multiplied by alpha / rank")
 
 
-class TokensOptions(Strict):
+class TokensOptions(SharedOptions):
     """Settings of prompts."""
 
     prompt_length: int = Field(49, gt=0, description="N, trained tokens before the text")
@@ -56,13 +62,12 @@ OPTIONS: dict[str, type[Strict]] = {
 
 
 class Settings(Strict):
-    """Settings of a part. All but the first belong to adapters.
+    """Settings of a part of adapters.
 
     start: `small` draws with a deviation of 0.01 (HyperFormer), `linear` as torch's Linear (VL-Adapter), `nothing` as
     LoRA, so that the adapter changes nothing at step 0 (MAM).
     """
 
-    shared: bool = False
     sequential: bool = False
     activation: Literal["relu", "gelu_new"] = "relu"
     biases: bool = False
@@ -80,10 +85,6 @@ class _Block(NamedTuple):
     sites: list[Site]
     numbers: dict[str, Weight]
 
-    def shared(self, number: str) -> bool:
-        # Houlsby's adapters as HyperFormer builds them: each task has its own, the norm behind them is for all.
-        return self.settings.shared or number in ("gain", "shift")
-
 
 class Free(Maker):
     """A form of its own at every site, for every task or one for all."""
@@ -96,7 +97,9 @@ class Free(Maker):
         for form in self.forms:
             # Raises for a block that two parts name.
             sites(size, [block for part in parts if part.form == form for block in part.blocks])
-        self.blocks = [self._block(part, name) for part in parts for name in part.blocks]
+        blocks = [self._block(part, name) for part in parts for name in part.blocks]
+        # Those that this backbone has.
+        self.blocks = [block for block in blocks if block.sites]
 
     @classmethod
     def options_of(cls, parts: Sequence[Part]) -> type[Strict]:
@@ -107,18 +110,22 @@ class Free(Maker):
         describe = getattr(self, f"_{part.form}")
         return _Block(part, name, settings, sites(self.size, [name]), describe(settings, name))
 
+    def _shared(self, number: str) -> bool:
+        # Houlsby's adapters as HyperFormer builds them: each task has its own, the norm behind them is for all.
+        return self.options.shared or number in ("gain", "shift")
+
     def weights(self) -> dict[str, Weight]:
         """Named block.number, (T, L, ...); those of the encoder's input have an L of 1."""
         found: dict[str, Weight] = {}
         for block in self.blocks:
             for name, (shape, start, group, _) in block.numbers.items():
-                own = not block.shared(name)
+                own = not self._shared(name)
                 whole = (len(self.inputs.tasks) if own else 1, len(block.sites), *shape)
                 found[f"{block.name}.{name}"] = Weight(whole, start, group, per_task=own)
         return found
 
     def _prefix(self, settings: Any, block: str) -> dict[str, Weight]:
-        shape = (self.options.prefix_length, self.size.inner)
+        shape = (self.options.prefix_length, self.size.key_inner)
         # As large as T5's own keys and values, as those of generated prefixes are.
         return {name: Weight(shape, Normal(of=name), "prefixes") for name in ("key", "value")}
 
@@ -143,6 +150,8 @@ class Free(Maker):
     def _low_rank(self, settings: Any, block: str) -> dict[str, Weight]:
         wide, inner, rank, group = self.size.d_model, self.size.inner, self.options.rank, "low-rank matrices"
         into, out = (inner, wide) if block in OUTPUT else (wide, inner)
+        if block in (*KEY, *VALUE):
+            out = self.size.key_inner
         return {
             "a": Weight((rank, into), Uniform(into**-0.5), group),
             "b": Weight((out, rank), Fill(0.0), group),
@@ -159,7 +168,7 @@ class Free(Maker):
         made: dict[Site, list[Form]] = {}
         for block in self.blocks:
             tables = {name: tensors[f"{block.name}.{name}"] for name in block.numbers}
-            rows = {name: table if block.shared(name) else table[task] for name, table in tables.items()}
+            rows = {name: table if self._shared(name) else table[task] for name, table in tables.items()}
             for site in block.sites:
                 numbers = {name: table[:, site.layer] for name, table in rows.items()}
                 made.setdefault(site, []).append(self._form(block, numbers))

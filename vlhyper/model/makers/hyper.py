@@ -103,7 +103,7 @@ class Hyper(Maker):
         }
         if self.sites[side, "prefix"]:
             # Of the two factors the relu takes one; what is left in I (1.4² / √2) is taken off here.
-            unit, shape, group = (hyper * 1.92) ** -0.5, (hyper, self.size.inner), "prefix hypernetworks"
+            unit, shape, group = (hyper * 1.92) ** -0.5, (hyper, self.size.key_inner), "prefix hypernetworks"
             found["key"] = Weight(shape, Normal(unit, of="key"), group)
             found["value"] = Weight(shape, Normal(unit, of="value"), group)
         if adapters := self.sites[side, "bottleneck"]:

@@ -82,7 +82,8 @@ class Image(Maker):
         cells = grid.shape[1]
         boxes = _positions(conditions.boxes) if self.boxes else grid.new_zeros(1, cells, POSITIONS)
         feature, position = _embedded(tensors, "feature", grid), _embedded(tensors, "position", boxes)
-        embeds = feature + position + tensors["order"][0] + conditions.embeddings[-cells:].flip(0)
+        words = conditions.embeddings[-cells:].flip(0) * conditions.word_scale
+        embeds = feature + position + tensors["order"][0] + words
         return {Site("input", 0): [Tokens(embeds, conditions.pictured, front=False, biased=False)]}
 
 

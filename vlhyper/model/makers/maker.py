@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from vlhyper.model.methods import Part
-from vlhyper.model.sizes import Inputs, Shape, T5Size
+from vlhyper.model.sizes import Inputs, Shape, Size
 from vlhyper.settings import Strict
 
 if TYPE_CHECKING:
@@ -69,8 +69,9 @@ class Conditions(NamedTuple):
     task: Tensor  # () for one task in the whole batch, or (B,) of task numbers
     grid: Tensor | None  # (B, N, d_v) image features, any float dtype, 0 in rows without an image; None if all are
     pictured: Tensor | None  # (B,) bool, rows that have an image; None for all where there is a grid
-    embeddings: Tensor  # (V, D), the token embeddings of T5
+    embeddings: Tensor  # (V, D), the token embeddings of the backbone
     boxes: Tensor | None = None  # (B, N, 4), x1 y1 x2 y2 as shares of the image's width and height
+    word_scale: float = 1.0  # what the encoder multiplies token embeddings with
 
 
 class Maker(ABC):
@@ -84,7 +85,7 @@ class Maker(ABC):
     Settings: ClassVar[type[Strict]] = Strict
     forms: ClassVar[tuple[str, ...]]
 
-    def __init__(self, options: Any, parts: tuple[Part, ...], size: T5Size, inputs: Inputs) -> None:
+    def __init__(self, options: Any, parts: tuple[Part, ...], size: Size, inputs: Inputs) -> None:
         self.options, self.parts, self.size, self.inputs = options, parts, size, inputs
 
     def settings(self, part: Part) -> Any:

@@ -1,4 +1,4 @@
-"""Prefixes made by a network that only training needs, one of its own for every task and kind of attention.
+"""Prefixes made by a network that only training needs, one of its own for every kind of attention and every task.
 
 Source: Li and Liang, "Prefix-Tuning" (2021), section 4.3; He et al., "Towards a Unified View" (2022), as in the class
 `Prefix` of their petl_factory.py. For an attention block, with a table E of N rows,
@@ -30,10 +30,11 @@ class Options(Strict):
 
     prefix_length: int = Field(49, gt=0, description="N, keys and values at every attention")
     projector_width: int = Field(800, gt=0, description="m, inner width of the networks")
+    shared: bool = Field(False, description="one set of networks for all tasks, not one for each")
 
 
 class Network(Maker):
-    """Keys and values of its own for every task at every site."""
+    """Keys and values for every task at every site, or the same for all tasks."""
 
     Options = Options
     forms = ("prefix",)
@@ -45,10 +46,11 @@ class Network(Maker):
             self.blocks.setdefault(site.block, []).append(site)
 
     def weights(self) -> dict[str, Weight]:
-        tasks, width, inner = len(self.inputs.tasks), self.size.d_model, self.options.projector_width
+        width, inner, own = self.size.d_model, self.options.projector_width, not self.options.shared
+        tasks = len(self.inputs.tasks) if own else 1
         found: dict[str, Weight] = {}
         for block, places in self.blocks.items():
-            made = len(places) * 2 * self.size.inner
+            made = len(places) * 2 * self.size.key_inner
             shapes: dict[str, tuple[Shape, Start]] = {
                 "table": ((self.options.prefix_length, width), Normal()),
                 "first": ((width, inner), Uniform(width**-0.5)),
@@ -57,7 +59,7 @@ class Network(Maker):
                 "second_bias": ((made,), Uniform(inner**-0.5)),
             }
             found |= {
-                f"{block}.{name}": Weight((tasks, *shape), start, "prefix networks", per_task=True)
+                f"{block}.{name}": Weight((tasks, *shape), start, "prefix networks", per_task=own)
                 for name, (shape, start) in shapes.items()
             }
         return found
@@ -65,11 +67,13 @@ class Network(Maker):
     def make(self, tensors: Tensors, conditions: Conditions) -> dict[Site, list[Form]]:
         """A prefix of (R, N, H·P) keys and values at every site."""
         made: dict[Site, list[Form]] = {}
+        # Of networks that all tasks share there is the first.
+        task = conditions.task.new_zeros(()) if self.options.shared else conditions.task
         for block, places in self.blocks.items():
             own = {
                 name: tensors[f"{block}.{name}"] for name in ("table", "first", "first_bias", "second", "second_bias")
             }
-            numbers = _prefixes(own, conditions.task).unflatten(-1, (len(places), 2, -1))
+            numbers = _prefixes(own, task).unflatten(-1, (len(places), 2, -1))
             for number, site in enumerate(places):
                 made[site] = [WholePrefix(numbers[:, :, number, 0], numbers[:, :, number, 1])]
         return made

@@ -1,0 +1,1 @@
+"""The paper's tables with our figures beside: their rows, and which run is which row."""
