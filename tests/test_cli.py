@@ -43,7 +43,8 @@ COMMANDS = {
     "params": "config overrides --all --json",
     "score": (
         "task --against --annotations --answer-key --answers --chat --choices --complete --confidence --half --id-key "
-        "--items --json --metrics --partial --predictions --questions --split --submission --variant --vocabulary"
+        "--images --items --json --metrics --partial --predictions --questions --report --split --submission --variant "
+        "--vocabulary"
     ),
     "setup spice": "--repository",
     "table": "table runs --out --split",
@@ -267,6 +268,11 @@ def failing(error):
             ModuleNotFoundError("No module named 'jgo'", name="jgo"),
             2,
             "vlhyper: this command needs jgo, which is not installed: pip install 'vlhyper[spice]'",
+        ),
+        (
+            ModuleNotFoundError("No module named 'jinja2'", name="jinja2"),
+            2,
+            "vlhyper: this command needs jinja2, which is not installed: pip install 'vlhyper[report]'",
         ),
     ],
 )
