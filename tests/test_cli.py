@@ -41,6 +41,7 @@ COMMANDS = {
     "inspect": "features --images --json --sheet",
     "merge": "shards --out",
     "params": "config overrides --all --json",
+    "report": "runs --images --out --split",
     "score": (
         "task --against --annotations --answer-key --answers --chat --choices --complete --confidence --half --id-key "
         "--images --items --json --metrics --partial --predictions --questions --report --split --submission --variant "

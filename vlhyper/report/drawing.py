@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT = 420, 250
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 40
-# Of longer lines so many points are drawn, each the mean of its neighbours.
+# So many points of a line are drawn.
 MOST_POINTS = 240
 
 
@@ -24,13 +24,22 @@ class Series:
     joined: bool = True
     marked: bool = True
 
+    def shorter(self) -> Series:
+        """The same line of at most MOST_POINTS points, each the mean of its neighbours."""
+        size = -(-len(self.points) // MOST_POINTS)
+        if size < 2 or not self.joined:
+            return self
+        parts = [self.points[start : start + size] for start in range(0, len(self.points), size)]
+        means = [(sum(x for x, _ in part) / len(part), sum(y for _, y in part) / len(part)) for part in parts]
+        return Series(self.label, means, self.number, self.joined, self.marked)
+
 
 def plot(series: Sequence[Series], title: str, x_label: str, y_label: str, log: bool = False) -> Markup:
     """One panel. log: the x axis is logarithmic, where all values allow it.
 
     Each point tells its values where a pointer rests on it.
     """
-    series = [_shorter(one) for one in series if one.points]
+    series = [one.shorter() for one in series if one.points]
     xs = [x for one in series for x, _ in one.points]
     ys = [y for one in series for _, y in one.points]
     log = log and min(xs) > 0
@@ -126,15 +135,6 @@ def _mark(number: int, x: float, y: float, title: Markup) -> Markup:
         '<path class="mark" d="M{x} {above}l5 5l-5 5l-5 -5z">{title}</path>',
     )
     return Markup(shapes[number % len(shapes)]).format(x=x, y=y, left=x - 3.5, above=y - 4, title=title)
-
-
-def _shorter(one: Series) -> Series:
-    size = -(-len(one.points) // MOST_POINTS)
-    if size < 2 or not one.joined:
-        return one
-    parts = [one.points[start : start + size] for start in range(0, len(one.points), size)]
-    means = [(sum(x for x, _ in part) / len(part), sum(y for _, y in part) / len(part)) for part in parts]
-    return Series(one.label, means, one.number, one.joined, one.marked)
 
 
 def short(value: float) -> str:

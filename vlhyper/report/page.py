@@ -64,6 +64,11 @@ class Page:
     details: Sequence[Detail] = ()
     notes: Sequence[str] = ()
 
+    @property
+    def systems(self) -> list[str]:
+        """The systems of all sections, each once."""
+        return list(dict.fromkeys(system for section in self.sections for system in section.systems))
+
 
 def write_page(path: str | Path, page: Page, most: int = MOST_BYTES) -> None:
     """Write the page with as many pictures as `most` bytes leave room for, and say what it holds."""

@@ -106,6 +106,11 @@ class Section:
         return not self.prose and not self.lower_is_better
 
     @property
+    def has_body(self) -> bool:
+        """Whether there is more to show of it than its line among the scores."""
+        return self.samples is not None or bool(self.missing or self.notes)
+
+    @property
     def highest(self) -> float:
         """The end of the scale on which the section's bars are drawn."""
         every = [figure for figures in (self.figures, *self.groups.values()) for figure in figures]
