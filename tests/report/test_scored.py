@@ -179,6 +179,13 @@ def test_without_questions_the_page_says_what_to_give(vqa):
     assert "give --questions too" in " ".join(parsed(vqa / "bare.html").words)
 
 
+def test_pictures_of_other_images_are_told(vqa, tmp_path):
+    (tmp_path / "dog.jpg").write_bytes(b"")
+    arguments = ["score", "vqa", "--annotations", str(vqa / "a.json"), "--predictions", str(vqa / "ours.json")]
+    run([*arguments, "--report", str(tmp_path / "page.html"), "--images", str(tmp_path)])
+    assert f"None of the 1 pictures in {tmp_path} is of an image such as 0." in parsed(tmp_path / "page.html").words
+
+
 def test_a_folder_that_is_not_there_is_an_error_before_anything_is_written(vqa):
     arguments = ["score", "vqa", "--annotations", str(vqa / "a.json"), "--predictions", str(vqa / "ours.json")]
     with pytest.raises(UserError, match="no such folder"):

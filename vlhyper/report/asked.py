@@ -34,7 +34,9 @@ def asked(task: str, options: Mapping[str, Any]) -> tuple[dict[Any, dict[str, st
     layout = layout_of(scorer, path)
     form = FORMATS[layout]
     files = {name: (Path(options[name]),) for name in scorer.files if options.get(name) and name in form.roles}
-    files[form.truth_role] = (path,)
+    # Where what was asked is in files of its own, the others need not be read again.
+    if not form.roles or form.truth_role in form.roles:
+        files[form.truth_role] = (path,)
     if lacking := [role for role in form.roles if role not in files]:
         return {}, f"the texts of the items are in another file: give --{lacking[0]} too"
     settings = {**_table(scorer), "subset": options.get("split") or "test"}

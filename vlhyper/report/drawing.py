@@ -77,6 +77,12 @@ class _Axis:
     def place(self, value: float) -> float:
         return round(self.start + (self._of(value) - self.low) / (self.high - self.low) * (self.end - self.start), 1)
 
+    def written(self, value: float) -> str:
+        """A tick with as many digits as tell it from the next one."""
+        if self.log or max(abs(self.low), abs(self.high)) >= 1e4:
+            return short(value)
+        return f"{value:,.{max(0, -math.floor(math.log10((self.high - self.low) / 4)))}f}"
+
     def ticks(self) -> list[float]:
         if self.log:
             found = [
@@ -102,9 +108,9 @@ def _grid(across: _Axis, up: _Axis) -> Markup:
     for value in up.ticks():
         place = up.place(value)
         parts.append(line.format(l=LEFT, r=WIDTH - RIGHT, y=place))
-        parts.append(left.format(x=LEFT - 6, y=place + 4, text=short(value)))
+        parts.append(left.format(x=LEFT - 6, y=place + 4, text=up.written(value)))
     for value in across.ticks():
-        parts.append(below.format(x=across.place(value), y=HEIGHT - BOTTOM + 16, text=short(value)))
+        parts.append(below.format(x=across.place(value), y=HEIGHT - BOTTOM + 16, text=across.written(value)))
     return Markup("").join(parts)
 
 

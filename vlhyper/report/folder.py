@@ -61,7 +61,7 @@ class Trained:
         return paper_scores(Evaluated(self.folder, self.config, self.scores))
 
     @property
-    def facts(self) -> list[tuple[str, str]]:
+    def facts(self) -> dict[str, str]:
         """What a reader asks first, in words."""
         config, counts = self.config, self.counts
         printed = str(PRINTED.get(counts.method, ""))
@@ -83,7 +83,7 @@ class Trained:
             ),
             ("folder", str(self.folder)),
         ]
-        return [(name, value) for name, value in found if value]
+        return {name: value for name, value in found if value}
 
     @property
     def steps(self) -> int:

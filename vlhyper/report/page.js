@@ -94,16 +94,23 @@ function judged(section, score) {
   return score >= 100 ? ["right", "✓ "] : score > 0 ? ["part", "◐ "] : ["wrong", "✗ "];
 }
 
+// One line, and what is beyond it to unfold.
+function folded(title, text) {
+  return element("details", "", element("summary", "", title), text);
+}
+
 function saidBy(section, s, index) {
   const scores = section.metrics.map((metric, m) => [metric, section.scores[m][s][index]]);
-  const main = scores.length ? scores[0][1] : null;
-  const [className, sign] = judged(section, main);
-  const answer = section.words[section.answers[s][index]] || "(nothing)";
   const known = scores.filter(([, score]) => score !== null);
-  // With one metric the number says enough.
-  const told = known.map(([metric, score]) => (scores.length > 1 || section.low ? `${readable(metric)} ${score}` : score));
-  const points = element("span", "points dim", told.length ? ` ${told.join(" · ")}` : "");
-  return element("dd", "", element("span", `said ${className}`, sign + answer), points);
+  const [className, sign] = judged(section, scores.length ? scores[0][1] : null);
+  const answer = section.words[section.answers[s][index]] || "(nothing)";
+  const told = known.map(([metric, score]) => `${readable(metric)} ${score}`);
+  // With one metric from 0 to 100 the number says enough.
+  const first = scores.length > 1 || section.low ? told[0] : known.length && known[0][1];
+  const made = element("dd", "", element("span", `said ${className}`, sign + answer));
+  if (known.length) made.append(element("span", "points dim", ` ${first}`));
+  if (told.length > 1) made.append(folded(`${told.length - 1} more scores`, told.slice(1).join(" · ")));
+  return made;
 }
 
 function wordings(section, index) {
@@ -112,12 +119,13 @@ function wordings(section, index) {
   for (let place = 0; place < one.length; place += 2) {
     made.push(section.words[one[place]] + (one[place + 1] > 1 ? ` ×${one[place + 1]}` : ""));
   }
-  return made.join(section.prose ? " / " : ", ");
+  if (!section.prose) return [made.join(", ")];
+  return made.length > 1 ? [made[0], folded(`${made.length - 1} more`, made.slice(1).join(" / "))] : made;
 }
 
 function card(section, index) {
   const list = element("dl");
-  list.append(element("dt", "", section.prose ? "people" : "right"), element("dd", "", wordings(section, index)));
+  list.append(element("dt", "", section.prose ? "people" : "right"), element("dd", "", ...wordings(section, index)));
   section.systems.forEach((system, s) => list.append(element("dt", "", system), saidBy(section, s, index)));
   const body = element("div", "body");
   const names = Object.keys(section.texts);
@@ -262,6 +270,7 @@ byId("browser").addEventListener("close", () => history.replaceState(null, "", l
 loading.then((unpacked) => {
   data = unpacked;
   previews();
+  performance.mark("ready");
   document.documentElement.dataset.ready = "yes";
   const linked = /^#samples=(.+)$/.exec(location.hash);
   if (!linked) return;

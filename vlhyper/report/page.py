@@ -28,6 +28,8 @@ from vlhyper.report.section import Section, outcome_column
 MOST_BYTES = 30_000_000
 # Kept free beside the data as it is measured: numbers of pictures, and where each of them ends.
 SPARE, SPARE_OF_SAMPLE = 200_000, 4
+# Levels of gzip. What is packed fast is larger, so that the room it leaves is there for certain.
+FAST, THOROUGH = 1, 6
 LIBRARIES = ("torch", "transformers", "numpy", "scikit-learn", "scipy", "pycocoevalcap")
 
 
@@ -60,9 +62,14 @@ class Page:
     commands: Sequence[str]
     curves: Mapping[str, Sequence[Plot]] = field(default_factory=dict)
     costs: Mapping[str, Sequence[Plot]] = field(default_factory=dict)
-    runs: Sequence[tuple[str, Sequence[tuple[str, str]]]] = ()
+    runs: Sequence[tuple[str, Mapping[str, str]]] = ()
     details: Sequence[Detail] = ()
     notes: Sequence[str] = ()
+
+    @property
+    def facts(self) -> list[str]:
+        """What is told of the runs, each once."""
+        return list(dict.fromkeys(name for _, facts in self.runs for name in facts))
 
     @property
     def systems(self) -> list[str]:
@@ -72,17 +79,18 @@ class Page:
 
 def write_page(path: str | Path, page: Page, most: int = MOST_BYTES) -> None:
     """Write the page with as many pictures as `most` bytes leave room for, and say what it holds."""
-    numbers: list[Mapping[str, int]] = [{} for _ in page.sections]
-    bare = _render(page, _packed(_data(page, numbers, [])), "", "")
+    data: dict[str, Any] = {"sections": [_data(section) for section in page.sections], "ends": []}
     samples = sum(len(section.samples.ids) for section in page.sections if section.samples)
-    room = most - len(bare.encode()) - SPARE - SPARE_OF_SAMPLE * samples
     wanted = _wanted(page)
+    room = most - len(_render(page, _packed(data, FAST), "", "").encode()) - SPARE - SPARE_OF_SAMPLE * samples
     made, broken = thumbnails(wanted, room)
-    text, ends, number_of = joined(made)
-    for index, files in enumerate(page.files):
-        numbers[index] = {image: number_of[file] for image, file in files.items() if file in number_of}
+    text, data["ends"], number_of = joined(made)
+    for section, one, files in zip(page.sections, data["sections"], page.files, strict=True):
+        shown = {image: number_of[file] for image, file in files.items() if file in number_of}
+        images = section.samples.images if section.samples else ()
+        one["pictures"] = [shown.get(image, -1) for image in images] if shown else None
     told = _told(len(made), len(wanted), broken)
-    content = _render(page, _packed(_data(page, numbers, ends)), text, told)
+    content = _render(page, _packed(data), text, told)
     with writing(path):
         write_text(path, content)
     size = len(content.encode()) / 1e6
@@ -120,19 +128,14 @@ def _order(section: Section, files: Mapping[str, Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def _data(page: Page, numbers: Sequence[Mapping[str, int]], ends: Sequence[int]) -> dict[str, Any]:
-    sections = []
-    for section, pictures in zip(page.sections, numbers, strict=True):
-        samples = {} if section.samples is None else section.samples.to_json(pictures)
-        sections.append(
-            {"title": section.title, "metric": section.metric, "low": section.lower_is_better, "prose": section.prose}
-            | samples
-        )
-    return {"sections": sections, "ends": list(ends)}
+def _data(section: Section) -> dict[str, Any]:
+    samples = {} if section.samples is None else section.samples.to_json()
+    about = {"title": section.title, "metric": section.metric}
+    return about | {"low": section.lower_is_better, "prose": section.prose} | samples
 
 
-def _packed(value: Any) -> str:
-    return base64.b64encode(gzip.compress(msgspec.json.encode(value), 6, mtime=0)).decode()
+def _packed(value: Any, level: int = THOROUGH) -> str:
+    return base64.b64encode(gzip.compress(msgspec.json.encode(value), level, mtime=0)).decode()
 
 
 def _render(page: Page, data: str, pictures: str, told: str) -> str:

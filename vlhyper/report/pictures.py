@@ -32,7 +32,8 @@ class Pictures:
     def __init__(self, folders: Iterable[str | Path]) -> None:
         """Raises UserError for a folder that does not exist."""
         self.files: dict[str, Path] = {}
-        for folder in map(Path, folders):
+        self.folders = list(map(str, folders))
+        for folder in map(Path, self.folders):
             if not folder.is_dir():
                 raise UserError(f"{folder}: no such folder; --images names folders of pictures")
             for file in sorted(folder.rglob("*")):
@@ -48,6 +49,13 @@ class Pictures:
         if rest:
             found = match_images(rest, best_of(found_by(rest, self.files, NO_SPLIT)), self.files).keys | found
         return {image: self.files[key] for image, key in found.items()}
+
+    def missed(self, images: Sequence[str], found: Mapping[str, Path]) -> list[str]:
+        """What is to be said where folders were given and none of their files is of these images."""
+        some = next((image for image in images if image), None)
+        if found or some is None or not self.folders:
+            return []
+        return [f"None of the {len(self.files):,} pictures in {', '.join(self.folders)} is of an image such as {some}."]
 
 
 def spread(cells: Sequence[Hashable]) -> list[int]:

@@ -134,7 +134,9 @@ def _with_samples(
     section = make_section(name, reports, texts, part["image"], _slow(runs, name))
     notes = [*section.notes, *_changed(reports, runs, name, {len(one) for one in answers.values()} == {len(common)})]
     title = name if own == split else f"{name} ({own})"
-    files = pictures.find(list(dict.fromkeys(part["image"])), _templates(task, own))
+    shown = list(dict.fromkeys(part["image"]))
+    files = pictures.find(shown, _templates(task, own))
+    notes += pictures.missed(shown, files)
     return replace(section, title=title, notes=notes), files
 
 

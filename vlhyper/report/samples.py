@@ -55,8 +55,8 @@ class Samples:
     scores: Mapping[str, Mapping[str, Sequence[float | None]]]
     columns: Mapping[str, Column] = field(default_factory=dict)
 
-    def to_json(self, pictures: Mapping[str, int]) -> dict[str, Any]:
-        """For the script of the page; each wording is written once. pictures: the number of an image's picture."""
+    def to_json(self) -> dict[str, Any]:
+        """For the script of the page; each wording is written once."""
         words: dict[str, int] = {}
 
         def number(word: str) -> int:
@@ -67,7 +67,6 @@ class Samples:
         return {
             "ids": list(map(str, self.ids)),
             "images": list(self.images) if any(self.images) else None,
-            "pictures": [pictures.get(image, -1) for image in self.images] if pictures else None,
             "texts": {name: list(texts) for name, texts in self.texts.items()},
             "words": list(words),
             "right": right,

@@ -39,12 +39,14 @@ def write_report(
     against = [part for other in report.others for part in ("--against", other)]
     command = shlex.join(["vlhyper", "score", task, *_words(given), *against, "--report", str(path)])
     more = [part for folder in images for part in ("--images", str(folder))]
+    shown = list(dict.fromkeys(image_of))
+    found = pictures.find(shown)
     page = Page(
         title=f"{task}: {' and '.join(names)}",
         sections=[section],
-        files=[pictures.find(list(dict.fromkeys(image_of)))],
+        files=[found],
         commands=[" ".join([command, shlex.join(more)]).strip()],
-        notes=[why] if why else [],
+        notes=[*([why] if why else []), *pictures.missed(shown, found)],
         details=[Detail("Files and options", [(option(key), str(value)) for key, value in given.items()])],
     )
     write_page(path, page)

@@ -21,6 +21,7 @@ MOST_PAIRS, MOST_GROUPS = 12, 12
 # A group of fewer samples says nothing about a system.
 SMALLEST_GROUP = 5
 OTHERS = "others"
+EQUAL = ("both right", "equal")
 RIGHT_ANSWER = "right answer"
 # Of several scores of an item the one that groups are judged by; else it is the first.
 STANDS_FOR_CAPTIONS = "CIDEr"
@@ -245,16 +246,18 @@ class _Kind:
             return Counter(map(normalise_answer, right)).most_common(1)[0][0] if right else None
         return str(right["answer"] if isinstance(right, Mapping) else right)
 
-    def outcomes(self, report: Report, scores: Sequence[float | None]) -> list[str | None]:
+    def outcomes(
+        self, report: Report, given: Sequence[str], best: Sequence[str | None], scores: Sequence[float | None]
+    ) -> list[str | None]:
+        """In what way each answer is right or wrong. given, best: the answers and right ones as they are counted."""
         if self.grades:
             pairs = zip(report.answers, report.right, strict=True)
             return [outcome_of_grade(answer, right) for answer, right in pairs]
         if self.prose:
             return outcomes_of_scores(scores)
-        rows = zip(report.answers, report.right, scores, strict=True)
         return [
-            None if score is None else outcome_of_answer(self.given(a), self.best(right) or "", score, self.labels)
-            for a, right, score in rows
+            None if score is None else outcome_of_answer(answer, right or "", score, self.labels)
+            for answer, right, score in zip(given, best, scores, strict=True)
         ]
 
 
@@ -291,7 +294,7 @@ def _columns(
         order = [one for one, _ in Counter(given).most_common()]
         columns[answer_column(system, reports)] = Column.from_values(given, order)
         if system in scores:
-            found = kind.outcomes(report, scores[system])
+            found = kind.outcomes(report, given, best, scores[system])
             order = [one for one, _ in Counter(found).most_common() if one]
             order = [one for one in QUARTERS if one in order] or order
             columns[outcome_column(system, reports)] = Column.from_values(found, order)
@@ -299,7 +302,9 @@ def _columns(
     for other in others if scores else ():
         pairs = zip(scores[main], scores[other], strict=True)
         sign = -1 if kind.grades else 1
-        columns[better_column(other)] = Column.from_values([_comparison(*pair, main, other, sign) for pair in pairs])
+        values = [_comparison(*pair, main, other, sign) for pair in pairs]
+        order = [one for one in (*_better_names(main, other), *EQUAL) if one in values]
+        columns[better_column(other)] = Column.from_values(values, order)
     return columns
 
 
@@ -307,8 +312,12 @@ def _comparison(ours: float | None, theirs: float | None, name: str, other: str,
     if ours is None or theirs is None:
         return None
     if ours != theirs:
-        return f"{name if sign * ours > sign * theirs else other} better"
-    return "equal, right" if ours >= 100 and sign > 0 else "equal"
+        return _better_names(name, other)[sign * ours < sign * theirs]
+    return EQUAL[not (ours >= 100 and sign > 0)]
+
+
+def _better_names(main: str, other: str) -> tuple[str, str]:
+    return f"{main} better", f"{other} better"
 
 
 def _parts(report: Report) -> dict[str, Column]:
