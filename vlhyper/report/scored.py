@@ -35,30 +35,35 @@ def write_report(
     reports = dict(zip(names, [report, *report.others.values()], strict=True))
     texts, image_of, why = _asked(task, report, options)
     section = make_section(task, reports, texts, image_of)
-    given = {"predictions": predictions, **{key: value for key, value in options.items() if value is not None}}
-    against = [part for other in report.others for part in ("--against", other)]
-    command = shlex.join(["vlhyper", "score", task, *_words(given), *against, "--report", str(path)])
-    more = [part for folder in images for part in ("--images", str(folder))]
+    given = {"predictions": predictions, **options, "against": list(report.others)}
+    given |= {"report": path, "images": list(images)}
     shown = list(dict.fromkeys(image_of))
     found = pictures.find(shown)
     page = Page(
         title=f"{task}: {' and '.join(names)}",
         sections=[section],
         files=[found],
-        commands=[" ".join([command, shlex.join(more)]).strip()],
+        commands=[shlex.join(["vlhyper", "score", task, *_words(given)])],
         notes=[*([why] if why else []), *pictures.missed(shown, found)],
-        details=[Detail("Files and options", [(option(key), str(value)) for key, value in given.items()])],
+        details=[
+            Detail("Files and options", [(option(key), _written(value)) for key, value in given.items() if value])
+        ],
     )
     write_page(path, page)
 
 
 def _words(options: Mapping[str, Any]) -> list[str]:
-    words = []
+    """The options as they are typed."""
+    words: list[str] = []
     for key, value in options.items():
-        if key == "progress":
-            continue
-        words += [option(key)] if value is True else [option(key), str(value)]
+        for one in value if isinstance(value, list) else [value]:
+            if one not in (None, False) and key != "progress":
+                words += [option(key)] if one is True else [option(key), str(one)]
     return words
+
+
+def _written(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _short_names(paths: Sequence[str]) -> list[str]:
