@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from page_cases import behind, parsed
@@ -9,6 +10,7 @@ from page_cases import behind, parsed
 from vlhyper.cli import run
 from vlhyper.errors import UserError
 from vlhyper.report.runs import frontier
+from vlhyper.run.config import load_config, save_config, task_of
 from vlhyper.world import build
 
 BACKBONE = {"d_model": 16, "d_kv": 4, "num_heads": 4, "num_layers": 1, "d_ff": 24}
@@ -25,8 +27,6 @@ def world(tmp_path_factory):
 
 def write_run(world, folder, wrong: int, bottleneck: int = 4, memory: float = 900.0):
     """A run folder whose every `wrong`th answer is wrong."""
-    from vlhyper.run.config import load_config, save_config
-
     folder.mkdir()
     model = {"backbone": BACKBONE, "embedding_width": 8, "bottleneck": bottleneck}
     values = {"model": model, "tasks": {name: {"data": str(world / f"{name}.yaml")} for name in TASKS}}
@@ -162,6 +162,18 @@ def test_a_folder_that_is_no_run_is_told(content, told, world, tmp_path):
     with pytest.raises(UserError, match=told):
         run(["report", str(folder)])
     assert not (folder / "report.html").exists()
+
+
+def test_the_papers_figures_stand_beside_a_run_that_is_its_row(tmp_path):
+    config = load_config(Path(__file__).parents[2] / "configs/glue/hyperpelt.yaml")
+    metrics = {name: {"metrics": dict.fromkeys(task_of(config, name).metrics, 80.0)} for name in config.tasks}
+    save_config(config, tmp_path / "config.yaml")
+    (tmp_path / "scores.json").write_text(json.dumps({SPLIT: metrics}))
+    run(["report", str(tmp_path)])
+    words = parsed(tmp_path / "report.html").words
+    assert "the paper" in words and "80.00" in words
+    # Table 1's mean of eleven figures, the only one of this row that the program knows.
+    assert words.count("87.08") + words.count("87.09") == 1
 
 
 def test_the_frontier_is_what_no_cheaper_run_reaches():

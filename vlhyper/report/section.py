@@ -471,5 +471,6 @@ def _heading(report: Mapping[str, Any]) -> str:
     settings = [str(report["variant"])] if report.get("variant") else []
     rest = {key: value for key, value in report.items() if key not in known and isinstance(value, str | int | float)}
     settings += [f"{key.replace('_', ' ')} {value}" for key, value in rest.items()]
-    done = f"{report['n']:,} of {report.get('total') or report['n']:,} scored"
-    return " · ".join([done, *settings])
+    scored = report.get("n")
+    done = [] if scored is None else [f"{scored:,} of {report.get('total') or scored:,} scored"]
+    return " · ".join([*done, *settings])

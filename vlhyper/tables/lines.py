@@ -53,7 +53,7 @@ def scores(table: PaperTable, runs: Sequence[Evaluated], split: str) -> Sheet:
 
 
 def paper_scores(run: Evaluated) -> dict[tuple[str, str], float]:
-    """The paper's figures of the row that a run is, by task and metric, its mean under ("", ""); none where it is none."""
+    """The paper's figures of the row that a run is, by task and metric, and their mean under ("", "")."""
     fitting = [(table, row) for table in TABLES.values() for row in table.rows if _fits(table, row, Group([run]))]
     found: dict[tuple[str, str], float] = {}
     for table, row in fitting[:1]:
