@@ -20,7 +20,13 @@ from vlhyper.launcher import launched
 # Newer releases of typer contain a copy of click; this finds the usage error of either.
 UsageError: Any = typer.BadParameter.__base__
 # What to install for a library that is missing. Scoring a parquet file needs pyarrow alone, not torch and the others.
-PACKAGES = {"pyarrow": "pyarrow", "jgo": "'vlhyper[spice]'", "requests": "'vlhyper[spice]'"}
+PACKAGES = {
+    "pyarrow": "pyarrow",
+    "jgo": "'vlhyper[spice]'",
+    "requests": "'vlhyper[spice]'",
+    "jinja2": "'vlhyper[report]'",
+    "PIL": "'vlhyper[report]'",
+}
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 

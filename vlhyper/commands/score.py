@@ -50,6 +50,12 @@ def command(
     confidence: Annotated[bool, typer.Option("--confidence", help="Add 95 % bootstrap intervals.")] = False,
     against: Annotated[str | None, file_option("A second system's predictions, to compare with.")] = None,
     items: Annotated[str | None, file_option("Write the score of every item, one JSON object a line.")] = None,
+    page: Annotated[
+        str | None, typer.Option("--report", metavar="FILE.html", help="Write a page of scores and samples.")
+    ] = None,
+    images: Annotated[
+        list[str] | None, typer.Option(metavar="FOLDER", help="Pictures for --report; may be given several times.")
+    ] = None,
     id_key: Annotated[str | None, typer.Option(help="Key or column of the ids in the predictions.")] = None,
     answer_key: Annotated[str | None, typer.Option(help="Key or column of the answers in the predictions.")] = None,
     submission: Annotated[
@@ -75,12 +81,15 @@ def command(
     options: dict[str, Any] = {"split": split, "variant": variant, "answers": answers, "half": half, "metrics": metrics}
     options |= {"complete": complete or None, "partial": partial or None, "chat": chat or None}
     written = submission if predictions is not None else None
-    for name, path in (("--items", items), ("--submission", written)):
+    for name, path in (("--items", items), ("--submission", written), ("--report", page)):
         if path is not None:
             read = {f"--{key}": file for key, file in files.items()}
             check_output(path, name, read | {"--predictions": predictions, "--against": against})
+    if page is not None:
+        # Before the work: says at once where the libraries of pages are not installed.
+        from vlhyper.report.scored import write_report
     if submission is not None:
-        others = {"confidence": confidence or None, "against": against, "items": items}
+        others = {"confidence": confidence or None, "against": against, "items": items, "report": page}
         _refuse_beside_submission(task, options | others | {"vocabulary": vocabulary, "choices": choices})
         report = _submit(task, questions or annotations, submission, predictions, partial)
     elif predictions is None:
@@ -90,6 +99,8 @@ def command(
         report = _score(task, predictions, files | options, confidence, against)
     if items is not None:
         report.write_items(items)
+    if page is not None and predictions is not None:
+        write_report(page, task, report, predictions, files | options, images or [])
     if as_json:
         # Escapes, not letters: standard output may have any encoding.
         print(json.dumps(report.to_json()))

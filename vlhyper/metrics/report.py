@@ -48,7 +48,8 @@ class Report:
     Every score is × 100 and unrounded. `metrics` may be nested one level (`{"answer_type": {"yes/no": 81.2}}`);
     `skipped` says why a metric is missing, `notes` what a reader of the scores should know; `items` holds one score an
     id and name, None where a metric is not about the item; `clusters` names what items share (their image), the unit of
-    the bootstrap; `summed` gives what the bootstrap computes again.
+    the bootstrap; `summed` gives what the bootstrap computes again. `answers` and `right` are what was compared, in
+    step with the ids; `others` are the reports of the systems it was compared with, by name.
     """
 
     task: str
@@ -64,6 +65,9 @@ class Report:
     clusters: Sequence[Any] | None = field(default=None, repr=False)
     summed: Callable[[], dict[MetricPath, SummedMetric]] = field(default=dict, repr=False)
     extra: dict[str, Any] = field(default_factory=dict)
+    answers: Sequence[str] = field(default=(), repr=False)
+    right: Sequence[Any] = field(default=(), repr=False)
+    others: dict[str, Report] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """The report as one object for JSON: what was scored and how, metrics, skipped, and what was asked besides."""

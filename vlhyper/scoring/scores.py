@@ -51,6 +51,7 @@ def score(
     if against is not None:
         other = _score(scorer, against, chosen, (id_key, answer_key))
         same_items(report.ids, other.ids, name_of(predictions), name_of(against))
+        report.others[name_of(against)] = other
         report.extra["against"] = {"predictions": name_of(against)} | bootstrap.compare(report, other)
     return report
 

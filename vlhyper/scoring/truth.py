@@ -79,6 +79,7 @@ def report_of(
     report = scorer.report(scored, answers, options)
     report.total = total
     report.settings = {**report.settings, **scored.settings}
+    report.answers, report.right = [answers[id] for id in scored.ids], scored.right
     if options.get("chat"):
         short = {id: short_answer(text) for id, text in answers.items()}
         changed = sum(short[id] != answers[id] for id in scored.ids)
@@ -119,7 +120,7 @@ def _of_files(scorer: Scorer, gold: Gold, rows: Dataset) -> Gold:
 def gold_of_files(scorer: Scorer, options: Mapping[str, Any]) -> Gold:
     """What the files that a user named say, in whichever of the scorer's layouts they are. Raises UserError."""
     path: Path = options[scorer.truth]
-    layout = _layout_of(scorer, path)
+    layout = layout_of(scorer, path)
     form, read = FORMATS[layout], scorer.layouts[layout]
     files = {name: (options[name],) for name in scorer.files if name in options and name in form.roles}
     files[form.truth_role] = (path,)
@@ -142,7 +143,8 @@ def _check_layouts(scorer: Scorer) -> None:
             raise UserError(f"scorer {scorer.name!r}: unknown format {name!r}{nearest(name, FORMATS)}")
 
 
-def _layout_of(scorer: Scorer, path: Path) -> str:
+def layout_of(scorer: Scorer, path: Path) -> str:
+    """Which of the scorer's formats a file has."""
     _check_layouts(scorer)
     for name in reversed(scorer.layouts):
         recognises = FORMATS[name].recognises
