@@ -39,7 +39,8 @@ COMMANDS = {
     "params": "config overrides --all --json",
     "score": (
         "task --against --annotations --answer-key --answers --chat --choices --complete --confidence --half --id-key "
-        "--items --json --metrics --partial --predictions --questions --split --submission --variant --vocabulary"
+        "--items --json --metrics --partial --power --predictions --questions --split --submission --variant "
+        "--vocabulary"
     ),
     "setup spice": "--repository",
     "train": "config overrides --from --out",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +13,6 @@ import typer
 
 if TYPE_CHECKING:
     from vlhyper.metrics import Report
-
-# The column of what --chat adds.
-SENTENCES = "answers from sentences"
 
 
 def file_option(text: str) -> Any:
@@ -45,7 +43,14 @@ def command(
         bool, typer.Option("--chat", help="Beside the official scores, those of the short answers in sentences.")
     ] = False,
     confidence: Annotated[bool, typer.Option("--confidence", help="Add 95 % bootstrap intervals.")] = False,
-    against: Annotated[str | None, file_option("A second system's predictions, to compare with.")] = None,
+    against: Annotated[
+        list[str] | None,
+        file_option("Another system's predictions, to compare with; may be given several times."),
+    ] = None,
+    power: Annotated[
+        float | None,
+        typer.Option(metavar="POINTS", help="How many items show a difference of so many points (80 % power, 5 %)."),
+    ] = None,
     items: Annotated[str | None, file_option("Write the score of every item, one JSON object a line.")] = None,
     id_key: Annotated[str | None, typer.Option(help="Key or column of the ids in the predictions.")] = None,
     answer_key: Annotated[str | None, typer.Option(help="Key or column of the answers in the predictions.")] = None,
@@ -80,23 +85,27 @@ def command(
     for name, path in (("--items", items), ("--submission", written)):
         if path is not None:
             read = {f"--{key}": file for key, file in files.items()}
-            check_output(path, name, read | {"--predictions": predictions, "--against": against})
+            others = {f"--against {other}": other for other in against or ()}
+            check_output(path, name, read | {"--predictions": predictions} | others)
     if submission is not None:
-        others = {"confidence": confidence or None, "against": against, "items": items}
-        _refuse_beside_submission(task, options | others | {"vocabulary": vocabulary, "choices": choices})
+        more = {"confidence": confidence or None, "against": against or None, "power": power, "items": items}
+        _refuse_beside_submission(task, options | more | {"vocabulary": vocabulary, "choices": choices})
         report = _submit(task, questions or annotations, submission, predictions, partial)
     elif predictions is None:
         raise UserError("scoring needs --predictions, the file of a system's answers")
     else:
-        options |= {"id_key": id_key, "answer_key": answer_key}
-        report = _score(task, predictions, files | options, confidence, against)
+        options |= {"id_key": id_key, "answer_key": answer_key, "confidence": confidence, "power": power}
+        options["against"] = list(map(Path, against)) if against else None
+        report = _score(task, predictions, files | options)
     if items is not None:
         report.write_items(items)
     if as_json:
         # Escapes, not letters: standard output may have any encoding.
         print(json.dumps(report.to_json()))
     else:
-        _show(report)
+        from vlhyper.commands._score_table import show_report
+
+        show_report(report)
     if metrics is not None and report.skipped:
         # Something was asked for by name and could not be computed.
         raise typer.Exit(1)
@@ -124,7 +133,7 @@ def _submit(task: str, questions: str | None, submission: str, predictions: str 
     return submit(task, questions=questions, submission=submission, predictions=predictions, partial=partial)
 
 
-def _score(task: str, predictions: str, options: dict[str, Any], confidence: bool, against: str | None) -> Report:
+def _score(task: str, predictions: str, options: dict[str, Any]) -> Report:
     from vlhyper.errors import UserError
     from vlhyper.scoring import score
     from vlhyper.scoring.scorers import find_scorer
@@ -137,66 +146,4 @@ def _score(task: str, predictions: str, options: dict[str, Any], confidence: boo
         options["progress"] = True
     if options.get(scorer.truth) is None and options["questions"] is not None and scorer.server is not None:
         raise UserError(f"scoring {task} needs --{scorer.truth}; to write a test server's file, add --submission FILE")
-    return score(task, predictions=predictions, confidence=confidence, against=against, **options)
-
-
-def _show(report: Report) -> None:
-    """The report as a table for a person."""
-    from rich.markup import escape
-
-    from vlhyper.console import say
-    from vlhyper.metrics.report import flatten
-    from vlhyper.show.tables import print_table
-    from vlhyper.wording import named
-
-    content = report.to_json()
-    columns = ["metric", "score"]
-    # Types are named by the file: a name may hold what a terminal, or the table's markup, would obey.
-    rows: list[list[Any]] = [
-        [escape(" / ".join(map(named, path))) + (" ↓" if path == ("distribution",) else ""), value]
-        for path, value in report.flat()
-    ]
-    sentences = content.get("answers_from_sentences")
-    if sentences is not None:
-        columns.append(SENTENCES)
-        short = dict(flatten(sentences["metrics"]))
-        for row, (path, _) in zip(rows, report.flat(), strict=True):
-            row.append(short.get(path, ""))
-    additions = [("95 % interval", content.get("confidence")), ("better by (95 %)", content.get("against"))]
-    for title, addition in additions:
-        if addition is None:
-            continue
-        if "metrics" in addition:
-            columns.append("other")
-            others = dict(flatten(addition["metrics"]))
-            for row, (path, _) in zip(rows, report.flat(), strict=True):
-                row.append(others.get(path, ""))
-        columns.append(title)
-        differences = dict(flatten(addition.get("difference", {})))
-        intervals = dict(flatten(addition["intervals"]))
-        for row, (path, _) in zip(rows, report.flat(), strict=True):
-            row.append(_range(differences.get(path), intervals.get(path)))
-    settings = ", ".join(
-        filter(None, (report.variant, *(f"{name} {value}" for name, value in report.settings.items())))
-    )
-    if rows:
-        print_table(
-            columns,
-            rows,
-            f"{report.task}{f' ({settings})' if settings else ''}: {report.n} of {content['total']} scored",
-        )
-    elif "submission" in report.settings:
-        done = "written to" if report.settings["written"] else "complete and correct in"
-        say(f"{report.task}: {report.n} records are {done} {report.settings['submission']}")
-    for name, why in report.skipped.items():
-        say(f"{name} skipped: {why}")
-    for note in report.notes:
-        say(f"note: {note}")
-    if sentences is not None:
-        say(f"note: {SENTENCES!r} is not the official score: {sentences['rule']} ({sentences['changed']} changed)")
-
-
-def _range(value: float | None, interval: list[float] | None) -> str:
-    middle = "" if value is None else f"{value:+.2f} "
-    # One decimal, so that all of it fits into 80 columns; --json has them whole.
-    return middle + ("" if interval is None else f"[{interval[0]:.1f}, {interval[1]:.1f}]")
+    return score(task, predictions=predictions, **options)

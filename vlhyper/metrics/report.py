@@ -14,6 +14,8 @@ from vlhyper.files import write_text, writing
 Metrics = dict[str, Any]
 # The names that lead to one metric: ("answer_type", "yes/no").
 MetricPath = tuple[str, ...]
+# Metrics that fall as a system gets better.
+LOWER_IS_BETTER = frozenset({"distribution"})
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,9 @@ LISTS = ("predictions", "results", "answers", "annotations", "logs")
 
 def name_of(source: object) -> str:
     """How messages call the source: its path, or `predictions` for records given from Python."""
-    if source == "-":
-        return "standard input"
-    return os.fspath(source) if isinstance(source, str | os.PathLike) else "predictions"
+    if not isinstance(source, str | os.PathLike):
+        return "predictions"
+    return "standard input" if os.fspath(source) == "-" else os.fspath(source)
 
 
 def prediction_records(
