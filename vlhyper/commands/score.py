@@ -21,7 +21,10 @@ def file_option(text: str) -> Any:
 
 def command(
     task: Annotated[
-        str, typer.Argument(help="vqa, okvqa, gqa, caption, snli-ve, glue:cola … glue:rte, cb, boolq, imdb, paws.")
+        str,
+        typer.Argument(
+            help="vqa, okvqa, gqa, caption, docvqa, pope, snli-ve, glue:cola … glue:rte, cb, boolq, imdb, paws."
+        ),
     ],
     predictions: Annotated[
         str | None, file_option("Predictions; several files as a pattern in quotes, - for standard input.")
@@ -29,7 +32,10 @@ def command(
     annotations: Annotated[str | None, file_option("What people answered or wrote.")] = None,
     questions: Annotated[str | None, file_option("Official questions (for GQA also a folder of chunks).")] = None,
     split: Annotated[str | None, typer.Option(help="Split of dataset_coco.json; test unless given.")] = None,
-    variant: Annotated[str | None, typer.Option(help="VQA accuracy: official, vl-t5, lmms-eval or textvqa.")] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(help="VQA accuracy: official, vl-t5, lmms-eval or textvqa; POPE: official or lmms-eval."),
+    ] = None,
     answers: Annotated[str | None, typer.Option(help="OK-VQA answers: stemmed or raw.")] = None,
     half: Annotated[str | None, typer.Option(help="OK-VQA: one half, first or second, by a hash of the ids.")] = None,
     vocabulary: Annotated[str | None, file_option("VQA: frequent answers, for in_domain and out_domain.")] = None,
