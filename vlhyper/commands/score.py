@@ -23,7 +23,8 @@ def command(
     task: Annotated[
         str,
         typer.Argument(
-            help="vqa, okvqa, gqa, caption, docvqa, pope, snli-ve, glue:cola … glue:rte, cb, boolq, imdb, paws."
+            help="vqa, okvqa, gqa, caption, docvqa (ANLS), pope, multiple-choice, snli-ve, glue:cola … glue:rte, cb, "
+            "boolq, imdb, paws."
         ),
     ],
     predictions: Annotated[
@@ -31,10 +32,15 @@ def command(
     ] = None,
     annotations: Annotated[str | None, file_option("What people answered or wrote.")] = None,
     questions: Annotated[str | None, file_option("Official questions (for GQA also a folder of chunks).")] = None,
-    split: Annotated[str | None, typer.Option(help="Split of dataset_coco.json; test unless given.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of dataset_coco.json, problems.json; test unless given.")
+    ] = None,
     variant: Annotated[
         str | None,
-        typer.Option(help="VQA accuracy: official, vl-t5, lmms-eval or textvqa; POPE: official or lmms-eval."),
+        typer.Option(
+            help="VQA accuracy: official, vl-t5, lmms-eval or textvqa. POPE: official or lmms-eval. Multiple choice: "
+            "a-okvqa, llava or vlmevalkit."
+        ),
     ] = None,
     answers: Annotated[str | None, typer.Option(help="OK-VQA answers: stemmed or raw.")] = None,
     half: Annotated[str | None, typer.Option(help="OK-VQA: one half, first or second, by a hash of the ids.")] = None,

@@ -7,6 +7,7 @@ from vlhyper.scoring.captions import CAPTION
 from vlhyper.scoring.docvqa import DOCVQA
 from vlhyper.scoring.gqa import GQA
 from vlhyper.scoring.labels import SNLI_VE, TEXT_SCORERS
+from vlhyper.scoring.multiple_choice import MULTIPLE_CHOICE
 from vlhyper.scoring.pope import POPE
 from vlhyper.scoring.scorer import Scorer
 from vlhyper.scoring.vqa import OKVQA, VQA
@@ -18,12 +19,16 @@ SCORERS: dict[str, Scorer] = {
     "gqa": GQA,
     "caption": CAPTION,
     "docvqa": DOCVQA,
+    "multiple-choice": MULTIPLE_CHOICE,
     "pope": POPE,
     "snli-ve": SNLI_VE,
     **TEXT_SCORERS,
 }
 SPELLINGS = {
     "anls": "docvqa",
+    "multiple_choice": "multiple-choice",
+    "mcq": "multiple-choice",
+    "scienceqa": "multiple-choice",
     "infographicvqa": "docvqa",
     "st-vqa": "docvqa",
     "snli_ve": "snli-ve",
