@@ -38,9 +38,9 @@ COMMANDS = {
     "merge": "shards --out",
     "params": "config overrides --all --json",
     "score": (
-        "task --against --annotations --answer-key --answers --chat --choices --complete --confidence --half --id-key "
-        "--items --json --metrics --partial --power --predictions --questions --split --submission --variant "
-        "--vocabulary"
+        "task --against --annotations --answer-key --answers --chat --choices --clip-model --clip-weights --complete "
+        "--confidence --half --id-key --images --items --json --metrics --partial --power --predictions --questions "
+        "--split --submission --variant --vocabulary"
     ),
     "setup spice": "--repository",
     "train": "config overrides --from --out",

@@ -46,7 +46,16 @@ def command(
     half: Annotated[str | None, typer.Option(help="OK-VQA: one half, first or second, by a hash of the ids.")] = None,
     vocabulary: Annotated[str | None, file_option("VQA: frequent answers, for in_domain and out_domain.")] = None,
     choices: Annotated[str | None, file_option("GQA: choices, for validity and plausibility.")] = None,
-    metrics: Annotated[str | None, typer.Option(help="Captions: some of bleu,meteor,rouge,cider,spice.")] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Captions: some of bleu,meteor,rouge,cider,spice,clipscore,refclipscore.")
+    ] = None,
+    images: Annotated[str | None, typer.Option(metavar="FOLDER", help="Captions: the images, for clipscore.")] = None,
+    clip_weights: Annotated[
+        str | None, typer.Option(metavar="FILE|TAG", help="Captions: weights of the CLIP, for clipscore.")
+    ] = None,
+    clip_model: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Captions: the CLIP, an open_clip model or its config.")
+    ] = "ViT-B-32",
     complete: Annotated[bool, typer.Option("--complete", help="Captions: an image without one is an error.")] = False,
     partial: Annotated[
         bool, typer.Option("--partial", help="Score what is there; missing ones are not an error.")
@@ -107,6 +116,7 @@ def command(
         raise UserError("scoring needs --predictions, the file of a system's answers")
     else:
         options |= {"id_key": id_key, "answer_key": answer_key, "confidence": confidence, "power": power}
+        options |= {"images": images, "clip": _clip(clip_weights, clip_model) if clip_weights else None}
         options["against"] = list(map(Path, against)) if against else None
         report = _score(task, predictions, files | options)
     if items is not None:
@@ -121,6 +131,13 @@ def command(
     if metrics is not None and report.skipped:
         # Something was asked for by name and could not be computed.
         raise typer.Exit(1)
+
+
+def _clip(weights: str, model: str) -> Any:
+    """The CLIP of CLIPScore, the one part of scoring that needs torch."""
+    from feature_extraction.clip import load_clip
+
+    return load_clip(weights, model)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

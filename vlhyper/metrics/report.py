@@ -76,6 +76,13 @@ class Report:
         found = {"metrics": self.metrics, "skipped": self.skipped} | ({"notes": self.notes} if self.notes else {})
         return head | self.settings | found | self.extra
 
+    def add(self, name: str, scores: Sequence[float]) -> None:
+        """Add a metric that is the plain mean of item scores (× 100 already)."""
+        before = self.summed
+        self.metrics[name] = sum(scores) / len(scores)
+        self.items = {**self.items, name: scores}
+        self.summed = lambda: before() | {(name,): mean_of(scores)}
+
     def flat(self) -> Iterator[tuple[MetricPath, float]]:
         """Every metric with the path of names that leads to it."""
         yield from flatten(self.metrics)

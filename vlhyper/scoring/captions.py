@@ -2,41 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vlhyper.errors import UserError
 from vlhyper.metrics.report import Report
 from vlhyper.readers.coco import coco_image_ids, read_caption_gold, read_karpathy_gold
 from vlhyper.readers.fields import number_id
 from vlhyper.readers.gold import Gold
+from vlhyper.readers.pictures import picture_files
 from vlhyper.readers.references import read_references_gold
 from vlhyper.scoring.predictions import PredictionFile
-from vlhyper.scoring.scorer import Scorer, Server, a_switch, a_text
+from vlhyper.scoring.scorer import Scorer, Server, a_path, a_switch, a_text
+from vlhyper.wording import kind
 
 
 def _report(gold: Gold, answers: Mapping[Any, str], options: Mapping[str, Any]) -> Report:
-    from vlhyper.metrics.captions.scores import caption_report, scorers_named
+    from vlhyper.metrics.captions.scores import METRICS, caption_report, scorers_named
 
     given = [answers[id] for id in gold.ids]
     wanted = options.get("metrics") or scorers_named(None)
-    report = caption_report(gold.ids, given, gold.right, wanted, options.get("progress", False))
+    _require(wanted, options)
+    if tokenised := [name for name in wanted if name in METRICS]:
+        report = caption_report(gold.ids, given, gold.right, tokenised, options.get("progress", False))
+    else:
+        report = Report("caption", len(gold.ids), {}, ids=gold.ids)
     if "cider" in wanted and len(gold.ids) == 1:
         report.notes.append("over one image CIDEr is 0 by definition: it weighs words by how few images have them")
+    if BY_CLIP & set(wanted):
+        _add_clip_scores(report, gold, given, wanted, options)
     return report
 
 
+def _require(wanted: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Raises UserError where a metric lacks what it is computed from."""
+    for names, inputs in NEEDS.items():
+        asked, lacking = names & set(wanted), [text for name, text in inputs.items() if options.get(name) is None]
+        if asked and lacking:
+            raise UserError(f"{' and '.join(sorted(asked))} of captions needs {' and '.join(lacking)}")
+
+
+def _add_clip_scores(
+    report: Report, gold: Gold, given: Sequence[str], wanted: Sequence[str], options: Mapping[str, Any]
+) -> None:
+    from vlhyper.metrics.captions.clipscore import clip_scores, ref_clip_scores
+
+    clip = options["clip"]
+    scores = clip_scores(clip, picture_files(options["images"], gold.ids, gold.names), given)
+    if "clipscore" in wanted:
+        report.add("CLIPScore", scores)
+    if "refclipscore" in wanted:
+        report.add("RefCLIPScore", ref_clip_scores(clip, scores, given, gold.right))
+    report.settings |= {"clip": clip.name, "precision": clip.precision}
+
+
 def _some_metrics(value: Any, name: str) -> list[str]:
-    from vlhyper.metrics.captions.scores import scorers_named
+    from vlhyper.metrics.captions.scores import METRICS, ON_REQUEST, scorers_named
 
-    return scorers_named(value)
+    return scorers_named(value, METRICS | ON_REQUEST)
 
 
+def _a_clip(value: Any, name: str) -> Any:
+    if not all(callable(getattr(value, method, None)) for method in ("images", "texts")):
+        raise UserError(f"{name} is {kind(value)}; it must be a CLIP, such as feature_extraction.clip.load_clip gives")
+    return value
+
+
+BY_CLIP = frozenset({"clipscore", "refclipscore"})
+NEEDS: dict[frozenset[str], dict[str, str]] = {
+    BY_CLIP: {"images": "--images, the folder of the images", "clip": "--clip-weights, the weights of a CLIP"},
+}
 CAPTION = Scorer(
     name="caption",
     report=_report,
     layouts={"coco-captions": read_caption_gold, "karpathy": read_karpathy_gold, "references": read_references_gold},
     right_of=lambda row: row["targets"],
     predictions=PredictionFile("image_id", "caption", number_id, (391895, "a man riding a bike")),
-    options={"split": a_text, "metrics": _some_metrics, "complete": a_switch, "progress": a_switch},
+    options={
+        "split": a_text,
+        "metrics": _some_metrics,
+        "complete": a_switch,
+        "progress": a_switch,
+        "images": a_path,
+        "clip": _a_clip,
+    },
     server=Server(coco_image_ids),
 )
