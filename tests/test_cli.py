@@ -39,8 +39,8 @@ COMMANDS = {
     "params": "config overrides --all --json",
     "score": (
         "task --against --annotations --answer-key --answers --chat --choices --clip-model --clip-weights --complete "
-        "--confidence --half --id-key --images --items --json --metrics --partial --power --predictions --questions "
-        "--split --submission --variant --vocabulary"
+        "--confidence --half --id-key --images --instances --items --json --metrics --partial --power --predictions "
+        "--questions --split --submission --variant --vocabulary"
     ),
     "setup spice": "--repository",
     "train": "config overrides --from --out",

@@ -47,9 +47,10 @@ def command(
     vocabulary: Annotated[str | None, file_option("VQA: frequent answers, for in_domain and out_domain.")] = None,
     choices: Annotated[str | None, file_option("GQA: choices, for validity and plausibility.")] = None,
     metrics: Annotated[
-        str | None, typer.Option(help="Captions: some of bleu,meteor,rouge,cider,spice,clipscore,refclipscore.")
+        str | None, typer.Option(help="Captions: some of bleu,meteor,rouge,cider,spice,clipscore,refclipscore,chair.")
     ] = None,
     images: Annotated[str | None, typer.Option(metavar="FOLDER", help="Captions: the images, for clipscore.")] = None,
+    instances: Annotated[str | None, file_option("Captions: COCO's instances_val2014.json, for chair.")] = None,
     clip_weights: Annotated[
         str | None, typer.Option(metavar="FILE|TAG", help="Captions: weights of the CLIP, for clipscore.")
     ] = None,
@@ -116,7 +117,11 @@ def command(
         raise UserError("scoring needs --predictions, the file of a system's answers")
     else:
         options |= {"id_key": id_key, "answer_key": answer_key, "confidence": confidence, "power": power}
-        options |= {"images": images, "clip": _clip(clip_weights, clip_model) if clip_weights else None}
+        options |= {
+            "images": images,
+            "instances": instances,
+            "clip": _clip(clip_weights, clip_model) if clip_weights else None,
+        }
         options["against"] = list(map(Path, against)) if against else None
         report = _score(task, predictions, files | options)
     if items is not None:

@@ -15,7 +15,7 @@ Metrics = dict[str, Any]
 # The names that lead to one metric: ("answer_type", "yes/no").
 MetricPath = tuple[str, ...]
 # Metrics that fall as a system gets better.
-LOWER_IS_BETTER = frozenset({"distribution"})
+LOWER_IS_BETTER = frozenset({"distribution", "CHAIRs", "CHAIRi"})
 
 
 @dataclass(frozen=True)

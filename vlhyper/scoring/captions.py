@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from vlhyper.errors import UserError
-from vlhyper.metrics.report import Report
+from vlhyper.metrics.report import Report, SummedMetric
 from vlhyper.readers.coco import coco_image_ids, read_caption_gold, read_karpathy_gold
 from vlhyper.readers.fields import number_id
 from vlhyper.readers.gold import Gold
+from vlhyper.readers.instances import segmented_objects
 from vlhyper.readers.pictures import picture_files
 from vlhyper.readers.references import read_references_gold
 from vlhyper.scoring.predictions import PredictionFile
@@ -31,6 +33,8 @@ def _report(gold: Gold, answers: Mapping[Any, str], options: Mapping[str, Any]) 
         report.notes.append("over one image CIDEr is 0 by definition: it weighs words by how few images have them")
     if BY_CLIP & set(wanted):
         _add_clip_scores(report, gold, given, wanted, options)
+    if "chair" in wanted:
+        _add_chair(report, gold, given, options["instances"])
     return report
 
 
@@ -56,6 +60,23 @@ def _add_clip_scores(
     report.settings |= {"clip": clip.name, "precision": clip.precision}
 
 
+def _add_chair(report: Report, gold: Gold, given: Sequence[str], instances: Path) -> None:
+    from vlhyper.metrics.captions.chair import chair_counts, chair_i
+    from vlhyper.metrics.captions.coco_words import WORDS
+
+    counts = chair_counts(given, gold.right, segmented_objects(instances, gold.ids, list(WORDS)))
+    report.add("CHAIRs", [100.0 * (wrong > 0) for wrong, _ in counts])
+    named = sum(number for _, number in counts)
+    if named == 0:
+        report.skipped["CHAIRi"] = "no caption names an object of COCO"
+        return
+    before = report.summed
+    report.metrics["CHAIRi"] = 100 * (sum(wrong for wrong, _ in counts) / named)
+    shares = [100 * (wrong / number) if number else 0.0 for wrong, number in counts]
+    report.items = {**report.items, "CHAIRi": shares}
+    report.summed = lambda: before() | {("CHAIRi",): SummedMetric(None, counts, chair_i)}
+
+
 def _some_metrics(value: Any, name: str) -> list[str]:
     from vlhyper.metrics.captions.scores import METRICS, ON_REQUEST, scorers_named
 
@@ -71,6 +92,7 @@ def _a_clip(value: Any, name: str) -> Any:
 BY_CLIP = frozenset({"clipscore", "refclipscore"})
 NEEDS: dict[frozenset[str], dict[str, str]] = {
     BY_CLIP: {"images": "--images, the folder of the images", "clip": "--clip-weights, the weights of a CLIP"},
+    frozenset({"chair"}): {"instances": "--instances, COCO's instances_val2014.json"},
 }
 CAPTION = Scorer(
     name="caption",
@@ -84,6 +106,7 @@ CAPTION = Scorer(
         "complete": a_switch,
         "progress": a_switch,
         "images": a_path,
+        "instances": a_path,
         "clip": _a_clip,
     },
     server=Server(coco_image_ids),

@@ -34,7 +34,7 @@ METRICS = {
     "spice": ("SPICE",),
 }
 # What takes more than captions and references, and is computed where it is asked for.
-ON_REQUEST = {"clipscore": ("CLIPScore",), "refclipscore": ("RefCLIPScore",)}
+ON_REQUEST = {"clipscore": ("CLIPScore",), "refclipscore": ("RefCLIPScore",), "chair": ("CHAIRs", "CHAIRi")}
 References = Sequence[Sequence[str]]
 
 
