@@ -62,7 +62,7 @@ def test_aokvqa_by_its_own_program_and_others(aokvqa):
     content = report.to_json()
     assert (content["variant"], content["metrics"]) == ("a-okvqa", {"accuracy": 25.0})
     assert content["answers_from_sentences"]["metrics"] == {"accuracy": 75.0}
-    assert "3 of 4 answers are none of the choices" in content["notes"][0]
+    assert "3 of 4 answers are no choice to this program" in content["notes"][0]
     assert content["confidence"]["resampled"] == "image"
     other = score("multiple-choice", predictions=records, annotations=aokvqa, variant="vlmevalkit")
     assert other.metrics == {"accuracy": 75.0}

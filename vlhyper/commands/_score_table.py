@@ -26,9 +26,7 @@ def show_report(report: Report) -> None:
     columns = {"metric": list(map(_name, report.flat())), "score": [value for _, value in report.flat()]}
     if report.metrics:
         columns |= _own_columns(content, report) | ({} if several else _columns_against(against, report))
-        print_table(
-            list(columns), zip(*columns.values(), strict=True), f"{head}: {report.n} of {content['total']} scored"
-        )
+        print_table(list(columns), zip(*columns.values(), strict=True), head)
     for other in against if several else ():
         table = {"metric": columns["metric"]} | _columns_against(other, report, several)
         print_table(list(table), zip(*table.values(), strict=True), f"against {other['predictions']}")

@@ -49,14 +49,14 @@ def _require(wanted: Sequence[str], options: Mapping[str, Any]) -> None:
 def _add_clip_scores(
     report: Report, gold: Gold, given: Sequence[str], wanted: Sequence[str], options: Mapping[str, Any]
 ) -> None:
-    from vlhyper.metrics.captions.clipscore import clip_scores, ref_clip_scores
+    from vlhyper.metrics.captions.clipscore import clip_scores
 
-    clip = options["clip"]
-    scores = clip_scores(clip, picture_files(options["images"], gold.ids, gold.names), given)
+    clip, files = options["clip"], picture_files(options["images"], gold.ids, gold.names)
+    plain, by_references = clip_scores(clip, files, given, gold.right if "refclipscore" in wanted else None)
     if "clipscore" in wanted:
-        report.add("CLIPScore", scores)
+        report.add("CLIPScore", plain)
     if "refclipscore" in wanted:
-        report.add("RefCLIPScore", ref_clip_scores(clip, scores, given, gold.right))
+        report.add("RefCLIPScore", by_references)
     report.settings |= {"clip": clip.name, "precision": clip.precision}
 
 

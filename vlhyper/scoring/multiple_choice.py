@@ -23,9 +23,7 @@ def _report(gold: Gold, answers: Mapping[Any, str], options: Mapping[str, Any]) 
     variant = _variant(gold.right[0], options)
     report = multiple_choice_report(gold.ids, given, gold.right, gold.columns, variant, gold.clusters)
     if none := report.settings["no_choice"]:
-        report.notes.append(
-            f"{none} of {len(given)} answers are none of the choices, as this program reads them: wrong"
-        )
+        report.notes.append(f"{none} of {len(given)} answers are no choice to this program, and count as wrong")
     return report
 
 

@@ -44,8 +44,8 @@ def score(
     the number of items that are needed to see a difference of so many points (vlhyper.metrics.power), of pairs where
     systems are compared.
     id_key, answer_key: the keys of a record, where the predictions have others than the usual ones. options are the
-    scorer's own (variant, answers, half, vocabulary, choices, metrics, complete, partial, progress); None means not
-    given. Raises UserError for an unknown task, for an option or file the task does not take, and for whatever is wrong
+    scorer's own, as `vlhyper score --help` names them (`clip` is what feature_extraction.clip.load_clip gives); None
+    means not given. Raises UserError for an unknown task, for an option or file the task does not take, and for whatever is wrong
     with a file.
     """
     scorer = find_scorer(task)

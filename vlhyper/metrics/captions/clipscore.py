@@ -32,31 +32,26 @@ class Embedder(Protocol):
         """Unit vectors of image files, shape (paths, width)."""
 
 
-def clip_scores(clip: Embedder, images: Sequence[Path], captions: Sequence[str]) -> list[float]:
-    """CLIPScore of each caption, × 100; at most 250. Both sequences run in step."""
-    import numpy as np
+def clip_scores(
+    clip: Embedder, images: Sequence[Path], captions: Sequence[str], references: Sequence[Sequence[str]] | None = None
+) -> tuple[list[float], list[float]]:
+    """CLIPScore and RefCLIPScore of each caption, × 100; without references no RefCLIPScore. All run in step.
 
-    cosines = np.sum(clip.images(images) * _texts(clip, captions), axis=1)
-    return [100 * float(score) for score in WEIGHT * np.clip(cosines, 0, None)]
-
-
-def ref_clip_scores(
-    clip: Embedder, scores: Sequence[float], captions: Sequence[str], references: Sequence[Sequence[str]]
-) -> list[float]:
-    """RefCLIPScore of each caption, × 100, from its CLIPScore. All sequences run in step.
-
-    0 where CLIPScore and the highest cosine are 0, where the authors' program has no number.
+    RefCLIPScore is 0 where CLIPScore and the highest cosine are 0, where the authors' program has no number.
     """
     import numpy as np
 
     given = _texts(clip, captions)
-    flat = [text for texts in references for text in texts]
-    ends = np.cumsum([len(texts) for texts in references])[:-1]
+    cosines = np.sum(clip.images(images) * given, axis=1)
+    scores = [float(score) for score in WEIGHT * np.clip(cosines, 0, None)]
     found = []
-    for score, caption, those in zip(scores, given, np.split(_texts(clip, flat), ends), strict=True):
-        best = 100 * float(np.max(those @ caption))
-        found.append(2 * score * best / (score + best) if score + best else 0.0)
-    return found
+    if references is not None:
+        ends = np.cumsum([len(texts) for texts in references])[:-1]
+        known = np.split(_texts(clip, [text for texts in references for text in texts]), ends)
+        best = [float(np.max(those @ caption)) for caption, those in zip(given, known, strict=True)]
+        pairs = zip(scores, best, strict=True)
+        found = [2 * score * cosine / (score + cosine) if score + cosine else 0.0 for score, cosine in pairs]
+    return [100 * score for score in scores], [100 * score for score in found]
 
 
 def _texts(clip: Embedder, texts: Sequence[str]) -> ndarray:
