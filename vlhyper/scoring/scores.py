@@ -45,8 +45,8 @@ def score(
     systems are compared.
     id_key, answer_key: the keys of a record, where the predictions have others than the usual ones. options are the
     scorer's own, as `vlhyper score --help` names them (`clip` is what feature_extraction.clip.load_clip gives); None
-    means not given. Raises UserError for an unknown task, for an option or file the task does not take, and for whatever is wrong
-    with a file.
+    means not given. Raises UserError for an unknown task, for an option or file the task does not take, and for
+    whatever is wrong with a file.
     """
     scorer = find_scorer(task)
     chosen = _chosen(task, scorer, {"questions": questions, "annotations": annotations, "split": split, **options})
