@@ -45,10 +45,9 @@ COMMANDS = {
     "params": "config overrides --all --json",
     "report": "runs --images --out --split",
     "score": (
-        "task expanded --against --annotations --answer-key --answers --chat --choices --complete --confidence --half "
-        "--id-key --images --items --json --metrics --partial --predictions --questions --report --split --submission "
-        "--variant "
-        "--vocabulary"
+        "task expanded --against --annotations --answer-key --answers --chat --choices --clip-model --clip-weights "
+        "--complete --confidence --half --id-key --images --instances --items --json --metrics --partial --power "
+        "--predictions --questions --report --split --submission --variant --vocabulary"
     ),
     "setup spice": "--repository",
     "table": "table runs --out --split",

@@ -16,6 +16,8 @@ Metrics = dict[str, Any]
 MetricPath = tuple[str, ...]
 # What `chat` adds to a report: its key there, and its column in tables.
 SHORT_ANSWERS, SENTENCES = "answers_from_sentences", "answers from sentences"
+# Metrics that fall as a system gets better.
+LOWER_IS_BETTER = frozenset({"distribution", "CHAIRs", "CHAIRi"})
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,13 @@ class Report:
         }
         found = {"metrics": self.metrics, "skipped": self.skipped} | ({"notes": self.notes} if self.notes else {})
         return head | self.settings | found | self.extra
+
+    def add(self, name: str, scores: Sequence[float]) -> None:
+        """Add a metric that is the plain mean of item scores (× 100 already)."""
+        before = self.summed
+        self.metrics[name] = sum(scores) / len(scores)
+        self.items = {**self.items, name: scores}
+        self.summed = lambda: before() | {(name,): mean_of(scores)}
 
     def flat(self) -> Iterator[tuple[MetricPath, float]]:
         """Every metric with the path of names that leads to it."""

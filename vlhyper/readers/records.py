@@ -40,6 +40,8 @@ def file_records(path: Path, options: Mapping[str, Any], wanted: Wanted) -> Iter
     # MRPC's own files, msr_paraphrase_*.txt, are tab-separated too.
     if ending in (".tsv", ".txt", ".csv"):
         lines = _csv_lines(path) if ending == ".csv" else _tsv_lines(path)
+        if options.get("quoted") and ending == ".tsv":
+            lines = cells_of(path, (line + "\n" for _, line in text_lines(path)), "\t")
         return _cell_records(path, lines, options, wanted)
     raise UserError(f"{path}: a table must be .tsv, .txt, .csv, .jsonl, .json, .parquet or a folder of texts")
 
@@ -59,7 +61,15 @@ def any_records(path: Path, lists: Sequence[str], columns: Sequence[str]) -> Ite
         if under is None and is_json_lines(path):
             return json_lines(path)
         return json_items(path, under or lists[0], strict=True)
-    return file_records(path, {}, lambda names: [name for name in names if name in columns])
+    # pandas writes a tsv with quotation marks where a text needs them, and VLMEvalKit's have its index.
+    options = {"quoted": "index" in _header(path)}
+    return file_records(path, options, lambda names: [name for name in names if name in columns])
+
+
+def _header(path: Path) -> list[str]:
+    if path.name.removesuffix(".gz").endswith(".tsv"):
+        return next((line.split("\t") for _, line in text_lines(path)), [])
+    return []
 
 
 def is_json_lines(path: Path) -> bool:
@@ -115,6 +125,8 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def cells_of(path: Path, lines: Iterable[str], mark: str) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of each row of a csv."""
+    # Of tables that hold pictures a cell is larger than Python's usual limit.
+    csv.field_size_limit(MOST_BYTES)
     # A quotation mark that is not closed would swallow the rows behind it.
     rows = csv.reader(lines, delimiter=mark, strict=True)
     try:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from vlhyper.errors import UserError, nearest
 from vlhyper.metrics.report import SHORT_ANSWERS, Report
-from vlhyper.metrics.sentences import RULE, short_answer
 from vlhyper.readers.formats import FORMATS
 from vlhyper.readers.gold import Gold, gold_of_rows, without_duplicates
 from vlhyper.readers.source import Source
@@ -81,10 +80,12 @@ def report_of(
     report.settings = {**report.settings, **scored.settings}
     report.answers, report.right = [answers[id] for id in scored.ids], scored.right
     if options.get("chat"):
-        short = {id: short_answer(text) for id, text in answers.items()}
+        rule, found = scorer.extraction.rule, scorer.extraction.short
+        right = dict(scored.others) | dict(zip(scored.ids, scored.right, strict=True))
+        short = {id: found(text, right[id], options) for id, text in answers.items() if id in right}
         changed = sum(short[id] != answers[id] for id in scored.ids)
         metrics = scorer.report(scored, short, options).metrics
-        report.extra[SHORT_ANSWERS] = {"rule": RULE, "changed": changed, "metrics": metrics}
+        report.extra[SHORT_ANSWERS] = {"rule": rule, "changed": changed, "metrics": metrics}
     return report
 
 
