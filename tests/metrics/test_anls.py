@@ -4,7 +4,7 @@ import json
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlhyper.errors import UserError
@@ -33,11 +33,13 @@ def program(prediction, answers):
 texts = st.text(st.sampled_from("abC ß\t"), max_size=6)
 
 
+@settings(deadline=None)
 @given(a=st.text("ab", max_size=4), b=st.text("ab", max_size=4))
 def test_edits(a, b):
     assert levenshtein(a, b) == edits(a, b)
 
 
+@settings(deadline=None)
 @given(prediction=texts, answers=st.lists(texts, min_size=1, max_size=3))
 def test_an_answer_counts_as_in_the_program(prediction, answers):
     assert anls(prediction, answers) == 100 * program(prediction, answers)
