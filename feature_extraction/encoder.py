@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +80,23 @@ def _load(tower: nn.Module, whole: set[str], weights: Weights, name: str) -> Non
     """Load `weights` into the cut `tower`; the weights may also contain other names of the `whole` tower."""
     expected = tower.state_dict()
     given = for_tower(weights.tensors, expected)
+    known = fitting(given, expected, whole, weights.path, name, "the --encoder that these weights belong to")
+    tower.load_state_dict({**expected, **known})
+
+
+def fitting(
+    given: dict[str, torch.Tensor],
+    expected: dict[str, torch.Tensor],
+    whole: Container[str],
+    path: Path,
+    name: str,
+    instead: str,
+) -> dict[str, torch.Tensor]:
+    """Of the tensors `given` those that a module expects.
+
+    Raises UserError, which advises to give something else `instead`, for missing ones, those that are not among the
+    `whole` of what the file may hold, and those of another shape, without floats, or with some that are not finite.
+    """
     # A counter of training steps: evaluation never reads it, and many files omit it.
     weighty = {key: value for key, value in expected.items() if not key.endswith("num_batches_tracked")}
     known = {key: given[key] for key in weighty if key in given}
@@ -98,9 +115,6 @@ def _load(tower: nn.Module, whole: set[str], weights: Weights, name: str) -> Non
         ],
     }
     if found := [f"{fault}: {first_few(keys)}" for fault, keys in faults.items() if keys]:
-        raise UserError(
-            f"{weights.path}: not weights of {name} ({'; '.join(found)}); "
-            "give the --encoder that these weights belong to"
-        )
-    require_finite(known, weights.path)
-    tower.load_state_dict({**expected, **known})
+        raise UserError(f"{path}: not weights of {name} ({'; '.join(found)}); give {instead}")
+    require_finite(known, path)
+    return known

@@ -59,7 +59,7 @@ def read_rgb(path: Path, most_pixels: int = MOST_PIXELS) -> Image.Image:
     with warnings.catch_warnings(), _pixels_only():
         # Pillow warns about odd metadata, which changes no pixel.
         warnings.simplefilter("ignore")
-        with Image.open(path, formats=_formats()) as image:
+        with Image.open(path, formats=formats()) as image:
             width, height = image.size
             if most_pixels and width * height > most_pixels:
                 raise ValueError(
@@ -94,7 +94,8 @@ def _pixels_only() -> Iterator[None]:
 
 
 @lru_cache
-def _formats() -> list[str]:
+def formats() -> list[str]:
+    """The formats of which this Pillow reads pixels."""
     # Pillow may be built without some formats, and it refuses names that it does not know.
     Image.init()
     return [name for name in FORMATS if name in Image.OPEN]

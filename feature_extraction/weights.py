@@ -43,6 +43,17 @@ def find_weights(model: str, weights: str, trust: bool = False) -> Weights:
 
     Raises UserError for a name that is neither, a failed download, and files that could run code.
     """
+    path, quick = locate(model, weights)
+    digest = sha256(path)
+    tensors, activation = read_tower(path, digest, trust)
+    return Weights(path, digest, tensors, quick or activation or digest in published_digests())
+
+
+def locate(model: str, weights: str, option: str = "--weights") -> tuple[Path, bool]:
+    """The file of the weights a user names, and whether it was published as trained with QuickGELU.
+
+    Raises UserError for a name that is neither a file nor a published tag, and for a failed download.
+    """
     from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
     path, quick = Path(weights), False
@@ -51,11 +62,9 @@ def find_weights(model: str, weights: str, trust: bool = False) -> Weights:
     elif not path.exists():
         tags = ", ".join(list_pretrained_tags_by_model(model)) or "none"
         raise UserError(
-            f"--weights {weights}: no such file, and not a tag of published {model} weights (valid are: {tags})"
+            f"{option} {weights}: no such file, and not a tag of published {model} weights (valid are: {tags})"
         )
-    digest = sha256(existing_file(path, "weights"))
-    tensors, activation = read_tower(path, digest, trust)
-    return Weights(path, digest, tensors, quick or activation or digest in published_digests())
+    return existing_file(path, "weights"), quick
 
 
 def fetch(model: str, tag: str) -> Path:
@@ -101,12 +110,7 @@ def read_tower(path: Path, digest: str, trust: bool) -> tuple[Tensors, bool]:
     parallel training), and TorchScript archives. These are programs: they need OpenAI's digest or the user's consent.
     CLIP checkpoints of transformers are renamed; config.json beside them says whether they were trained with QuickGELU.
     """
-    state = _read(path, digest, trust)
-    state = state.get("state_dict", state)
-    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
-        raise UserError(f"{path}: not a state dict (names and tensors); save model.state_dict()")
-    tensors = {key.removeprefix("module."): value for key, value in state.items() if isinstance(value, torch.Tensor)}
-    _require_plain(tensors, path)
+    tensors = read_state(path, digest, trust)
     if is_transformers_clip(tensors):
         return _floats(from_transformers(tensors, path)), trained_with_quick_gelu(path)
     tower = {key.removeprefix("visual."): value for key, value in tensors.items() if key.startswith("visual.")}
@@ -131,6 +135,17 @@ def _require_plain(tensors: Tensors, path: Path) -> None:
             f"{path}: {len(strange)} tensors are sparse, quantised, without values, or larger than the file "
             f"({first_few(strange)}); save plain tensors"
         )
+
+
+def read_state(path: Path, digest: str, trust: bool = False) -> Tensors:
+    """All tensors of a file by name, as they are. Raises UserError for what `read_tower` does not read."""
+    state = _read(path, digest, trust)
+    state = state.get("state_dict", state)
+    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
+        raise UserError(f"{path}: not a state dict (names and tensors); save model.state_dict()")
+    tensors = {key.removeprefix("module."): value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    _require_plain(tensors, path)
+    return tensors
 
 
 def _floats(tensors: Tensors) -> Tensors:

@@ -45,10 +45,11 @@ COMMANDS = {
     "inspect": "features --images --json --sheet",
     "merge": "shards --out",
     "params": "config overrides --all --json",
+    "report": "runs --images --out --split",
     "score": (
-        "task expanded --against --annotations --answer-key --answers --chat --choices --complete --confidence --half "
-        "--id-key --items --json --metrics --partial --predictions --questions --split --submission --variant "
-        "--vocabulary"
+        "task expanded --against --annotations --answer-key --answers --chat --choices --clip-model --clip-weights "
+        "--complete --confidence --half --id-key --images --instances --items --json --metrics --partial --power "
+        "--predictions --questions --report --split --submission --variant --vocabulary"
     ),
     "serve": "run overrides --encoder --max-mb --max-pixels --port --weights",
     "setup spice": "--repository",
@@ -273,6 +274,11 @@ def failing(error):
             ModuleNotFoundError("No module named 'jgo'", name="jgo"),
             2,
             "vlhyper: this command needs jgo, which is not installed: pip install 'vlhyper[spice]'",
+        ),
+        (
+            ModuleNotFoundError("No module named 'jinja2'", name="jinja2"),
+            2,
+            "vlhyper: this command needs jinja2, which is not installed: pip install 'vlhyper[report]'",
         ),
     ],
 )

@@ -25,6 +25,8 @@ PACKAGES = {
     "gradio": "'vlhyper[serve]'",
     "jgo": "'vlhyper[spice]'",
     "requests": "'vlhyper[spice]'",
+    "jinja2": "'vlhyper[report]'",
+    "PIL": "'vlhyper[report]'",
 }
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 

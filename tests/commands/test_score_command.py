@@ -45,7 +45,7 @@ def test_json_table_and_items(files, tmp_path, capsys):
     ]
     run([*arguments, "--against", files["p"]])
     table = capsys.readouterr()
-    assert "official" in table.out
+    assert "vqa (official): 2 of 2 scored\n" in table.out
     assert "50.00" in table.out
     assert "+0.00 [0.0, 0.0]" in table.out
     assert "in_domain skipped" in table.err

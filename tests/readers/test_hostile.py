@@ -34,6 +34,7 @@ SHAPES = {
     "coco-captions": ({}, {"annotations": lambda r: {"images": r, "annotations": r}}),
     "karpathy": ({"subset": "train"}, {"annotations": lambda r: {"images": r}}),
     "vqa-records": ({}, {"questions": lambda r: r}),
+    "multiple-choice": ({}, {"questions": lambda r: r}),
     "references": ({}, {"annotations": lambda r: r}),
     "table": (TABLE, {"table": lambda r: r}),
 }

@@ -52,13 +52,16 @@ def test_a_run_folder_holds_what_the_contract_names_and_only_trained_weights(lab
     assert config.features.weights_sha256 == "ab" * 32
 
 
-def test_every_line_of_the_log_says_loss_rate_and_pace(lab, tmp_path):
+def test_every_line_of_the_log_says_loss_rate_pace_and_memory(lab, tmp_path):
     trained(lab, tmp_path, "training.steps=4", "training.log_every=2", "training.warmup=4")
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4]
     assert [line["learning_rate"] for line in lines] == [5e-4, 1e-3]
     assert all(
-        line["seconds_per_step"] > 0 and line["loss"].keys() <= {"vqa", "vg_qa", "gqa", "caption"} for line in lines
+        line["seconds_per_step"] > 0
+        and line["memory_mb"] > 1
+        and line["loss"].keys() <= {"vqa", "vg_qa", "gqa", "caption"}
+        for line in lines
     )
 
 
@@ -367,6 +370,7 @@ def event_files_in_order():
         yield
 
 
+COSTS = ("seconds_per_step", "memory_mb")
 VALIDATED = ("validation.every=2", "validation.sample=5")
 
 
@@ -375,14 +379,14 @@ def scalars(run) -> dict[str, list[tuple[int, float]]]:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}).Reload()
-    names = [name for name in events.Tags()["scalars"] if name != "seconds_per_step"]
+    names = [name for name in events.Tags()["scalars"] if name not in COSTS]
     return {name: [(event.step, event.value) for event in events.Scalars(name)] for name in names}
 
 
 def logged(run) -> list[dict]:
-    """The lines of the log but for the time each step took."""
+    """The lines of the log but for what each step took."""
     lines = map(json.loads, (run / "log.jsonl").read_text().splitlines())
-    return [{key: value for key, value in line.items() if key != "seconds_per_step"} for line in lines]
+    return [{key: value for key, value in line.items() if key not in COSTS} for line in lines]
 
 
 # With rising means each validation keeps its weights.

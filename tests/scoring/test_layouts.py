@@ -11,7 +11,10 @@ from vqa_cases import annotation, official
 
 from vlhyper.errors import UserError
 from vlhyper.readers import sheets
-from vlhyper.scoring import score
+from vlhyper.readers.references import read_references_gold
+from vlhyper.readers.source import Source
+from vlhyper.scoring import SCORERS, score
+from vlhyper.scoring.predictions import read_predictions
 
 ANSWERS = {1: "white", 2: "yes", 3: "no"}
 
@@ -72,6 +75,12 @@ FILES = {
         "Question_ID;Answer\r\n" + "".join(f"{id};{text}\r\n" for id, text in ANSWERS.items()),
         "csv, ids under 'Question_ID', answers under 'Answer'",
     ),
+    # Quotation marks where pandas needs them, and the truth beside the prediction.
+    "model_DATA.tsv": (
+        "index\tquestion\tanswer\tprediction\n"
+        + "".join(f'{id}\t"What is ""it""?\nSay."\ttruth\t{text}\n' for id, text in ANSWERS.items()),
+        "tsv, ids under 'index', answers under 'prediction'",
+    ),
     "csv.out": ("question_id,answer\n" + "".join(f"{id},{text}\n" for id, text in ANSWERS.items()), "csv"),
     "logs.json": (json.dumps({"args": {}, "logs": LMMS}), "samples of lmms-eval"),
 }
@@ -87,6 +96,37 @@ def test_each_layout_is_read_and_said(truth, tmp_path, capsys, name, packed):
     assert (report.n, report.metrics["overall"]) == (3, 100.0)
     said = capsys.readouterr().err
     assert said.count("\n") == (1 if told else 0) and told in said
+
+
+CAPTIONS = {
+    # As CapEvalKit's README has them.
+    "predictions.jsonl": (
+        '{"id": "0001", "caption": "A dog runs through grass.", "image": "0001.jpg"}\n'
+        '{"id": "0002", "caption": "A person rides a bicycle.", "image": "0002.jpg"}\n',
+        "JSON lines, ids under 'id', answers under 'caption'",
+    ),
+    "results.json": (
+        json.dumps({"overall": {"CIDEr": 1}, "imgToEval": {"1": {"image_id": "0001", "caption": "a dog", "CIDEr": 1}}}),
+        "the captions of imgToEval",
+    ),
+    "other.jsonl": (
+        '{"id": "0001", "prediction": "A dog."}\n',
+        "one record, ids under 'id', answers under 'prediction'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CAPTIONS)
+def test_captions_of_other_programs(tmp_path, capsys, name):
+    (tmp_path / name).write_text(CAPTIONS[name][0])
+    (tmp_path / "references.jsonl").write_text(
+        '{"id": "0001", "references": ["A dog runs outside.", "A dog is in a grassy field."]}\n'
+        '{"id": "0002", "references": ["A cyclist rides on a road.", "A person rides a bike."]}\n'
+    )
+    ids = read_references_gold(Source({"annotations": (tmp_path / "references.jsonl",)})).ids
+    given = read_predictions(tmp_path / name, SCORERS["caption"].predictions)
+    assert given and set(given) <= set(ids)
+    assert CAPTIONS[name][1] in capsys.readouterr().err
 
 
 def test_files_of_several_ranks_are_one(truth, tmp_path):

@@ -25,6 +25,17 @@ SENTENCES = {
     "this island": "this island",
     "a dog": "a dog",
     "...": "..",
+    # Several sentences, as models that reason write them.
+    "The man holds a bat. So the answer is Baseball.": "baseball",
+    "The sky is blue.\nAnswer: **Blue**": "blue",
+    "Let me see. The answer is red. No, the correct answer is green. I am sure.": "green",
+    "I do not know the answer is": "i do not know the answer is",
+    "Final answer: 3.5": "3.5",
+    "He is tall. The final answer is 3.5.": "3.5",
+    "Yes, there is a dog in the picture.": "yes",
+    "No. The street is empty.": "no",
+    "no parking": "no parking",
+    "A dog. A cat.": "a dog. a cat",
     "": "",
 }
 

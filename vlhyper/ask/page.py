@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import os
-import signal
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -172,8 +171,6 @@ def serve(asker: Asker, tasks: Sequence[AskedTask], port: int | None, most_bytes
     page = Page(asker)
     # The first user must not wait for the encoder.
     _ = asker.images.encoder
-    # Whatever ends the program, its folder goes.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with temporary():
         blocks = build(page, tasks, f"Ask {asker.folder.absolute().name}")
         with running(blocks, port, most_bytes) as address:

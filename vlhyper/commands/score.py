@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,7 +22,8 @@ def command(
     task: Annotated[
         str,
         typer.Argument(
-            help="vqa, okvqa, gqa, caption, snli-ve, glue:cola … glue:rte, cb, boolq, imdb, paws.",
+            help="vqa, okvqa, gqa, caption, docvqa (ANLS), pope, multiple-choice, snli-ve, glue:cola … glue:rte, cb, "
+            "boolq, imdb, paws.",
             autocompletion=complete_scorer,
         ),
     ],
@@ -33,13 +35,30 @@ def command(
     ] = None,
     annotations: Annotated[str | None, file_option("What people answered or wrote.")] = None,
     questions: Annotated[str | None, file_option("Official questions (for GQA also a folder of chunks).")] = None,
-    split: Annotated[str | None, typer.Option(help="Split of dataset_coco.json; test unless given.")] = None,
-    variant: Annotated[str | None, typer.Option(help="VQA accuracy: official, vl-t5, lmms-eval or textvqa.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of dataset_coco.json, problems.json; test unless given.")
+    ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            help="VQA accuracy: official, vl-t5, lmms-eval or textvqa. POPE: official or lmms-eval. Multiple choice: "
+            "a-okvqa, llava or vlmevalkit."
+        ),
+    ] = None,
     answers: Annotated[str | None, typer.Option(help="OK-VQA answers: stemmed or raw.")] = None,
     half: Annotated[str | None, typer.Option(help="OK-VQA: one half, first or second, by a hash of the ids.")] = None,
     vocabulary: Annotated[str | None, file_option("VQA: frequent answers, for in_domain and out_domain.")] = None,
     choices: Annotated[str | None, file_option("GQA: choices, for validity and plausibility.")] = None,
-    metrics: Annotated[str | None, typer.Option(help="Captions: some of bleu,meteor,rouge,cider,spice.")] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Captions: some of bleu,meteor,rouge,cider,spice,clipscore,refclipscore,chair.")
+    ] = None,
+    instances: Annotated[str | None, file_option("Captions: COCO's instances_val2014.json, for chair.")] = None,
+    clip_weights: Annotated[
+        str | None, typer.Option(metavar="FILE|TAG", help="Captions: weights of the CLIP, for clipscore.")
+    ] = None,
+    clip_model: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Captions: the CLIP, an open_clip model or its config.")
+    ] = "ViT-B-32",
     complete: Annotated[bool, typer.Option("--complete", help="Captions: an image without one is an error.")] = False,
     partial: Annotated[
         bool, typer.Option("--partial", help="Score what is there; missing ones are not an error.")
@@ -48,8 +67,22 @@ def command(
         bool, typer.Option("--chat", help="Beside the official scores, those of the short answers in sentences.")
     ] = False,
     confidence: Annotated[bool, typer.Option("--confidence", help="Add 95 % bootstrap intervals.")] = False,
-    against: Annotated[str | None, file_option("A second system's predictions, to compare with.")] = None,
+    against: Annotated[
+        list[str] | None,
+        file_option("Another system's predictions, to compare with; may be given several times."),
+    ] = None,
+    power: Annotated[
+        float | None,
+        typer.Option(metavar="POINTS", help="How many items show a difference of so many points (80 % power, 5 %)."),
+    ] = None,
     items: Annotated[str | None, file_option("Write the score of every item, one JSON object a line.")] = None,
+    page: Annotated[
+        str | None, typer.Option("--report", metavar="FILE.html", help="Write a page of scores and samples.")
+    ] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FOLDER", help="The images, for clipscore and --report; may be repeated."),
+    ] = None,
     id_key: Annotated[str | None, typer.Option(help="Key or column of the ids in the predictions.")] = None,
     answer_key: Annotated[str | None, typer.Option(help="Key or column of the answers in the predictions.")] = None,
     submission: Annotated[
@@ -75,26 +108,43 @@ def command(
     options: dict[str, Any] = {"split": split, "variant": variant, "answers": answers, "half": half, "metrics": metrics}
     options |= {"complete": complete or None, "partial": partial or None, "chat": chat or None}
     written = submission if predictions is not None else None
-    for name, path in (("--items", items), ("--submission", written)):
+    for name, path in (("--items", items), ("--submission", written), ("--report", page)):
         if path is not None:
             read = {f"--{key}": file for key, file in files.items()}
-            check_output(path, name, read | {"--predictions": predictions, "--against": against})
+            others = {f"--against {other}": other for other in against or ()}
+            check_output(path, name, read | {"--predictions": predictions} | others)
+    if page is not None:
+        # Before the work: says at once where the libraries of pages are not installed.
+        from vlhyper.report.scored import write_report
     if submission is not None:
-        others = {"confidence": confidence or None, "against": against, "items": items}
-        _refuse_beside_submission(task, options | others | {"vocabulary": vocabulary, "choices": choices})
+        more = {"confidence": confidence or None, "against": against or None, "power": power, "items": items}
+        more |= {"report": page, "vocabulary": vocabulary, "choices": choices}
+        _refuse_beside_submission(task, options | more)
         report = _submit(task, questions or annotations, submission, predictions, partial)
     elif predictions is None:
         raise UserError("scoring needs --predictions, the file of a system's answers")
     else:
-        options |= {"id_key": id_key, "answer_key": answer_key}
-        report = _score(task, predictions, files | options, confidence, against)
+        options |= {"instances": instances, "id_key": id_key, "answer_key": answer_key, "power": power}
+        typed = {**files, **options, "confidence": confidence, "clip_weights": clip_weights}
+        typed |= {"clip_model": clip_model} if clip_weights else {}
+        options |= {
+            "images": _one_folder(images) if images and "clipscore" in (metrics or "") else None,
+            "clip": _clip(clip_weights, clip_model) if clip_weights else None,
+            "against": list(map(Path, against)) if against else None,
+            "confidence": confidence,
+        }
+        report = _score(task, predictions, files | options)
     if items is not None:
         report.write_items(items)
+    if page is not None and predictions is not None:
+        write_report(page, task, report, predictions, typed, images or [])
     if as_json:
         # Escapes, not letters: standard output may have any encoding.
         print(json.dumps(report.to_json()))
     else:
-        _show(report)
+        from vlhyper.commands._score_table import show_report
+
+        show_report(report)
     if metrics is not None and report.skipped:
         # Something was asked for by name and could not be computed.
         raise typer.Exit(1)
@@ -104,7 +154,6 @@ def _refuse_expanded(predictions: str, others: list[str]) -> None:
     """Raises UserError for one argument too many, with the pattern from which a shell may have made them."""
     import os.path
     import shlex
-    from pathlib import Path
 
     from vlhyper.errors import UserError
 
@@ -116,6 +165,22 @@ def _refuse_expanded(predictions: str, others: list[str]) -> None:
         f"{(alike or others[1:])[0]}: is one argument too many; several files of predictions are given as a pattern in "
         f"quotes, which the shell then leaves alone: --predictions {pattern}"
     )
+
+
+def _clip(weights: str, model: str) -> Any:
+    """The CLIP of CLIPScore, the one part of scoring that needs torch."""
+    from feature_extraction.clip import load_clip
+
+    return load_clip(weights, model)
+
+
+def _one_folder(images: list[str]) -> str:
+    """The folder of CLIPScore's images. Raises UserError for several."""
+    from vlhyper.errors import UserError
+
+    if len(images) > 1:
+        raise UserError(f"--images {images[1]}: clipscore reads one folder; put all images into one")
+    return images[0]
 
 
 def _refuse_beside_submission(task: str, options: dict[str, Any]) -> None:
@@ -135,7 +200,7 @@ def _submit(task: str, questions: str | None, submission: str, predictions: str 
     return submit(task, questions=questions, submission=submission, predictions=predictions, partial=partial)
 
 
-def _score(task: str, predictions: str, options: dict[str, Any], confidence: bool, against: str | None) -> Report:
+def _score(task: str, predictions: str, options: dict[str, Any]) -> Report:
     from vlhyper.errors import UserError
     from vlhyper.scoring import score
     from vlhyper.scoring.scorers import find_scorer
@@ -148,61 +213,4 @@ def _score(task: str, predictions: str, options: dict[str, Any], confidence: boo
         options["progress"] = True
     if options.get(scorer.truth) is None and options["questions"] is not None and scorer.server is not None:
         raise UserError(f"scoring {task} needs --{scorer.truth}; to write a test server's file, add --submission FILE")
-    return score(task, predictions=predictions, confidence=confidence, against=against, **options)
-
-
-def _show(report: Report) -> None:
-    """The report as a table for a person."""
-    from rich.markup import escape
-
-    from vlhyper.console import say
-    from vlhyper.metrics.report import SENTENCES, SHORT_ANSWERS, flatten
-    from vlhyper.show.tables import interval, print_table
-    from vlhyper.wording import named
-
-    content = report.to_json()
-    columns = ["metric", "score"]
-    # Types are named by the file: a name may hold what a terminal, or the table's markup, would obey.
-    rows: list[list[Any]] = [
-        [escape(" / ".join(map(named, path))) + (" ↓" if path == ("distribution",) else ""), value]
-        for path, value in report.flat()
-    ]
-    sentences = content.get(SHORT_ANSWERS)
-    if sentences is not None:
-        columns.append(SENTENCES)
-        short = report.of_sentences()
-        for row, (path, _) in zip(rows, report.flat(), strict=True):
-            row.append(short.get(path, ""))
-    additions = [("95 % interval", content.get("confidence")), ("better by (95 %)", content.get("against"))]
-    for title, addition in additions:
-        if addition is None:
-            continue
-        if "metrics" in addition:
-            columns.append("other")
-            others = dict(flatten(addition["metrics"]))
-            for row, (path, _) in zip(rows, report.flat(), strict=True):
-                row.append(others.get(path, ""))
-        columns.append(title)
-        differences = dict(flatten(addition.get("difference", {})))
-        intervals = dict(flatten(addition["intervals"]))
-        for row, (path, _) in zip(rows, report.flat(), strict=True):
-            middle = differences.get(path)
-            row.append(("" if middle is None else f"{middle:+.2f} ") + interval(intervals.get(path)))
-    settings = ", ".join(
-        filter(None, (report.variant, *(f"{name} {value}" for name, value in report.settings.items())))
-    )
-    if rows:
-        print_table(
-            columns,
-            rows,
-            f"{report.task}{f' ({settings})' if settings else ''}: {report.n} of {content['total']} scored",
-        )
-    elif "submission" in report.settings:
-        done = "written to" if report.settings["written"] else "complete and correct in"
-        say(f"{report.task}: {report.n} records are {done} {report.settings['submission']}")
-    for name, why in report.skipped.items():
-        say(f"{name} skipped: {why}")
-    for note in report.notes:
-        say(f"note: {note}")
-    if sentences is not None:
-        say(f"note: {SENTENCES!r} is not the official score: {sentences['rule']} ({sentences['changed']} changed)")
+    return score(task, predictions=predictions, **options)

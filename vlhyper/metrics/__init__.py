@@ -7,6 +7,7 @@ Every metric is × 100 and unrounded, lists run in step, and nothing here import
     vqa_accuracy("2", ["two"] * 3 + ["3"] * 7)
 """
 
+from vlhyper.metrics.anls import anls
 from vlhyper.metrics.captions.ptb import ptb_tokenize
 from vlhyper.metrics.captions.scores import caption_scores
 from vlhyper.metrics.gqa import gqa_distribution
@@ -17,6 +18,7 @@ from vlhyper.metrics.vqa import vqa_accuracy
 
 __all__ = [
     "Report",
+    "anls",
     "caption_scores",
     "f1",
     "gqa_distribution",

@@ -42,12 +42,7 @@ def compare(ours: Report, theirs: Report, resamples: int = RESAMPLES, seed: int 
 
     Raises UserError unless both scored the same items.
     """
-    if list(ours.ids) != list(theirs.ids):
-        raise UserError(
-            f"the two systems were scored on different items ({ours.n} and {theirs.n}); give predictions for the same"
-        )
-    others = theirs.summed()
-    pairs = {name: (metric, others[name]) for name, metric in ours.summed().items() if name in others}
+    pairs = paired(ours, theirs)
     drawn = _draws([metric for pair in pairs.values() for metric in pair], ours, resamples, seed)
     differences = ((name, drawn[2 * index] - drawn[2 * index + 1]) for index, name in enumerate(pairs))
     other = dict(flatten(theirs.metrics))
@@ -57,6 +52,16 @@ def compare(ours: Report, theirs: Report, resamples: int = RESAMPLES, seed: int 
         "difference": nest((name, value - other[name]) for name, value in both),
         "intervals": _intervals(differences),
     }
+
+
+def paired(ours: Report, theirs: Report) -> dict[MetricPath, tuple[SummedMetric, SummedMetric]]:
+    """The metrics that both systems have. Raises UserError unless both scored the same items."""
+    if list(ours.ids) != list(theirs.ids):
+        raise UserError(
+            f"the two systems were scored on different items ({ours.n} and {theirs.n}); give predictions for the same"
+        )
+    others = theirs.summed()
+    return {name: (metric, others[name]) for name, metric in ours.summed().items() if name in others}
 
 
 def _settings(report: Report, resamples: int, seed: int) -> dict[str, Any]:
@@ -81,9 +86,8 @@ def _draws(metrics: Sequence[SummedMetric], report: Report, resamples: int, seed
 
     if not metrics:
         return np.empty((0, resamples))
-    cluster_of = _cluster_numbers(report)
-    clusters = int(cluster_of.max()) + 1
-    sums = [_cluster_sums(metric, cluster_of, clusters) for metric in metrics]
+    sums = cluster_sums(metrics, report)
+    clusters = len(sums[0])
     ends = np.cumsum([part.shape[1] for part in sums])[:-1]
     table = np.concatenate(sums, axis=1)
     random = np.random.default_rng(seed)
@@ -96,6 +100,13 @@ def _draws(metrics: Sequence[SummedMetric], report: Report, resamples: int, seed
             parts = np.split(weights @ table, ends, axis=1)
             drawn.append([metric.finish(part) for metric, part in zip(metrics, parts, strict=True)])
     return np.concatenate([np.array(chunk) for chunk in drawn], axis=1)
+
+
+def cluster_sums(metrics: Sequence[SummedMetric], report: Report) -> list[ndarray]:
+    """Each metric's sums by cluster, of shape (clusters, k); without clusters every item is one."""
+    cluster_of = _cluster_numbers(report)
+    clusters = int(cluster_of.max()) + 1
+    return [_cluster_sums(metric, cluster_of, clusters) for metric in metrics]
 
 
 def _cluster_numbers(report: Report) -> ndarray:

@@ -16,6 +16,8 @@ Metrics = dict[str, Any]
 MetricPath = tuple[str, ...]
 # What `chat` adds to a report: its key there, and its column in tables.
 SHORT_ANSWERS, SENTENCES = "answers_from_sentences", "answers from sentences"
+# Metrics that fall as a system gets better.
+LOWER_IS_BETTER = frozenset({"distribution", "CHAIRs", "CHAIRi"})
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Report:
     Every score is × 100 and unrounded. `metrics` may be nested one level (`{"answer_type": {"yes/no": 81.2}}`);
     `skipped` says why a metric is missing, `notes` what a reader of the scores should know; `items` holds one score an
     id and name, None where a metric is not about the item; `clusters` names what items share (their image), the unit of
-    the bootstrap; `summed` gives what the bootstrap computes again.
+    the bootstrap; `summed` gives what the bootstrap computes again. `answers` and `right` are what was compared, in
+    step with the ids; `others` are the reports of the systems it was compared with, by name.
     """
 
     task: str
@@ -64,6 +67,9 @@ class Report:
     clusters: Sequence[Any] | None = field(default=None, repr=False)
     summed: Callable[[], dict[MetricPath, SummedMetric]] = field(default=dict, repr=False)
     extra: dict[str, Any] = field(default_factory=dict)
+    answers: Sequence[str] = field(default=(), repr=False)
+    right: Sequence[Any] = field(default=(), repr=False)
+    others: dict[str, Report] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """The report as one object for JSON: what was scored and how, metrics, skipped, and what was asked besides."""
@@ -75,6 +81,13 @@ class Report:
         }
         found = {"metrics": self.metrics, "skipped": self.skipped} | ({"notes": self.notes} if self.notes else {})
         return head | self.settings | found | self.extra
+
+    def add(self, name: str, scores: Sequence[float]) -> None:
+        """Add a metric that is the plain mean of item scores (× 100 already)."""
+        before = self.summed
+        self.metrics[name] = sum(scores) / len(scores)
+        self.items = {**self.items, name: scores}
+        self.summed = lambda: before() | {(name,): mean_of(scores)}
 
     def flat(self) -> Iterator[tuple[MetricPath, float]]:
         """Every metric with the path of names that leads to it."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from vlhyper.readers.coco import read_captions, read_karpathy
 from vlhyper.readers.fields import Row
 from vlhyper.readers.gqa import read_gqa
+from vlhyper.readers.multiple_choice import read_multiple_choice
 from vlhyper.readers.opening import head_keys, starts_with
 from vlhyper.readers.references import is_references, read_references
 from vlhyper.readers.snli_ve import read_snli_ve
@@ -65,6 +66,7 @@ FORMATS = {
     ),
     "vl-t5": Format(read_vl_t5, ("questions",), QUESTION, recognises=_is_list),
     "vqa-records": Format(read_vqa_records, ("questions",), QUESTION, recognises=is_vqa_records),
+    "multiple-choice": Format(read_multiple_choice, ("questions",), ("question", "choices"), options=("subset",)),
     "gqa": Format(read_gqa, ("questions",), QUESTION),
     "visual-genome": Format(read_visual_genome, ("questions",), QUESTION),
     "coco-captions": Format(read_captions, ("annotations",), ()),

@@ -16,6 +16,8 @@ from vlhyper.readers.fields import FieldError
 from vlhyper.readers.opening import MOST_GROWTH, TooLarge, first_character, folder_files, head_keys
 from vlhyper.readers.streams import json_items, json_lines, text_lines
 
+# Python's own limit of a cell, which a quotation mark that is not closed soon passes.
+MOST_LETTERS = 1 << 17
 # From the columns there are to those to read; raises FieldError where one is missing.
 Wanted = Callable[[Sequence[str]], list[str]]
 
@@ -40,6 +42,9 @@ def file_records(path: Path, options: Mapping[str, Any], wanted: Wanted) -> Iter
     # MRPC's own files, msr_paraphrase_*.txt, are tab-separated too.
     if ending in (".tsv", ".txt", ".csv"):
         lines = _csv_lines(path) if ending == ".csv" else _tsv_lines(path)
+        if options.get("quoted") and ending == ".tsv":
+            # Such tables hold pictures.
+            lines = cells_of(path, (line + "\n" for _, line in text_lines(path)), "\t", MOST_BYTES)
         return _cell_records(path, lines, options, wanted)
     raise UserError(f"{path}: a table must be .tsv, .txt, .csv, .jsonl, .json, .parquet or a folder of texts")
 
@@ -59,7 +64,15 @@ def any_records(path: Path, lists: Sequence[str], columns: Sequence[str]) -> Ite
         if under is None and is_json_lines(path):
             return json_lines(path)
         return json_items(path, under or lists[0], strict=True)
-    return file_records(path, {}, lambda names: [name for name in names if name in columns])
+    # pandas writes a tsv with quotation marks where a text needs them, and VLMEvalKit's have its index.
+    options = {"quoted": "index" in _header(path)}
+    return file_records(path, options, lambda names: [name for name in names if name in columns])
+
+
+def _header(path: Path) -> list[str]:
+    if path.name.removesuffix(".gz").endswith(".tsv"):
+        return next((line.split("\t") for _, line in text_lines(path)), [])
+    return []
 
 
 def is_json_lines(path: Path) -> bool:
@@ -113,8 +126,11 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     yield from cells_of(path, chain([head], lines), ";" if ";" in head and "," not in head else ",")
 
 
-def cells_of(path: Path, lines: Iterable[str], mark: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of each row of a csv."""
+def cells_of(
+    path: Path, lines: Iterable[str], mark: str, largest: int = MOST_LETTERS
+) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each row of a csv; a cell of more letters than the `largest` is refused."""
+    csv.field_size_limit(largest)
     # A quotation mark that is not closed would swallow the rows behind it.
     rows = csv.reader(lines, delimiter=mark, strict=True)
     try:

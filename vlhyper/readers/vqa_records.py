@@ -1,7 +1,9 @@
-"""VQA in one file: each record holds question, image and answers. A-OKVQA, VizWiz and TextVQA are published so.
+"""VQA in one file: each record holds question, image and answers.
 
-A user's own data may be written in the same way: as JSON (a list, or an object with the list under `data`), JSON lines,
-csv, tsv or parquet. Source of the keys: aokvqa_v1p0_*.json, VizWiz's {train,val,test}.json, TextVQA_0.5.1_*.json.
+A-OKVQA, VizWiz, TextVQA, DocVQA, InfographicVQA, ST-VQA and POPE are published so. A user's own data may be written in
+the same way: as JSON (a list, or an object with the list under `data`), JSON lines, csv, tsv or parquet. Source of the
+keys: aokvqa_v1p0_*.json, VizWiz's {train,val,test}.json, TextVQA_0.5.1_*.json, DocVQA's {train,val}_v1.0*.json,
+infographicsVQA_*.json, ST-VQA's train_task_*.json, coco_pope_*.json, VLMEvalKit's tsv.
 """
 
 from __future__ import annotations
@@ -24,12 +26,15 @@ from vlhyper.readers.streams import read_rows
 from vlhyper.wording import shown
 
 # Each in the order in which they are tried. VizWiz has no question ids: the image's name, which is there once, is one.
-IMAGE_KEYS = ("image_id", "img_id", "image", "image_name", "file_name", "filename")
-ID_KEYS = ("question_id", "id", "qid", *IMAGE_KEYS)
-QUESTION_KEYS = ("question", "sent")
-ANSWER_KEYS = ("direct_answers", "answers", "answer")
+IMAGE_KEYS = ("image_id", "img_id", "image", "image_name", "file_name", "filename", "image_local_name", "file_path")
+ID_KEYS = ("question_id", "questionId", "id", "qid", "index", *IMAGE_KEYS)
+# POPE calls a question `text` and its answer `label`.
+QUESTION_KEYS = ("question", "sent", "text")
+ANSWER_KEYS = ("direct_answers", "answers", "answer", "label")
+# What kinds a question is of: of DocVQA's and InfographicVQA's several at once.
+KIND_KEYS = ("category", "question_types", "answer_type")
 LISTS = ("data",)
-OTHERS = ("answer_type", "question_type", "choices", "correct_choice_idx", "difficult_direct_answer")
+OTHERS = (*KIND_KEYS, "question_type", "choices", "correct_choice_idx", "difficult_direct_answer")
 
 
 def is_vqa_records(path: Path) -> bool:
@@ -40,7 +45,7 @@ def is_vqa_records(path: Path) -> bool:
     keys = head_keys(path)
     if first == "{":
         return "questions" not in keys and "annotations" not in keys and bool(keys & {*LISTS, *ANSWER_KEYS})
-    return not keys & {"sent", "img_id"} and bool(keys & {*QUESTION_KEYS, "direct_answers"})
+    return not keys & {"sent", "img_id"} and bool(keys & {"question", "direct_answers"})
 
 
 def read_vqa_records(source: Source) -> Iterator[Row]:
@@ -61,7 +66,7 @@ def read_vqa_records_gold(source: Source) -> Gold:
         keys = ", ".join(map(repr, ANSWER_KEYS))
         why = f"no record has an answer (under {keys}); those of test splits are not public" if found else "it is empty"
         raise UserError(f"{where}: nothing to score against: {why}")
-    columns = {name: [record[name] for record in found] for name in (*COLUMNS, "choice", "difficult")}
+    columns = {name: [record[name] for record in found] for name in (*COLUMNS, "choice", "difficult", "kinds")}
     gold = Gold(
         ids,
         [record["answers"] for record in found],
@@ -91,8 +96,9 @@ def _known(record: Any) -> list[dict[str, Any]]:
             "id": number_id(id, "id"),
             "image": _first(record, IMAGE_KEYS) if has_image else id,
             "answers": _answers(record),
-            "answer_type": optional(record, "answer_type"),
-            "question_type": optional(record, "question_type"),
+            "answer_type": _one_text(record, "answer_type"),
+            "question_type": _one_text(record, "question_type"),
+            "kinds": _kinds(record),
             "in_domain": None,
             "choice": _choice(record),
             "difficult": optional(record, "difficult_direct_answer"),
@@ -120,6 +126,18 @@ def read_asked(path: Path) -> list[Asked]:
     asked = list(read_rows(path, _records(path), shape))
     without_duplicates([one.id for one in asked], str(path), "id")
     return asked
+
+
+def _one_text(record: Any, key: str) -> str | None:
+    found = optional(record, key)
+    return found if isinstance(found, str) else None
+
+
+def _kinds(record: Any) -> list[str] | None:
+    """The kinds that a question is of; None where the record names none."""
+    found = listed(next((record[key] for key in KIND_KEYS if record.get(key)), None))
+    kinds = [found] if isinstance(found, str) else found
+    return kinds if isinstance(kinds, list) and kinds and all(isinstance(kind, str) for kind in kinds) else None
 
 
 def _first(record: Any, keys: tuple[str, ...]) -> str:

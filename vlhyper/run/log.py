@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from accelerate import Accelerator
 
@@ -89,7 +90,8 @@ class Log:
         self.losses.clear()
         self.note = " ".join(f"{task} {loss:.3f}" for task, loss in means.items())
         pace = (time.monotonic() - self.began) / max(1, step - self.first_step)
-        self.write(step, {"loss": means, "learning_rate": rate, "seconds_per_step": round(pace, 4)})
+        cost = {"seconds_per_step": round(pace, 4), "memory_mb": memory_mb(self.accelerator.device)}
+        self.write(step, {"loss": means, "learning_rate": rate, **cost})
 
     def _mean(self, losses: torch.Tensor) -> float | None:
         """Over all processes. Of fp16 without the steps that the scaler skipped; None where it skipped all of them."""
@@ -116,6 +118,12 @@ class Log:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
         self.tracker.send({"step": step, **values})
+
+
+def memory_mb(device: torch.device) -> float:
+    """The most memory that was allocated on a GPU so far; on a CPU what this process holds now."""
+    held = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
+    return round(held / 1e6, 1)
 
 
 def known(line: dict[str, Any], done: Progress) -> bool:

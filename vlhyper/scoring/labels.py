@@ -52,7 +52,7 @@ SPELLINGS = {"neg": "negative", "pos": "positive", "true": "True", "false": "Fal
 
 
 def _report(name: str, gold: Gold, answers: Mapping[Any, str], _: Mapping[str, Any]) -> Report:
-    spelt = _label_names(name) if name in LABELS else {}
+    spelt = label_names(name) if name in LABELS else {}
     # Answers are taken in every spelling that the files of the truth have: 1, true, pos.
     given = [spelt.get(answers[id].strip(), answers[id]) for id in gold.ids]
     report = label_report(name, gold.ids, given, gold.right)
@@ -81,7 +81,7 @@ def _grade(written: str) -> float:
     return grade
 
 
-def _label_names(name: str) -> dict[str, str]:
+def label_names(name: str) -> dict[str, str]:
     """Each label's spellings in files: itself, its number, a truth value where there are two, and usual short words."""
     labels = LABELS[name]
     found = {word: label for word, label in SPELLINGS.items() if label in labels}
@@ -100,7 +100,7 @@ def _table(name: str) -> dict[str, Any]:
     label = list(dict.fromkeys(column for column in columns if column is not None))
     return {
         "fields": {"id": list(ID_COLUMNS), "label": label},
-        "labels": _label_names(name) if name in LABELS else None,
+        "labels": label_names(name) if name in LABELS else None,
         "header": None,
         # QQP's published files have a few broken lines, which everybody passes over.
         "short_lines": "skip" if name == "qqp" else "refuse",
@@ -111,7 +111,7 @@ def _server(name: str) -> Server | None:
     """The site that scores the hidden labels of a task, where there is one."""
     if name not in UPLOADS:
         return None
-    spelt = {word: _label_of_site(name, label) for word, label in _label_names(name).items()} if name in LABELS else {}
+    spelt = {word: _label_of_site(name, label) for word, label in label_names(name).items()} if name in LABELS else {}
     form = LabelUpload(LABELS.get(name, ()), spelt, _table(name))
     return Server(form.asked, form.write, form.read, UPLOADS[name])
 

@@ -1,8 +1,8 @@
 """Predictions as other programs write them: told apart by content, brought to the keys of a task's own file.
 
-A JSON list, JSON lines (LLaVA's `merge.jsonl`, lmms-eval's logs of samples), `{id: answer}`, `{id: record}`, csv, tsv,
-VLMEvalKit's xlsx; each may be packed by gzip, come from a pipe, or be several files that a pattern names
-(`rank_*.jsonl`).
+A JSON list, JSON lines (LLaVA's `merge.jsonl`, lmms-eval's logs of samples, CapEvalKit's captions), `{id: answer}`,
+`{id: record}`, coco-caption's `imgToEval`, csv, tsv, VLMEvalKit's xlsx, tsv and json; each may be packed by gzip, come
+from a pipe, or be several files that a pattern names (`rank_*.jsonl`).
 """
 
 from __future__ import annotations
@@ -41,14 +41,16 @@ TEXT_KEYS = (
     "direct_answer",
     "multiple_choice",
 )
+# Where coco-caption's and self-critical.pytorch's results have captions beside their scores.
+SCORED = "imgToEval"
 LISTS = ("predictions", "results", "answers", "annotations", "logs")
 
 
 def name_of(source: object) -> str:
     """How messages call the source: its path, or `predictions` for records given from Python."""
-    if source == "-":
-        return "standard input"
-    return os.fspath(source) if isinstance(source, str | os.PathLike) else "predictions"
+    if not isinstance(source, str | os.PathLike):
+        return "predictions"
+    return "standard input" if os.fspath(source) == "-" else os.fspath(source)
 
 
 def prediction_records(
@@ -111,6 +113,8 @@ def _of_content(content: bytes, path: Path | None, own: tuple[str, str], shape: 
         return lines, "JSON lines"
     value = parsed_json(content, where)
     if isinstance(value, Mapping):
+        if isinstance(value.get(SCORED), Mapping):
+            return list(value[SCORED].values()), f"the captions of {SCORED}"
         inner = [value[key] for key in LISTS if isinstance(value.get(key), list)]
         if len(inner) == 1:
             return inner[0], "a list in an object"

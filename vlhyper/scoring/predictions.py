@@ -32,8 +32,8 @@ class PredictionFile:
     """A JSON list of records with an id and a text: what systems write, what is scored, and what servers take.
 
     as_id: an id as it is compared, from the value in a file and its key; raises FieldError. example: id and text of a
-    right record, shown in errors. in_order: a list of texts alone is taken too, one for each item in its order.
-    scalars: numbers and true or false are answers as well as texts.
+    right record, shown in errors. in_order: a list of texts, or of records without ids, is taken too, one for each item
+    in its order. scalars: numbers and true or false are answers as well as texts.
     """
 
     id_key: str = "id"
@@ -81,12 +81,21 @@ def read_predictions(
         if len(found) == len(usual):
             return found
     records = records_of(source, form, keys)
-    if form.in_order and records and all(isinstance(record, str) for record in records):
+    if form.in_order and records and all(_has_no_id(record, form) for record in records):
         if len(records) != len(ids):
             raise UserError(f"{name_of(source)}: {len(records)} texts for {len(ids)} rows; give one for each, or ids")
-        pairs = zip(ids, records, strict=True)
-        records = [form.record(id, text) for id, text in pairs]
+        if not isinstance(records[0], str):
+            say(f"{name_of(source)}: records without ids, taken in the order of the annotations")
+        texts = (record if isinstance(record, str) else record[form.text_key] for record in records)
+        records = [form.record(id, text) for id, text in zip(ids, texts, strict=True)]
     return _keyed(name_of(source), records, form)
+
+
+def _has_no_id(record: Any, form: PredictionFile) -> bool:
+    """Whether it is a text alone, or a record of nothing but an answer."""
+    return isinstance(record, str) or (
+        isinstance(record, Mapping) and form.id_key not in record and form.text_key in record
+    )
 
 
 def write_predictions(path: Path, form: PredictionFile, answers: Mapping[Any, str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from vlhyper.errors import UserError, nearest
 from vlhyper.metrics.report import Report
+from vlhyper.metrics.sentences import RULE, short_answer
 from vlhyper.readers.gold import Gold, best_target
 from vlhyper.readers.source import Source
 from vlhyper.scoring.predictions import PredictionFile, read_upload, write_predictions
@@ -46,6 +47,20 @@ class Server:
 
 
 @dataclass(frozen=True)
+class Extraction:
+    """How the answer in a sentence is found, for the column beside the official score (option `chat`).
+
+    rule: it in a few words. short: the answer, from the sentence, what is right for the item, and the options given.
+    """
+
+    rule: str
+    short: Callable[[str, Any, Mapping[str, Any]], str]
+
+
+SENTENCES = Extraction(RULE, lambda text, right, options: short_answer(text))
+
+
+@dataclass(frozen=True)
 class Scorer:
     """One row of SCORERS.
 
@@ -61,6 +76,7 @@ class Scorer:
     truth: the option that names the files of the truth; files: other options that name files.
     options: what else may be given, each with the function that checks the value.
     server: of a test server, how its upload is made.
+    extraction: how answers are found in sentences, where `chat` is among the options.
     """
 
     name: str
@@ -73,6 +89,7 @@ class Scorer:
     files: tuple[str, ...] = ()
     options: Mapping[str, Check] = field(default_factory=dict)
     server: Server | None = None
+    extraction: Extraction = SENTENCES
 
     @property
     def accepted(self) -> dict[str, Check]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from vlhyper.errors import UserError, nearest
 from vlhyper.scoring.captions import CAPTION
+from vlhyper.scoring.docvqa import DOCVQA
 from vlhyper.scoring.gqa import GQA
 from vlhyper.scoring.labels import SNLI_VE, TEXT_SCORERS
+from vlhyper.scoring.multiple_choice import MULTIPLE_CHOICE
+from vlhyper.scoring.pope import POPE
 from vlhyper.scoring.scorer import Scorer
 from vlhyper.scoring.vqa import OKVQA, VQA
 from vlhyper.wording import kind
@@ -15,10 +18,24 @@ SCORERS: dict[str, Scorer] = {
     "okvqa": OKVQA,
     "gqa": GQA,
     "caption": CAPTION,
+    "docvqa": DOCVQA,
+    "multiple-choice": MULTIPLE_CHOICE,
+    "pope": POPE,
     "snli-ve": SNLI_VE,
     **TEXT_SCORERS,
 }
-SPELLINGS = {"snli_ve": "snli-ve", "captions": "caption", "sst-2": "sst2", "sts-b": "stsb"}
+SPELLINGS = {
+    "anls": "docvqa",
+    "multiple_choice": "multiple-choice",
+    "mcq": "multiple-choice",
+    "scienceqa": "multiple-choice",
+    "infographicvqa": "docvqa",
+    "st-vqa": "docvqa",
+    "snli_ve": "snli-ve",
+    "captions": "caption",
+    "sst-2": "sst2",
+    "sts-b": "stsb",
+}
 
 
 def find_scorer(task: str) -> Scorer:

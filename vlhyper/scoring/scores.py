@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +12,8 @@ from typing import Any
 
 from vlhyper.console import say
 from vlhyper.errors import UserError
-from vlhyper.metrics import bootstrap
+from vlhyper.metrics import bootstrap, significance
+from vlhyper.metrics.power import power as power_of
 from vlhyper.metrics.report import Report
 from vlhyper.readers.opening import content_of
 from vlhyper.readers.streams import no_collection
@@ -29,18 +31,22 @@ def score(
     annotations: str | os.PathLike[str] | None = None,
     split: str | None = None,
     confidence: bool = False,
-    against: Predictions | None = None,
+    against: Predictions | Sequence[Path] | None = None,
+    power: float | None = None,
     id_key: str | None = None,
     answer_key: str | None = None,
     **options: Any,
 ) -> Report:
     """Score predictions (a path, or a list of records in the task's official format) against a task's own files.
 
-    confidence: add 95 % bootstrap intervals. against: a second system's predictions, to be compared on the same items.
+    confidence: add 95 % bootstrap intervals. against: a second system's predictions, to be compared on the same items,
+    or a list of `Path`s, one for each of several systems; p-values are corrected by Holm's method over them. power: add
+    the number of items that are needed to see a difference of so many points (vlhyper.metrics.power), of pairs where
+    systems are compared.
     id_key, answer_key: the keys of a record, where the predictions have others than the usual ones. options are the
-    scorer's own (variant, answers, half, vocabulary, choices, metrics, complete, partial, progress); None means not
-    given. Raises UserError for an unknown task, for an option or file the task does not take, and for whatever is wrong
-    with a file.
+    scorer's own, as `vlhyper score --help` names them (`clip` is what feature_extraction.clip.load_clip gives); None
+    means not given. Raises UserError for an unknown task, for an option or file the task does not take, and for
+    whatever is wrong with a file.
     """
     scorer = find_scorer(task)
     chosen = _chosen(task, scorer, {"questions": questions, "annotations": annotations, "split": split, **options})
@@ -48,11 +54,40 @@ def score(
         report = _score(scorer, predictions, chosen, (id_key, answer_key))
     if confidence:
         report.extra["confidence"] = bootstrap.confidence(report)
+    if power is not None and not 0 < power < math.inf:
+        raise UserError(f"power is {power}; it must be the points of a difference, such as 1")
+    if against is None and power is not None:
+        report.extra["power"] = power_of(report, power)
     if against is not None:
-        other = _score(scorer, against, chosen, (id_key, answer_key))
-        same_items(report.ids, other.ids, name_of(predictions), name_of(against))
-        report.extra["against"] = {"predictions": name_of(against)} | bootstrap.compare(report, other)
+        systems = _systems(against)
+        others = [_score(scorer, source, chosen, (id_key, answer_key)) for source in systems]
+        found = _comparisons(report, predictions, systems, others, power)
+        report.others |= zip(map(name_of, systems), others, strict=True)
+        report.extra["against"] = found if len(found) > 1 else found[0]
     return report
+
+
+def _systems(against: Predictions | Sequence[Path]) -> list[Predictions]:
+    """Each system's predictions; paths in a list are several systems, anything else in one its records."""
+    if isinstance(against, list | tuple) and against and all(isinstance(one, Path) for one in against):
+        return list(dict.fromkeys(against))
+    return [against]
+
+
+def _comparisons(
+    report: Report, source: Predictions, systems: Sequence[Predictions], others: Sequence[Report], points: float | None
+) -> list[dict[str, Any]]:
+    """The report against each of the others, with p-values corrected over all of them."""
+    for system, other in zip(systems, others, strict=True):
+        same_items(report.ids, other.ids, name_of(source), name_of(system))
+    p = [significance.p_values(report, other) for other in others]
+    return [
+        {"predictions": name_of(system)}
+        | bootstrap.compare(report, other)
+        | {"test": significance.TEST, "exchanges": significance.EXCHANGES, "p": own, "p_holm": holm}
+        | ({} if points is None else {"power": power_of(report, points, other)})
+        for system, other, own, holm in zip(systems, others, p, significance.corrected(p), strict=True)
+    ]
 
 
 def _score(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from vlhyper.errors import UserError, nearest
 from vlhyper.metrics.report import SHORT_ANSWERS, Report
-from vlhyper.metrics.sentences import RULE, short_answer
 from vlhyper.readers.formats import FORMATS
 from vlhyper.readers.gold import Gold, gold_of_rows, without_duplicates
 from vlhyper.readers.source import Source
@@ -79,11 +78,14 @@ def report_of(
     report = scorer.report(scored, answers, options)
     report.total = total
     report.settings = {**report.settings, **scored.settings}
+    report.answers, report.right = [answers[id] for id in scored.ids], scored.right
     if options.get("chat"):
-        short = {id: short_answer(text) for id, text in answers.items()}
+        rule, found = scorer.extraction.rule, scorer.extraction.short
+        right = dict(scored.others) | dict(zip(scored.ids, scored.right, strict=True))
+        short = {id: found(text, right[id], options) for id, text in answers.items() if id in right}
         changed = sum(short[id] != answers[id] for id in scored.ids)
         metrics = scorer.report(scored, short, options).metrics
-        report.extra[SHORT_ANSWERS] = {"rule": RULE, "changed": changed, "metrics": metrics}
+        report.extra[SHORT_ANSWERS] = {"rule": rule, "changed": changed, "metrics": metrics}
     return report
 
 
@@ -119,7 +121,7 @@ def _of_files(scorer: Scorer, gold: Gold, rows: Dataset) -> Gold:
 def gold_of_files(scorer: Scorer, options: Mapping[str, Any]) -> Gold:
     """What the files that a user named say, in whichever of the scorer's layouts they are. Raises UserError."""
     path: Path = options[scorer.truth]
-    layout = _layout_of(scorer, path)
+    layout = layout_of(scorer, path)
     form, read = FORMATS[layout], scorer.layouts[layout]
     files = {name: (options[name],) for name in scorer.files if name in options and name in form.roles}
     files[form.truth_role] = (path,)
@@ -142,7 +144,8 @@ def _check_layouts(scorer: Scorer) -> None:
             raise UserError(f"scorer {scorer.name!r}: unknown format {name!r}{nearest(name, FORMATS)}")
 
 
-def _layout_of(scorer: Scorer, path: Path) -> str:
+def layout_of(scorer: Scorer, path: Path) -> str:
+    """Which of the scorer's formats a file has."""
     _check_layouts(scorer)
     for name in reversed(scorer.layouts):
         recognises = FORMATS[name].recognises

@@ -16,7 +16,7 @@ from vlhyper.model.paper import BACKBONE, FORMULAS, left_out
 from vlhyper.model.spec import Counts, ModelSpec, count
 from vlhyper.run.config import RunConfig, stated_inputs
 from vlhyper.show.sheets import Sheet
-from vlhyper.tables.rows import DEFAULT_VARIANT, SINGLE, VARIANT, Column, PaperRow, PaperTable
+from vlhyper.tables.rows import DEFAULT_VARIANT, SINGLE, TABLES, VARIANT, Column, PaperRow, PaperTable
 from vlhyper.tables.runs import Evaluated, Group, joined
 from vlhyper.tasks import TASKS
 from vlhyper.wording import some
@@ -50,6 +50,17 @@ def scores(table: PaperTable, runs: Sequence[Evaluated], split: str) -> Sheet:
     spread = "Several seeds: mean ± sample deviation."
     notes = (f"Ours: split {split!r} of each task. {spread}", *table.notes, UNKNOWN)
     return _sheet(table.title, (*table.shares.values(), *figures, *average), lines, notes)
+
+
+def paper_scores(run: Evaluated) -> dict[tuple[str, str], float]:
+    """The paper's figures of the row that a run is, by task and metric, and their mean under ("", "")."""
+    fitting = [(table, row) for table in TABLES.values() for row in table.rows if _fits(table, row, Group([run]))]
+    found: dict[tuple[str, str], float] = {}
+    for table, row in fitting[:1]:
+        headings = {(one.task, one.metric): one.of(DEFAULT_VARIANT).heading for one in table.figures}
+        headings[("", "")] = table.averaged
+        found = {key: row.scores[heading] for key, heading in headings.items() if heading in row.scores}
+    return found
 
 
 def _lines(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -33,20 +33,25 @@ METRICS = {
     "cider": ("CIDEr",),
     "spice": ("SPICE",),
 }
+# What takes more than captions and references, and is computed where it is asked for.
+ON_REQUEST = {"clipscore": ("CLIPScore",), "refclipscore": ("RefCLIPScore",), "chair": ("CHAIRs", "CHAIRi")}
 References = Sequence[Sequence[str]]
 
 
-def scorers_named(wish: str | Sequence[str] | None) -> list[str]:
-    """The scorers of a list like "bleu,cider" (None: all), in their usual order. Raises UserError for unknown ones."""
+def scorers_named(wish: str | Sequence[str] | None, known: Mapping[str, tuple[str, ...]] = METRICS) -> list[str]:
+    """The scorers of a list like "bleu,cider" (None: those of METRICS), in the order of those that are `known`.
+
+    Raises UserError for unknown ones.
+    """
     if wish is None:
         return list(METRICS)
     names = [name.strip().lower() for name in (wish.split(",") if isinstance(wish, str) else wish)]
     if not names:
-        raise UserError(f"no caption metric is named; name some of {', '.join(METRICS)}")
+        raise UserError(f"no caption metric is named; name some of {', '.join(known)}")
     for name in names:
-        if name not in METRICS:
-            raise UserError(f"unknown caption metric {name!r}{nearest(name, METRICS)}")
-    return [name for name in METRICS if name in names]
+        if name not in known:
+            raise UserError(f"unknown caption metric {name!r}{nearest(name, known)}")
+    return [name for name in known if name in names]
 
 
 def caption_scores(
