@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,10 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Encoder:
-    """name, weights_sha256, preprocessing, precision: attributes of the feature file; device: where `grid` runs."""
+    """name, weights_sha256, preprocessing, precision: attributes of the feature file; device: where `grid` runs.
+
+    files: the `encoder` and the `weights` it was loaded from; the former is a name where it is open_clip's.
+    """
 
     name: str
     weights_sha256: str
@@ -33,6 +36,7 @@ class Encoder:
     precision: str
     grid: Grid
     device: torch.device
+    files: Mapping[str, str]
 
     def __call__(self, pixels: np.ndarray) -> torch.Tensor:
         """(B, height, width, 3) uint8 -> (B, tokens, width) float32, on the encoder's device."""
@@ -67,7 +71,9 @@ def load_encoder(encoder: str, weights: str, precision: str = "fp32", trust: boo
     fold_batch_norms(tower)
     device = pick_device()
     tower.to(device, DTYPES[precision], memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Encoder(name, found.sha256, config.preprocessing, precision, grid, device)
+    files = {"encoder": str(Path(encoder).absolute()) if encoder.endswith(".json") else name}
+    files["weights"] = str(found.path.absolute())
+    return Encoder(name, found.sha256, config.preprocessing, precision, grid, device, files)
 
 
 def _load(tower: nn.Module, whole: set[str], weights: Weights, name: str) -> None:

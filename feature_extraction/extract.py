@@ -80,6 +80,7 @@ def describe(encoder: Encoder) -> dict[str, Any]:
         "preprocessing": encoder.preprocessing.record(),
         "created_with": {library: importlib.metadata.version(library) for library in LIBRARIES},
         "precision": encoder.precision,
+        "encoder_files": dict(encoder.files),
     }
 
 

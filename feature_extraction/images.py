@@ -41,7 +41,7 @@ def decode(paths: Sequence[Path], size: tuple[int, int], resample: str, most_pix
             pixels[index] = squash(read_rgb(path, most_pixels), size, resample)
         # Decoders raise many kinds of errors for broken files; the other images must still be read.
         except Exception as error:
-            whys[index] = _reason(path, error)
+            whys[index] = reason(error, path)
     return pixels, whys
 
 
@@ -119,12 +119,13 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
 
 
-def _reason(path: Path, error: Exception) -> str:
-    if path.is_symlink() and not path.exists():
+def reason(error: Exception, path: Path | None = None) -> str:
+    """Why an image, perhaps that of a file, could not be read, in a few words."""
+    if path and path.is_symlink() and not path.exists():
         return f"broken link to {path.readlink()}"
     if isinstance(error, FileNotFoundError):
         return "the file no longer exists"
-    if path.is_file() and path.stat().st_size == 0:
+    if path and path.is_file() and path.stat().st_size == 0:
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a known format"

@@ -25,6 +25,8 @@ from vlhyper.program import _leave_on_signals, run_program
 
 # Scripts are written against these names: a change here is a change of the contract.
 COMMANDS = {
+    "ask": "run image question overrides --encoder --json --map --others --task --weights",
+    "caption": "run image overrides --encoder --json --map --others --task --weights",
     "check": "config overrides",
     "compare": "overrides --jobs --methods --out --rates --seeds --steps",
     "configs copy": "name --to",
@@ -49,6 +51,7 @@ COMMANDS = {
         "--complete --confidence --half --id-key --images --instances --items --json --metrics --partial --power "
         "--predictions --questions --report --split --submission --variant --vocabulary"
     ),
+    "serve": "run overrides --encoder --max-mb --max-pixels --port --weights",
     "setup spice": "--repository",
     "table": "table runs --out --split",
     "train": "config overrides --from --out",

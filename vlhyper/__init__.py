@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vlhyper.ask.answers import Answer as Answer
+    from vlhyper.ask.asker import Asker as Asker
     from vlhyper.metrics import caption_scores as caption_scores
     from vlhyper.metrics import vqa_accuracy as vqa_accuracy
     from vlhyper.model.attach import attach as attach
@@ -13,10 +15,22 @@ if TYPE_CHECKING:
     from vlhyper.scoring import score as score
 
 __version__ = "0.1.0"
-__all__ = ["Frozen", "VLHyperPELT", "__version__", "attach", "caption_scores", "score", "vqa_accuracy"]
+__all__ = [
+    "Answer",
+    "Asker",
+    "Frozen",
+    "VLHyperPELT",
+    "__version__",
+    "attach",
+    "caption_scores",
+    "score",
+    "vqa_accuracy",
+]
 
 # Each is imported when it is first asked for: scoring needs no torch, and `import vlhyper` is immediate.
 _HOMES = {
+    "Answer": "vlhyper.ask.answers",
+    "Asker": "vlhyper.ask.asker",
     "Frozen": "vlhyper.model.frozen",
     "attach": "vlhyper.model.attach",
     "VLHyperPELT": "vlhyper.model.model",

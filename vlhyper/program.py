@@ -22,6 +22,7 @@ UsageError: Any = typer.BadParameter.__base__
 # What to install for a library that is missing. Scoring a parquet file needs pyarrow alone, not torch and the others.
 PACKAGES = {
     "pyarrow": "pyarrow",
+    "gradio": "'vlhyper[serve]'",
     "jgo": "'vlhyper[spice]'",
     "requests": "'vlhyper[spice]'",
     "jinja2": "'vlhyper[report]'",

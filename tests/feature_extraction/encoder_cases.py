@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from feature_extraction.towers import build_tower
 from vlhyper.cli import run
@@ -25,6 +27,14 @@ class Tiny:
 
     def extract(self, *arguments: object) -> None:
         run(["extract", *map(str, arguments), "--encoder", str(self.config), "--weights", str(self.weights)])
+
+
+def save_tiny(folder: Path) -> Tiny:
+    config, weights = folder / "tiny.json", folder / "tiny.safetensors"
+    config.write_text(json.dumps(CONFIG))
+    state = {f"visual.{key}": value for key, value in random_tower(CONFIG).state_dict().items()}
+    save_file({key: value for key, value in state.items() if "attnpool" not in key}, weights)
+    return Tiny(config, weights, state)
 
 
 def random_tower(model: dict) -> torch.nn.Module:

@@ -136,6 +136,18 @@ def _stop_after_first_batch(path: Path, **options) -> None:
         raise KeyboardInterrupt
 
 
+def test_a_part_goes_on_with_an_encoder_that_was_moved(tmp_path):
+    path = tmp_path / "f.h5"
+    _stop_after_first_batch(path, encoder_files={"encoder": "RN101", "weights": "/old/w.pt"})
+    moved = {**META, "encoder_files": {"encoder": "RN101", "weights": "/new/w.pt"}}
+    with (
+        pytest.raises(KeyboardInterrupt),
+        FeatureWriter(path, IDS, {"features": (SHAPE, "float16")}, moved) as writer,
+    ):
+        assert writer.done == 7
+        raise KeyboardInterrupt
+
+
 def test_rows_written_but_not_yet_in_the_journal_are_written_again(tmp_path, whole):
     path = tmp_path / "f.h5"
     _stop_after_first_batch(path)

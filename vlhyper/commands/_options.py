@@ -17,6 +17,18 @@ Overrides = Annotated[
         metavar="KEY.SUB=VALUE",
     ),
 ]
+Weights = Annotated[
+    str | None,
+    typer.Option(help="Weights of the image encoder, as for `vlhyper extract`; those of the features if left out."),
+]
+Encoder = Annotated[
+    str | None,
+    typer.Option(help="Its open_clip name or .json model config; that of the features if left out."),
+]
+Map = Annotated[
+    Path | None,
+    typer.Option("--map", metavar="OUT.png", help="Draw on the picture what the answer depended on; one image only."),
+]
 
 
 def complete_config(incomplete: str) -> Iterator[str]:

@@ -6,6 +6,7 @@
 /ids       (images,)                UTF-8, the image file's stem
 /crc32     (images,)                uint32, over the bytes of the image's row of /features
 attributes format, encoder, weights_sha256, preprocessing (JSON), created_with (JSON), precision
+           encoder_files (JSON), optional: where the encoder and its weights were on the machine that made the file
 """
 
 from __future__ import annotations
@@ -21,15 +22,18 @@ from vlhyper.wording import shown
 FORMAT = "vlhyper-grid/1"
 ROWS = ("features", "boxes", "sizes")
 IDENTITY = ("encoder", "weights_sha256", "preprocessing")
-JSON_ATTRIBUTES = ("preprocessing", "created_with")
+JSON_ATTRIBUTES = ("preprocessing", "created_with", "encoder_files")
 # For each data set the shape and the dtype of a row.
 Shapes = dict[str, tuple[tuple[int, ...], str]]
 META = (*IDENTITY, "created_with", "precision")
+# Attributes that differ between files of the same features.
+HISTORY = ("created_with", "encoder_files")
 
 
 def attributes(meta: Mapping[str, Any]) -> dict[str, str]:
     """`meta` as the root attributes of a file."""
-    texts = {key: json.dumps(meta[key], sort_keys=True) if key in JSON_ATTRIBUTES else str(meta[key]) for key in META}
+    keys = [*META, *(["encoder_files"] if meta.get("encoder_files") else [])]
+    texts = {key: json.dumps(meta[key], sort_keys=True) if key in JSON_ATTRIBUTES else str(meta[key]) for key in keys}
     return {"format": FORMAT, **texts}
 
 
@@ -46,7 +50,7 @@ def read_meta(found: Mapping[str, Any], path: Path) -> dict[str, Any]:
     if missing:
         raise UserError(f"{path}: the attribute {missing[0]!r} is missing; extract the file again")
     try:
-        decoded = {key: json.loads(found[key]) for key in JSON_ATTRIBUTES}
+        decoded = {key: json.loads(found.get(key, "{}")) for key in JSON_ATTRIBUTES}
     except (TypeError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path}: attribute {' or '.join(JSON_ATTRIBUTES)} is not JSON ({error}); extract the file again"

@@ -58,6 +58,8 @@ class FeatureSet:
         precisions = dict.fromkeys(head.meta["precision"] for head in heads)
         self.meta: dict[str, Any] = {**{key: first.meta[key] for key in META}, "precision": ", ".join(precisions)}
         self.meta["created_with"] = joined_versions(head.meta for head in heads)
+        if files := next((head.meta["encoder_files"] for head in heads if head.meta["encoder_files"]), None):
+            self.meta["encoder_files"] = files
         self._index = {image: row for row, image in enumerate(self.ids)}
         if len(self._index) < len(self.ids):
             raise UserError(self._doubles())

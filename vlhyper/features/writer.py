@@ -25,7 +25,7 @@ import numpy as np
 
 from vlhyper.errors import JobError, UserError
 from vlhyper.features.journal import Journal
-from vlhyper.features.layout import attributes, first_difference, joined_versions
+from vlhyper.features.layout import HISTORY, attributes, first_difference, joined_versions
 from vlhyper.files import write_text
 
 # Readable by every HDF5 since 1.10; chunks allocated in advance are then consecutive, without an index.
@@ -178,7 +178,7 @@ class FeatureWriter:
 
     def _require_same_plan(self, begun: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
         # A library update between two runs is recorded, not refused: it changes only rounding.
-        if found := first_difference(begun, plan, [key for key in plan if key != "created_with"]):
+        if found := first_difference(begun, plan, [key for key in plan if key not in HISTORY]):
             key, before, now = found
             raise UserError(
                 f"{self.part} was started with {key} {before}, this run has {now}; give the same images and options to "

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from vlhyper.errors import UserError, first_few
 from vlhyper.files import replacing, write_json
+from vlhyper.model.asking import Asking
 from vlhyper.model.attachment import Attachment
 from vlhyper.model.backbone import build_backbone, cast_frozen, deviations_of, digest_without, family_in
 from vlhyper.model.card import Story
@@ -35,7 +36,7 @@ from vlhyper.model.spec import WEIGHTS, ModelSpec, group_of, makers_of, tuned
 from vlhyper.tensors import load_tensors
 
 
-class VLHyperPELT(nn.Module, Sharing):
+class VLHyperPELT(nn.Module, Sharing, Asking):
     """A backbone with the forms of a method at its sites (paper section 3); every row of the methods is built so.
 
     Trained are the makers and, where the method says so, parts of the backbone; all else is frozen. The

@@ -43,12 +43,7 @@ class Collator:
 
     def inputs(self, rows: TaskRows, prompts: Sequence[str], images: Sequence[str]) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` (B, S), `task` (); with images `grid` (B, N, d_v), and `boxes` if wanted."""
-        encoded = self._encoded(prompts, rows.task.max_source_tokens)
-        batch = {
-            "input_ids": encoded["input_ids"],
-            "attention_mask": encoded["attention_mask"],
-            "task": torch.tensor(rows.task.number),
-        }
+        batch = {**self.texts(prompts, rows.task.max_source_tokens), "task": torch.tensor(rows.task.number)}
         if rows.task.images:
             assert self.features is not None
             keys = [rows.keys[image] for image in images]
@@ -56,6 +51,10 @@ class Collator:
             if rows.task.boxes:
                 batch["boxes"] = torch.from_numpy(relative_boxes(self.features, keys))
         return batch
+
+    def texts(self, prompts: Sequence[str], most: int) -> dict[str, Tensor]:
+        """`input_ids` and `attention_mask` (B, S) of prompts, cut to `most` tokens."""
+        return self._encoded(prompts, most)
 
     def labels(self, targets: Sequence[str]) -> Tensor:
         """(B, T) token ids of the targets, -100 behind their ends."""

@@ -13,23 +13,32 @@ from vlhyper.tasks import Decoding, Task
 
 
 @dataclass(frozen=True)
-class RunTask:
-    """One entry of the config's `tasks`.
+class AskedTask:
+    """What a run makes of one entry of the config's `tasks`, whatever its data.
 
-    number: the row of its task embedding. splits: the manifest's name for `train`, `val` and `test`; None for a split
-    that the run leaves out. max_source_tokens: longer prompts are cut. images: whether the model is given the image of
-    each row; a method without images is not, whatever the task asks about. boxes: whether it is given the boxes too.
+    number: the row of its task embedding. max_source_tokens: longer prompts are cut. images: whether the model is given
+    the image of each row; a method without images is not, whatever the task asks about. boxes: whether it is given the
+    boxes too.
     """
 
     name: str
     number: int
     kind: Task
-    manifest: Manifest
-    splits: Mapping[str, str | None]
     decoding: Decoding
     max_source_tokens: int
     images: bool
     boxes: bool
+
+
+@dataclass(frozen=True)
+class RunTask(AskedTask):
+    """One entry of the config's `tasks` with its data.
+
+    splits: the manifest's name for `train`, `val` and `test`; None for a split that the run leaves out.
+    """
+
+    manifest: Manifest
+    splits: Mapping[str, str | None]
 
     def split(self, name: str) -> str | None:
         """The manifest's name for a split; any name but `train`, `val` and `test` is the manifest's own."""
@@ -91,15 +100,23 @@ def resolve(config: RunConfig) -> Run:
 
 def resolve_task(config: RunConfig, name: str) -> RunTask:
     """Look up one task of a run. Raises UserError for a manifest that cannot be read."""
-    entry, kind = config.tasks[name], task_of(config, name)
-    own = kind.decoding
+    entry = config.tasks[name]
     manifest = load_manifest(entry.data, root=entry.root)
     return RunTask(
+        **vars(asked_task(config, name)),
+        manifest=manifest.with_image_key(entry.image_key) if entry.image_key else manifest,
+        splits={"train": entry.train, "val": entry.validation, "test": entry.test},
+    )
+
+
+def asked_task(config: RunConfig, name: str) -> AskedTask:
+    """One task of a run without its data, whose files need not be there."""
+    entry, kind = config.tasks[name], task_of(config, name)
+    own = kind.decoding
+    return AskedTask(
         name=name,
         number=list(config.tasks).index(name),
         kind=kind,
-        manifest=manifest.with_image_key(entry.image_key) if entry.image_key else manifest,
-        splits={"train": entry.train, "val": entry.validation, "test": entry.test},
         decoding=Decoding(entry.beams or own.beams, entry.max_new_tokens or own.max_new_tokens),
         max_source_tokens=entry.max_source_tokens or config.training.max_source_tokens or kind.max_source_tokens,
         images=kind.sees_image and method(config.model.method).images != "none",
