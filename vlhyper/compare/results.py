@@ -25,8 +25,7 @@ class Result(Strict):
 
     validation: the best mean over tasks, × 100. scores: of the test split by `task.metric`, × 100, and their `mean`;
     empty where only the rate was tried. trained, total: numbers of the model. seconds_per_step: while training, with as
-    many runs beside it as `jobs`. memory: what training added to the process at its peak, in MiB. examples_per_second:
-    of training.
+    many runs beside it as `jobs`. memory: the most that the log tells of, in MB. examples_per_second: of training.
     """
 
     method: str
@@ -64,6 +63,7 @@ def read_result(folder: Path) -> Result | None:
 
 
 def write_result(folder: Path, result: Result) -> None:
+    """Write what `read_result` reads."""
     write_json(folder / FILE, result.model_dump(), indent=2)
 
 
@@ -103,7 +103,7 @@ def summed_up(results: Sequence[Result], methods: Sequence[str]) -> list[Row]:
 def table_of(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     """Columns and rows of the table."""
     metrics = tuple(rows[0].scores) if rows else ()
-    columns = ("method", "trained", "share %", "rate", *metrics, "s a step", "examples/s", "MiB")
+    columns = ("method", "trained", "share %", "rate", *metrics, "s a step", "examples/s", "MB")
     body: list[tuple[object, ...]] = [
         (
             row.title,
