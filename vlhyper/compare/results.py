@@ -11,10 +11,11 @@ from typing import NamedTuple
 from pydantic import Field
 
 from vlhyper.errors import UserError
-from vlhyper.fewshot.results import Point, point
 from vlhyper.files import read_json, write_json, write_text
+from vlhyper.metrics.seeds import Point, point
 from vlhyper.settings import Strict, validated
 from vlhyper.show.scatter import Dot, save_scatter
+from vlhyper.show.tables import markdown
 
 FILE = "result.json"
 MEAN = "mean"
@@ -123,9 +124,7 @@ def table_of(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[object, .
 def write_table(rows: Sequence[Row], out: Path) -> list[Path]:
     """Write `compare.md`, `compare.json`, `compare.png` and `.svg` into `out`; returns their paths."""
     columns, body = table_of(rows)
-    cells = [[f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in line] for line in body]
-    lines = ["| " + " | ".join(line) + " |" for line in [columns, ["---"] * len(columns), *cells]]
-    write_text(out / "compare.md", "\n".join(lines) + "\n")
+    write_text(out / "compare.md", markdown(columns, body))
     values = [{**row._asdict(), "scores": {name: one._asdict() for name, one in row.scores.items()}} for row in rows]
     write_text(out / "compare.json", json.dumps(values, indent=2) + "\n")
     panels = {
