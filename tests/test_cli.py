@@ -121,9 +121,15 @@ def test_the_examples_work_as_they_are_written(path, tmp_path, monkeypatch):
     assert open_features("coco.h5").ids == {
         "inspect": ["coco.h5"],
         "merge": ["coco.shard-0-of-2.h5", "coco.shard-1-of-2.h5"],
-        "freeze": "run --image --out --peft --task",
         "import-features": ["1"],
     }.get(path)
+
+
+def test_no_usage_line_shows_a_hidden_argument(capsys):
+    run(["score", "--help"])
+    assert capsys.readouterr().out.startswith("Usage: vlhyper score [OPTIONS] {task}\n")
+    run(["train", "--help"])
+    assert capsys.readouterr().out.startswith("Usage: vlhyper train [OPTIONS] {config} [KEY.SUB=VALUE]...\n")
 
 
 def test_values_that_replace_the_configs_are_explained_alike_by_every_command():

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 import vlhyper
 import vlhyper.commands
@@ -29,6 +29,14 @@ GROUPS = {
     "Ask": ("ask", "caption", "serve"),
 }
 OTHERS = "Others"
+
+
+class _Command(TyperCommand):
+    """A command whose usage line leaves out hidden arguments, which typer hides in the list of arguments alone."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        shown: list[Any] = [one for one in self.get_params(ctx) if not getattr(one, "hidden", False)]
+        return [self.options_metavar or "", *(piece for one in shown for piece in one.get_usage_pieces(ctx))]
 
 
 class _Whole(TyperGroup):
@@ -81,7 +89,7 @@ def build_app() -> typer.Typer:
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name, cls=_Whole, no_args_is_help=False)
         else:
-            app.command(name)(command)
+            app.command(name, cls=_Command)(command)
     return app
 
 

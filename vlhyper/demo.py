@@ -24,12 +24,13 @@ import torch
 
 from vlhyper.console import say
 from vlhyper.errors import JobError, UserError
-from vlhyper.fewshot.results import Point, Result, curves
+from vlhyper.fewshot.results import Result, curves
 from vlhyper.fewshot.study import plan
 from vlhyper.fewshot.transfer import transfer
 from vlhyper.fewshot.view import save_figure
 from vlhyper.files import read_json, write_json, write_text
 from vlhyper.metrics import Report
+from vlhyper.metrics.seeds import Point
 from vlhyper.run.config import load_config, load_run
 from vlhyper.run.evaluate import evaluate_run
 from vlhyper.run.tasks import resolve

@@ -23,7 +23,7 @@ def result(method: str, rate: float, validation: float, seed: int = 0, **scores:
 
 
 def test_a_rate_is_searched_with_the_first_seed_and_repeated_with_the_others(tmp_path):
-    plan = Plan(tmp_path, ("clip_t5", "vl_adapter"), rates=(1e-3, 3e-3), seeds=3)
+    plan = Plan(tmp_path, ("clip_t5", "vl_adapter"), rates=(1e-3, 3e-3), seeds=3, steps=600)
     searched = list(plan.search())
     assert searched == [Cell(name, rate, 0) for name in plan.methods for rate in plan.rates]
     repeats = list(plan.repeats({"clip_t5": 1e-3, "vl_adapter": 3e-3}))

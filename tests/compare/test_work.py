@@ -44,7 +44,7 @@ def test_a_row_for_each_method_with_scores_of_the_chosen_rate(ran):
     assert [row.method for row in rows] == ["hyperpelt", "vl_lora"]
     for row in rows:
         assert list(row.scores) == ["vqa.overall", "gqa.accuracy", "mean"]
-        assert row.trained > 0 and row.seconds_per_step > 0 and row.memory >= 0
+        assert row.trained > 0 and row.seconds_per_step > 0 and row.memory > 0
         folder = plan.out / f"runs/{row.method}/rate-{row.rate:g}"
         for metric, point in row.scores.items():
             seeds = [read_json(folder / f"seed-{seed}/result.json")["scores"][metric] for seed in (0, 1)]
@@ -70,7 +70,7 @@ def test_another_plan_in_the_same_folder_is_refused(ran):
     with pytest.raises(
         UserError, match=r"rate-0.001/seed-0: holds a run of another comparison \(training.steps: 2, now 3"
     ):
-        work.compare(Plan(plan.out, plan.methods, plan.rates, steps=3, overrides=SHORT), jobs=1)
+        work.compare(Plan(plan.out, plan.methods, plan.rates, seeds=3, steps=3, overrides=SHORT), jobs=1)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):

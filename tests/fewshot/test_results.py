@@ -3,7 +3,8 @@
 import pytest
 
 from vlhyper.errors import UserError
-from vlhyper.fewshot.results import Result, curves, point, read_results, table_of, write_result
+from vlhyper.fewshot.results import Result, curves, read_results, table_of, write_result
+from vlhyper.metrics.seeds import point
 
 
 def result(shots: int, seed: int, score: float, **values) -> Result:

@@ -26,13 +26,13 @@ def command(
     Example: vlhyper compare --methods vl_hyperpelt,vl_adapter --rates 1e-3 --seeds 2 --steps 200 --out compare
 
     Writes compare.md, compare.json and compare.png and .svg: scores as mean ± deviation over seeds, trained share,
-    seconds a step, examples a second, and the memory that training adds. Finished runs are not run again. Values as
+    seconds a step, examples a second, and the most memory in the logs. Finished runs are not run again. Values as
     model.bottleneck=16 apply to every run.
     """
     from vlhyper.compare.plan import Plan, compared, named
     from vlhyper.show.tables import print_table
 
-    names = named(methods.split(",")) if methods else compared()
+    names = named([name.strip() for name in methods.split(",")]) if methods else compared()
     plan = Plan(out, names, _numbers(rates), seeds, steps, tuple(overrides or []))
     # Importing torch takes seconds: what is wrong with the words above is said before.
     from vlhyper.compare.results import table_of, write_table

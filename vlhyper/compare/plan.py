@@ -15,8 +15,6 @@ from vlhyper.run.config import RunConfig, config_values, with_overrides
 
 # Trained and tested on the questions alone: what can be had without seeing.
 TEXT_ONLY = "hyperpelt"
-RATES = (3e-4, 1e-3, 3e-3)
-STEPS = 600
 
 
 class Cell(NamedTuple):
@@ -36,9 +34,9 @@ class Plan:
 
     out: Path
     methods: tuple[str, ...]
-    rates: tuple[float, ...] = RATES
-    seeds: int = 3
-    steps: int = STEPS
+    rates: tuple[float, ...]
+    seeds: int
+    steps: int
     overrides: tuple[str, ...] = ()
 
     def search(self) -> Iterator[Cell]:

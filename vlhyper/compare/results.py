@@ -11,10 +11,11 @@ from typing import NamedTuple
 from pydantic import Field
 
 from vlhyper.errors import UserError
-from vlhyper.fewshot.results import Point, point
 from vlhyper.files import read_json, write_json, write_text
+from vlhyper.metrics.seeds import Point, point
 from vlhyper.settings import Strict, validated
 from vlhyper.show.scatter import Dot, save_scatter
+from vlhyper.show.tables import markdown
 
 FILE = "result.json"
 MEAN = "mean"
@@ -25,8 +26,7 @@ class Result(Strict):
 
     validation: the best mean over tasks, × 100. scores: of the test split by `task.metric`, × 100, and their `mean`;
     empty where only the rate was tried. trained, total: numbers of the model. seconds_per_step: while training, with as
-    many runs beside it as `jobs`. memory: what training added to the process at its peak, in MiB. examples_per_second:
-    of training.
+    many runs beside it as `jobs`. memory: the most that the log tells of, in MB. examples_per_second: of training.
     """
 
     method: str
@@ -64,6 +64,7 @@ def read_result(folder: Path) -> Result | None:
 
 
 def write_result(folder: Path, result: Result) -> None:
+    """Write what `read_result` reads."""
     write_json(folder / FILE, result.model_dump(), indent=2)
 
 
@@ -103,7 +104,7 @@ def summed_up(results: Sequence[Result], methods: Sequence[str]) -> list[Row]:
 def table_of(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     """Columns and rows of the table."""
     metrics = tuple(rows[0].scores) if rows else ()
-    columns = ("method", "trained", "share %", "rate", *metrics, "s a step", "examples/s", "MiB")
+    columns = ("method", "trained", "share %", "rate", *metrics, "s a step", "examples/s", "MB")
     body: list[tuple[object, ...]] = [
         (
             row.title,
@@ -123,9 +124,7 @@ def table_of(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[object, .
 def write_table(rows: Sequence[Row], out: Path) -> list[Path]:
     """Write `compare.md`, `compare.json`, `compare.png` and `.svg` into `out`; returns their paths."""
     columns, body = table_of(rows)
-    cells = [[f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in line] for line in body]
-    lines = ["| " + " | ".join(line) + " |" for line in [columns, ["---"] * len(columns), *cells]]
-    write_text(out / "compare.md", "\n".join(lines) + "\n")
+    write_text(out / "compare.md", markdown(columns, body))
     values = [{**row._asdict(), "scores": {name: one._asdict() for name, one in row.scores.items()}} for row in rows]
     write_text(out / "compare.json", json.dumps(values, indent=2) + "\n")
     panels = {

@@ -6,26 +6,22 @@ import contextlib
 import multiprocessing
 import os
 import shutil
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-from psutil import Process
 
 from vlhyper.compare.plan import Cell, Plan
 from vlhyper.compare.results import MEAN, Result, Row, best_rates, read_result, summed_up, write_result
 from vlhyper.console import Bar, progress, say
 from vlhyper.demo import CONFIG, KEEP_MEMORY, extract, write_config
 from vlhyper.errors import JobError, UserError
-from vlhyper.files import parse_json
 from vlhyper.model.methods import method
 from vlhyper.model.saved import read_saved
 from vlhyper.model.spec import count
-from vlhyper.readers.streams import text_lines
 from vlhyper.run.checkpoints import load_progress, newest
 from vlhyper.run.config import RunConfig, load_config
 from vlhyper.run.folder import changes
+from vlhyper.run.logged import LOG, most_memory, read_log, seconds_per_step
 from vlhyper.run.rows import find_features, keyed, stated
 from vlhyper.run.tasks import resolve
 from vlhyper.world import build
@@ -133,12 +129,13 @@ def _work(folder: Path, config: RunConfig, threads: int, scored: bool) -> None:
 def _trained(folder: Path, config: RunConfig) -> Result:
     from vlhyper.run.train import train
 
-    with _added_memory() as memory:
-        train(resolve(config), folder)
+    train(resolve(config), folder)
     last = newest(folder)
     assert last is not None
-    lines = (parse_json(line) for _, line in text_lines(folder / "log.jsonl"))
-    pace = [line["seconds_per_step"] for line in lines if "seconds_per_step" in line][-1]
+    lines = read_log(folder / LOG)
+    pace, memory = seconds_per_step(lines), most_memory(lines)
+    # The last step always writes a line.
+    assert pace is not None and memory is not None
     saved = read_saved(folder)
     numbers = count(saved.spec, saved.inputs)
     result = Result(
@@ -152,7 +149,7 @@ def _trained(folder: Path, config: RunConfig) -> Result:
         validation=load_progress(last).best or 0.0,
         seconds_per_step=pace,
         examples_per_second=config.training.batch / pace,
-        memory=memory[0],
+        memory=memory,
     )
     write_result(folder, result)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
@@ -170,23 +167,3 @@ def _scores(folder: Path, config: RunConfig) -> dict[str, float]:
         for metric in run.tasks[name].kind.metrics
     }
     return {**found, MEAN: mean_of(run, reports) or 0.0}
-
-
-@contextlib.contextmanager
-def _added_memory() -> Iterator[list[float]]:
-    """By how many MiB the memory of this process grows at most in the meantime: the only item of the list."""
-    process, ended = Process(), threading.Event()
-    start = process.memory_info().rss
-    most = [0.0]
-
-    def watch() -> None:
-        while not ended.wait(0.05):
-            most[0] = max(most[0], (process.memory_info().rss - start) / 2**20)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield most
-    finally:
-        ended.set()
-        thread.join()

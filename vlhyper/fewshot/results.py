@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any, NamedTuple
 
 from vlhyper.errors import UserError
 from vlhyper.files import read_json, write_json
+from vlhyper.metrics.seeds import Point, point
 from vlhyper.settings import Strict, validated
 
 FILE = "result.json"
@@ -45,16 +45,6 @@ class Result(Strict):
     seconds: float
 
 
-class Point(NamedTuple):
-    """The scores of some seeds: their mean and their deviation, None of a single one (sample deviation, n - 1)."""
-
-    mean: float
-    deviation: float | None
-
-    def __str__(self) -> str:
-        return f"{self.mean:.1f}" if self.deviation is None else f"{self.mean:.1f} ± {self.deviation:.1f}"
-
-
 class Curve(NamedTuple):
     """One model on one task: what it trains, and its scores by number of shots, ascending."""
 
@@ -65,6 +55,7 @@ class Curve(NamedTuple):
 
 
 def write_result(folder: Path, result: Result) -> None:
+    """Write what `read_result` reads."""
     write_json(folder / FILE, result.model_dump(), indent=2)
 
 
@@ -101,11 +92,6 @@ def curves(results: Iterable[Result]) -> list[Curve]:
         Curve(*key, {shots: point(list(by_shots[shots].values())) for shots in sorted(by_shots)})
         for key, by_shots in found.items()
     ]
-
-
-def point(scores: Sequence[float]) -> Point:
-    """Mean and sample deviation of some scores."""
-    return Point(mean(scores), stdev(scores) if len(scores) > 1 else None)
 
 
 def table_of(found: Sequence[Curve]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:

@@ -11,8 +11,6 @@ from typing import Any
 
 import torch
 import transformers
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import GenerationConfig, PreTrainedModel
@@ -20,6 +18,7 @@ from transformers.utils import logging
 
 from vlhyper.errors import UserError, first_few
 from vlhyper.model.families import CONFIG, FAMILIES, BackboneFields, Family, family_of, folder_fields, given_fields
+from vlhyper.model.hub import download
 from vlhyper.model.weight_files import INDEX, faults, lacking, require_memory, weight_files
 from vlhyper.tensors import load_tensors
 
@@ -98,14 +97,9 @@ def _config(fields: BackboneFields) -> Any:
 
 def _fetched(name: str) -> Path:
     """The folder of a model of the hub in the local cache, its files fetched where that is allowed."""
-    try:
-        # The published models exist as safetensors; asking for nothing else keeps pickles out.
-        return Path(snapshot_download(name, allow_patterns=[CONFIG, "*.safetensors", INDEX]))
-    except (HFValidationError, HfHubHTTPError, OSError) as error:
-        raise UserError(
-            f"backbone {name!r} cannot be loaded: it is not in the local hub cache ({str(error).splitlines()[0]}); "
-            "give a local folder with config.json and model.safetensors, or download it once with network access"
-        ) from None
+    cure = "; give a local folder with config.json and model.safetensors, or download it once with network access"
+    # The published models exist as safetensors; asking for nothing else keeps pickles out.
+    return download(name, [CONFIG, "*.safetensors", INDEX], f"backbone {name!r} cannot be loaded", cure)
 
 
 def _random(fields: BackboneFields) -> PreTrainedModel:

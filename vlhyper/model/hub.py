@@ -1,4 +1,4 @@
-"""The hub: files of a trained model fetched from a repository, or sent to one. The only ones that do so.
+"""The hub: files of a model fetched from a repository, or sent to one.
 
 No torch, and huggingface_hub only once a repository is named: the base install lacks it.
 """
@@ -13,8 +13,12 @@ from typing import Any
 from vlhyper.errors import JobError, UserError
 
 
-def download(repo_id: str, files: Sequence[str], **options: Any) -> Path:
-    """The folder of a repository's files in the hub's cache; options are those of `snapshot_download`.
+def download(repo_id: str, files: Sequence[str], fault: str, cure: str = "", **options: Any) -> Path:
+    """The folder of a repository's files in the hub's cache, fetched where that is allowed.
+
+    Args:
+        fault, cure: what the error says before and behind its reason.
+        options: those of `snapshot_download`.
 
     Raises UserError where it is not available.
     """
@@ -26,9 +30,7 @@ def download(repo_id: str, files: Sequence[str], **options: Any) -> Path:
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         absent = constants.HF_HUB_OFFLINE and not isinstance(error, HFValidationError)
         reason = "not in the hub's cache, and HF_HUB_OFFLINE is set" if absent else _short(error)
-        raise UserError(
-            f"{repo_id}: neither a local run folder nor a repository that is available ({reason})"
-        ) from None
+        raise UserError(f"{fault} ({reason}){cure}") from None
 
 
 def create(repo_id: str, private: bool | None, token: str | bool | None) -> str:

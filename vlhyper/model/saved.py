@@ -52,7 +52,14 @@ def find_saved(run: str | Path, **options: Any) -> Path:
     if Path(run).is_absolute() and not Path(run).is_dir():
         # No id of the hub: a config's `start` that is written as a path.
         raise UserError(f"{run}: no such run folder; train it first, or name another run")
-    return Path(run) if Path(run).is_dir() else download(str(run), SHARED, **options)
+    if Path(run).is_dir():
+        return Path(run)
+    return download(
+        str(run),
+        SHARED,
+        f"{run}: neither a local run folder nor a repository that is available ({{reason}})",
+        **options,
+    )
 
 
 def read_saved(folder: Path) -> Saved:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from vlhyper.errors import UserError
-from vlhyper.files import parse_json, read_object
+from vlhyper.files import read_object
 from vlhyper.metrics.report import flatten
 from vlhyper.model.methods import method
 from vlhyper.model.paper import PRINTED
 from vlhyper.model.spec import Counts, count
-from vlhyper.readers.streams import text_lines
 from vlhyper.run.config import RunConfig, load_config, stated_inputs, task_of
+from vlhyper.run.logged import LOG, most_memory, read_log, seconds_per_step
 from vlhyper.tables.lines import paper_scores
 from vlhyper.tables.runs import Evaluated
 
@@ -32,17 +32,18 @@ class Trained:
 
     @cached_property
     def counts(self) -> Counts:
+        """Its parameters."""
         return count(self.config.model, stated_inputs(self.config))
 
     @property
     def seconds(self) -> float | None:
         """The seconds of a step, over all steps of the last start."""
-        return next((line["seconds_per_step"] for line in reversed(self.lines) if "seconds_per_step" in line), None)
+        return seconds_per_step(self.lines)
 
     @property
     def memory(self) -> float | None:
         """The most megabytes that its log tells of; None for runs of earlier releases, whose log tells nothing."""
-        return max((line["memory_mb"] for line in self.lines if "memory_mb" in line), default=None)
+        return most_memory(self.lines)
 
     @cached_property
     def main_scores(self) -> dict[str, float]:
@@ -87,10 +88,12 @@ class Trained:
 
     @property
     def steps(self) -> int:
+        """The last step that its log tells of."""
         return max((line["step"] for line in self.lines), default=0)
 
     @property
     def best(self) -> str:
+        """The best validation, in words; empty where nothing validated yet."""
         means = [
             (line["validation"]["mean"], line["step"]) for line in self.lines if "mean" in line.get("validation", {})
         ]
@@ -125,23 +128,11 @@ def _read(name: str, folder: Path, split: str) -> Trained:
     scores = read_object(path).get(split, {}) if path.exists() else {}
     if not isinstance(scores, dict) or not all(isinstance(_metrics(one), dict) for one in scores.values()):
         raise UserError(f"{path}: {split!r} holds no scores by task; move the file away and evaluate the run again")
-    return Trained(name, folder, config, scores, _log(folder / "log.jsonl"))
+    lines = read_log(folder / LOG) if (folder / LOG).exists() else []
+    return Trained(name, folder, config, scores, lines)
 
 
 def _metrics(report: Any) -> Any:
     metrics = report.get("metrics") if isinstance(report, dict) else None
     numbers = isinstance(metrics, dict) and all(isinstance(one, int | float) for _, one in flatten(metrics))
     return metrics if numbers else None
-
-
-def _log(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log that are whole: a run that is still training may be writing its last one."""
-    found = []
-    for _, line in text_lines(path) if path.exists() else ():
-        try:
-            value = parse_json(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict) and type(value.get("step")) is int:
-            found.append(value)
-    return found

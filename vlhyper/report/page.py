@@ -21,8 +21,8 @@ from markupsafe import Markup
 import vlhyper
 from vlhyper.console import say
 from vlhyper.files import write_text, writing
+from vlhyper.report.parts import Section, outcome_column
 from vlhyper.report.pictures import joined, spread, thumbnails
-from vlhyper.report.section import Section, outcome_column
 
 # The largest file: mail and trackers take it, and a browser opens it at once.
 MOST_BYTES = 30_000_000

@@ -15,8 +15,9 @@ from vlhyper.readers import load_rows
 from vlhyper.report.drawing import Series, plot, short
 from vlhyper.report.folder import Trained, read_runs
 from vlhyper.report.page import Detail, Page, Plot, write_page
+from vlhyper.report.parts import Cell, Figure, Section
 from vlhyper.report.pictures import Pictures
-from vlhyper.report.section import Cell, Figure, Section, figures_alone, make_section
+from vlhyper.report.section import figures_alone, make_section
 from vlhyper.run.config import task_of
 from vlhyper.run.tasks import RunTask, resolve_task
 from vlhyper.scoring.predictions import read_predictions

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,11 +14,11 @@ import psutil
 import torch
 from accelerate import Accelerator
 
-from vlhyper.errors import JobError, UserError
-from vlhyper.files import parse_json, write_text
-from vlhyper.readers.streams import text_lines
+from vlhyper.errors import JobError
+from vlhyper.files import write_text
 from vlhyper.run.checkpoints import Progress
 from vlhyper.run.config import RunConfig
+from vlhyper.run.logged import LOG, read_log
 from vlhyper.run.tracker import Tracker
 from vlhyper.wording import some
 
@@ -38,33 +37,16 @@ class Log:
         config: RunConfig,
         ids: Callable[[int], Sequence[str]],
     ) -> None:
-        self.path, self.accelerator, self.ids = folder / "log.jsonl", accelerator, ids
+        self.path, self.accelerator, self.ids = folder / LOG, accelerator, ids
         # Of each task the steps, counted from 1, and their losses.
         self.losses: dict[str, list[tuple[int, torch.Tensor]]] = {}
         self.note = ""
         self.began, self.first_step = time.monotonic(), done.step
-        before = self._whole_lines() if accelerator.is_main_process and self.path.exists() else []
+        before = read_log(self.path) if accelerator.is_main_process and self.path.exists() else []
         kept = [line for line in before if known(line, done)]
         self.tracker = Tracker(accelerator, folder, config, done, before, kept)
         if before:
             write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
-
-    def _whole_lines(self) -> list[dict[str, Any]]:
-        """What is in the log, but for a line that a kill cut short."""
-        whole = [(number, line) for number, line in text_lines(self.path) if line.strip()]
-        with self.path.open("rb") as file:
-            file.seek(-1, os.SEEK_END) if whole else None
-            cut = bool(whole) and file.read(1) != b"\n"
-        return [self._line(number, line) for number, line in whole[: len(whole) - cut]]
-
-    def _line(self, number: int, line: str) -> dict[str, Any]:
-        try:
-            value = parse_json(line)
-            if isinstance(value, dict) and type(value.get("step")) is int:
-                return value
-        except (ValueError, RecursionError):
-            pass
-        raise UserError(f"{self.path}: line {number} is no line of a log; remove this line and start the command again")
 
     @contextmanager
     def untimed(self) -> Iterator[None]:
@@ -76,6 +58,7 @@ class Log:
             self.began += time.monotonic() - began
 
     def add(self, task: str, step: int, loss: torch.Tensor) -> None:
+        """Note the loss () of a step, to be averaged in the next line."""
         self.losses.setdefault(task, []).append((step, loss))
 
     def write_losses(self, step: int, rate: float) -> None:
@@ -113,6 +96,7 @@ class Log:
         )
 
     def write(self, step: int, values: dict[str, object]) -> None:
+        """Add a line, and show it to the tracker; the main process alone does."""
         if not self.accelerator.is_main_process:
             return
         with self.path.open("a", encoding="utf-8") as file:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vlhyper.files import write_text
-from vlhyper.show.tables import print_figures
+from vlhyper.show.tables import markdown, print_figures
 
 # Columns that say what a row is.
 LABELS = 2
@@ -62,11 +62,8 @@ def save_sheet(sheet: Sheet, path: Path) -> list[Path]:
 
 def as_markdown(sheet: Sheet) -> str:
     """A heading, a table as GitHub shows it, and the notes as a list."""
-    under = ["---" if number < LABELS else "---:" for number in range(len(sheet.columns))]
-    lines = [sheet.columns, under, *sheet.rows]
-    body = "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
     notes = "".join(f"- {note}\n" for note in sheet.notes)
-    return f"## {sheet.title}\n\n{body}\n{notes}"
+    return f"## {sheet.title}\n\n{markdown(sheet.columns, sheet.rows, LABELS)}\n{notes}"
 
 
 def as_csv(sheet: Sheet) -> str:

@@ -22,6 +22,11 @@ def interval(edges: Sequence[float] | None) -> str:
     return "" if edges is None else f"[{edges[0]:.1f}, {edges[1]:.1f}]"
 
 
+def written(cell: object) -> str:
+    """A cell as people read it: floats have two decimals."""
+    return f"{cell:.2f}" if isinstance(cell, float) else str(cell)
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """Print a table to standard output; numbers are right-aligned, floats have two decimals."""
     from rich.console import Console
@@ -33,7 +38,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
         numeric = any(isinstance(row[index], int | float) for row in body)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in body:
-        table.add_row(*(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row))
+        table.add_row(*map(written, row))
     console = Console()
     wide = Console(width=console.width if console.is_terminal else PIPE_WIDTH)
     if title:
@@ -99,6 +104,14 @@ def _blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], labels: int, 
 def _width(columns: Sequence[str], rows: Sequence[Sequence[str]], index: int) -> int:
     """What a column of figures needs; its heading can be on several lines."""
     return max(map(len, [*columns[index].split(), *(row[index] for row in rows)]))
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[object]], labels: int | None = None) -> str:
+    """A table as GitHub shows it, a line a row; columns behind the first `labels` have their figures on the right."""
+    under = ["---" if labels is None or number < labels else "---:" for number in range(len(columns))]
+    lines = [columns, under, *rows]
+    cells = ([" ".join(written(cell).split()).replace("|", r"\|") for cell in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
 def print_list(rows: Iterable[tuple[str, str]]) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from vlhyper.console import say
 from vlhyper.errors import UserError
-from vlhyper.fewshot.results import Point
+from vlhyper.metrics.seeds import Point
 from vlhyper.model.families import KNOWN, size_of
 from vlhyper.model.methods import METHODS
 from vlhyper.model.paper import BACKBONE, FORMULAS, left_out

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vlhyper.errors import UserError
-from vlhyper.fewshot.results import Point, point
 from vlhyper.files import read_object
+from vlhyper.metrics.seeds import Point, point
 from vlhyper.run.config import NEUTRAL, RunConfig, load_config, task_of
 from vlhyper.tables.rows import Column
 

@@ -18,6 +18,7 @@ from vlhyper.files import small_file
 from vlhyper.model.card.story import Score, Story, told_of_run
 from vlhyper.model.card.usage import HERE, usage
 from vlhyper.model.saved import CARD
+from vlhyper.show.tables import markdown
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCard
@@ -229,7 +230,6 @@ def _licence(story: Story) -> str:
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table without the columns that are empty in all rows."""
-    body = [[" ".join(str(cell).split()).replace("|", "\\|") for cell in row] for row in rows]
-    kept = [index for index, _ in enumerate(columns) if any(row[index] for row in body)]
-    lines = [[columns[index] for index in kept], ["---"] * len(kept), *([row[index] for index in kept] for row in body)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    body = list(rows)
+    kept = [index for index, _ in enumerate(columns) if any(row[index] not in ("", None) for row in body)]
+    return markdown([columns[index] for index in kept], [[row[index] for index in kept] for row in body]).rstrip()
