@@ -1,7 +1,6 @@
 """The demo on a world of a few pictures and for a few steps, with small random models in place of the shipped ones."""
 
 import shutil
-from concurrent.futures import Executor, Future
 
 import pytest
 from PIL import Image
@@ -139,30 +138,6 @@ def test_a_table_for_each_split_is_printed(ran, capsys):
     assert "new images" in out and "never seen" in out and "blind control" in out
     assert "few-shot: new tasks" in out and "okvqa" in out
     assert "total" in err
-
-
-class HereAndNow(Executor):
-    """Does in this process what the demo gives to processes of their own, whose start takes most of its time."""
-
-    def __init__(self, *_):
-        pass
-
-    def submit(self, function, *arguments):
-        forget_accelerate()
-        done = Future()
-        done.set_result(function(*arguments))
-        return done
-
-
-def test_the_same_seed_gives_the_same_scores(ran, models, tmp_path, monkeypatch):
-    first, result = ran
-    monkeypatch.setattr("vlhyper.demo.tiny", lambda: models)
-    monkeypatch.setattr("vlhyper.demo.ProcessPoolExecutor", HereAndNow)
-    monkeypatch.setattr("vlhyper.demo.KEEP_MEMORY", {})
-    # That extraction repeats itself is held elsewhere.
-    monkeypatch.setattr("vlhyper.demo.extract", lambda out: shutil.copy(first / "features.h5", out / "features.h5"))
-    again = run_demo(tmp_path / "again", sizes=FEW, changes=SHORT, few=Few({"okvqa": (4,)}, 1, SOME.changes))
-    assert {**again, "seconds": None, "fewshot": None} == {**result, "seconds": None, "fewshot": None}
 
 
 def test_the_config_of_the_demo_trains_again_as_it_says(ran, models):

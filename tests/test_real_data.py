@@ -106,7 +106,4 @@ def test_rn101_gives_its_grid_and_a_model_trains_on_it(user, shared):
     del values["tasks"]["caption"]
     (user / "run.yaml").write_text(yaml.safe_dump(values))
     run(["train", str(user / "run.yaml"), "validation.every=0", "training.steps=2", "--out", str(user / "out")])
-    run(["evaluate", str(user / "out"), "--task", "vqa"])
-    assert read_json(user / "out/scores.json")["test"]["vqa"]["n"] == len(
-        read_json(user / "questions.json")["questions"]
-    )
+    assert sorted(losses(user / "out")) == [1, 2]
