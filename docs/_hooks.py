@@ -12,7 +12,7 @@ import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from vlhyper.cli import build_app
+from vlhyper.cli import GROUPS, build_app
 
 ROOT = Path(__file__).resolve().parents[1]
 # A link to a file of the repository: on the site its path alone is shown.
@@ -47,13 +47,13 @@ def commands_page() -> str:
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Each command by the words that lead to it, in order."""
-    inner = getattr(command, "commands", None)
-    if not inner:
+    """Each command by the words that lead to it, in the order of `vlhyper --help`."""
+    if path:
         yield " ".join(path), command
-        return
-    for name, one in sorted(inner.items()):
-        yield from commands(one, (*path, name))
+    known = [name for names in GROUPS.values() for name in names]
+    inner = getattr(command, "commands", {})
+    for name in sorted(inner, key=lambda name: (known.index(name) if name in known else len(known), name)):
+        yield from commands(inner[name], (*path, name))
 
 
 def described(help: str) -> str:
@@ -78,7 +78,7 @@ def parameter(one: Any) -> str:
     if one.name == "help" or getattr(one, "hidden", False):
         return ""
     argument = one.param_type_name == "argument"
-    names = f"`{one.name.upper()}`" if argument else ", ".join(f"`{name}`" for name in one.opts)
+    names = f"`{one.metavar or one.name.upper()}`" if argument else ", ".join(f"`{name}`" for name in one.opts)
     value = getattr(one.default, "value", one.default)
     default = "" if value is None or value is False or callable(value) else f"`{value}`"
     needed = "required" if one.required else default

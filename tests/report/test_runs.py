@@ -149,6 +149,18 @@ def test_runs_that_answered_different_items_are_compared_on_those_of_both(world,
     assert "Scored on the 12 items that all of these runs answered." in page.words
 
 
+def test_runs_that_were_scored_by_different_metrics_share_what_both_have(world, runs, tmp_path):
+    folder = write_run(world, tmp_path / "more", 8)
+    scores = json.loads((folder / "scores.json").read_text())
+    scores[SPLIT]["caption"]["metrics"]["METEOR"] = 31.25
+    (folder / "scores.json").write_text(json.dumps(scores))
+    run(["report", str(folder), str(runs[1]), "--out", str(tmp_path / "page.html")])
+    page = parsed(tmp_path / "page.html")
+    [caption] = [one for one in page.data["sections"] if one["title"] == "caption"]
+    assert caption["metrics"] == ["CIDEr"]
+    assert page.words.count("31.25") == 1
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [(None, "not a run folder"), ({SPLIT: {"vqa": {"metrics": {"overall": "many"}}}}, "holds no scores by task")],

@@ -125,14 +125,15 @@ def _with_samples(
     form = prediction_file(task.kind)
     answers = {run.name: read_predictions(_predictions(run, name, split), form) for run in runs}
     common = set.intersection(*(set(one) for one in answers.values()))
+    scorers = _caption_scorers([run.scores.get(name, {}) for run in runs])
     reports = {}
     for run in runs:
         given = {id: text for id, text in answers[run.name].items() if id in common}
-        reports[run.name] = truth.score(given, metrics=_caption_scorers(run.scores.get(name, {})))
+        reports[run.name] = truth.score(given, metrics=scorers)
     index_of = {form.as_id(id, "id"): index for index, id in enumerate(rows["id"])}
     part = rows[[index_of[id] for id in next(iter(reports.values())).ids]]
     texts = {column: part[column] for column in task.manifest.layout.texts or task.kind.columns if column in part}
-    section = make_section(name, reports, texts, part["image"], _slow(runs, name))
+    section = make_section(name, reports, texts, part["image"], _as_scored(runs, name, scorers))
     notes = [*section.notes, *_changed(reports, runs, name, {len(one) for one in answers.values()} == {len(common)})]
     title = name if own == split else f"{name} ({own})"
     shown = list(dict.fromkeys(part["image"]))
@@ -145,16 +146,18 @@ def _templates(task: RunTask, split: str) -> list[str]:
     return list(task.manifest.image_templates(split)) if task.kind.sees_image else []
 
 
-def _caption_scorers(report: Mapping[str, Any]) -> str:
-    """The quick scorers among those whose metrics a report has; those that need no Java where it has none."""
-    known = [scorer for metric, scorer in CAPTION_SCORERS.items() if metric in report.get("metrics", {})]
+def _caption_scorers(reports: Sequence[Mapping[str, Any]]) -> str:
+    """The quick scorers whose metrics all reports have; those that need no Java where there are none."""
+    had = [report.get("metrics", {}) for report in reports]
+    known = [scorer for metric, scorer in CAPTION_SCORERS.items() if all(metric in one for one in had)]
     return ",".join(known or ["bleu", "cider"])
 
 
-def _slow(runs: Sequence[Trained], name: str) -> dict[str, dict[str, float]]:
-    """The metrics that are not computed again."""
+def _as_scored(runs: Sequence[Trained], name: str, scorers: str) -> dict[str, dict[str, float]]:
+    """The metrics of captions that are not computed again."""
+    left = {metric for metric, scorer in CAPTION_SCORERS.items() if scorer not in scorers.split(",")} | set(SLOW)
     found = {run.name: run.scores.get(name, {}).get("metrics", {}) for run in runs}
-    return {run: {key: metrics[key] for key in SLOW if key in metrics} for run, metrics in found.items()}
+    return {run: {key: value for key, value in metrics.items() if key in left} for run, metrics in found.items()}
 
 
 def _changed(reports: Mapping[str, Report], runs: Sequence[Trained], name: str, same: bool) -> list[str]:
