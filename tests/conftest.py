@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# A busy machine is no fault of what is tested.
-settings.register_profile("unhurried", deadline=None)
+# A busy machine is no fault of what is tested, and many tests draw examples.
+settings.register_profile("unhurried", deadline=None, max_examples=40)
 settings.load_profile("unhurried")
 
 # No test reaches the network; read by huggingface_hub when it is imported.

@@ -363,6 +363,9 @@ def handlers():
     """The handlers of signals as they were before."""
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
     before = {number: signal.getsignal(number) for number in numbers}
+    # A shell has interrupts ignored in what it starts in the background.
+    for number in before:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -86,7 +86,7 @@ def listed(rows):
 
 
 # Damaged files of each kind.
-SWEPT = 15
+SWEPT = 12
 KINDS = {
     "ours": (ours, read),
     "plain": (plain, read),
