@@ -9,10 +9,10 @@ STAMP := .venv/.installed
 demo: $(STAMP)
 	$(BIN)/vlhyper demo --out demo
 
-# One thread a process. Many tests wait for programs that they start: three at a time keep two cores busy. In the order
-# of the files: the slow ones have few tests, and would come last.
+# One thread a process: two processes of tests share the cores. In the order of the files: the slow ones have few tests,
+# and would come last.
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)
 	$(BIN)/ruff check
