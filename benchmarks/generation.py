@@ -19,8 +19,8 @@ from torch.nn import functional as F
 
 from vlhyper.console import tracked
 from vlhyper.model.backbone import build_backbone
+from vlhyper.model.families.t5 import KNOWN_T5
 from vlhyper.model.model import VLHyperPELT
-from vlhyper.model.sizes import KNOWN
 from vlhyper.model.spec import Inputs, ModelSpec
 from vlhyper.show.tables import print_table
 
@@ -32,7 +32,7 @@ STOCK = "stock T5"
 def answering(options: argparse.Namespace) -> dict[str, Callable[[int], object]]:
     """What is timed, each a function of the number of beams."""
     rows, source = options.batch, options.source
-    fields = KNOWN[options.backbone].fields()
+    fields = KNOWN_T5[options.backbone].fields()
     inputs = Inputs(tasks=("vqa", "vg_qa", "gqa", "caption"), tokens=CELLS, width=CHANNELS)
     ours = VLHyperPELT.build(ModelSpec(method="vl_hyperpelt", backbone=fields), inputs).eval()
     stock = build_backbone(fields).eval()
@@ -58,7 +58,7 @@ def answering(options: argparse.Namespace) -> dict[str, Callable[[int], object]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backbone", default="t5-base", choices=sorted(KNOWN))
+    parser.add_argument("--backbone", default="t5-base", choices=sorted(KNOWN_T5))
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--source", type=int, default=20)
     parser.add_argument("--target", type=int, default=10)
