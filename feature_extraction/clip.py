@@ -21,7 +21,7 @@ from torch import nn
 
 from feature_extraction.config import Preprocessing, read_config
 from feature_extraction.encoder import DTYPES, fitting
-from feature_extraction.images import formats
+from feature_extraction.images import formats, reason
 from feature_extraction.machine import default_workers, pick_device
 from feature_extraction.naming import is_transformers_clip
 from feature_extraction.weights import NOT_WEIGHTS, QUICK, locate, published_digests, read_state
@@ -99,7 +99,7 @@ def cut_out(path: Path, how: Preprocessing) -> np.ndarray:
                 return np.asarray(shape(image).convert("RGB"))
     # Decoders raise many kinds of errors for broken files.
     except Exception as error:
-        raise UserError(f"{path}: not a readable image ({type(error).__name__}: {error}); copy it again") from None
+        raise UserError(f"{path}: not a readable image ({reason(error, path)}); copy it again") from None
 
 
 def load_clip(weights: str, model: str = "ViT-B-32") -> Clip:

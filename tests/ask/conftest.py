@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
+import yaml
 from encoder_cases import save_tiny
 from run_cases import text_task
 
+from vlhyper.ask.asker import Asker
 from vlhyper.features import open_features
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.run.config import save_config
@@ -55,3 +59,26 @@ def asked(lab, make_run, tmp_path_factory):
     choice = f"tasks.snli-ve={{data: {lab.folder / 'snli_ve.yaml'}}}"
     short = [f"tasks.{task}.max_new_tokens=4" for task in ("vqa", "vg_qa", "gqa")]
     return make_run(choice, text_task(tmp_path_factory.mktemp("texts")), *short)
+
+
+@pytest.fixture(scope="module")
+def asker(asked):
+    """That run, loaded."""
+    return Asker(asked)
+
+
+@pytest.fixture(scope="module")
+def picture(lab):
+    """A test image of the lab."""
+    return sorted((lab.folder / "images" / "test").glob("*.jpg"))[0]
+
+
+@pytest.fixture
+def blind(asked, tmp_path):
+    """A run folder whose method sees no images."""
+    folder = tmp_path / "blind"
+    shutil.copytree(asked, folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["model"] = {"method": "hyperpelt", "backbone": config["model"]["backbone"]}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder

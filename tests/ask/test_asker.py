@@ -11,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from vlhyper import Asker, VLHyperPELT
+from vlhyper import VLHyperPELT
 from vlhyper.ask.answers import Said, distinct
+from vlhyper.ask.asker import BATCH, Asker
 from vlhyper.errors import UserError
 from vlhyper.run.batches import Collator
 from vlhyper.run.config import load_config
@@ -21,16 +22,6 @@ from vlhyper.run.rows import load_split
 from vlhyper.run.tasks import resolve
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
-
-
-@pytest.fixture(scope="module")
-def asker(asked):
-    return Asker(asked)
-
-
-@pytest.fixture(scope="module")
-def picture(lab):
-    return sorted((lab.folder / "images" / "test").glob("*.jpg"))[0]
 
 
 def test_an_image_is_seen_as_extraction_saw_it(asker, features, picture):
@@ -113,6 +104,19 @@ def test_many_are_answered_as_each_by_itself(asker, lab):
         alone = asker.ask(image, question)
         assert (alone.answer, alone.without_image.answer) == (found.answer, found.without_image.answer)
         assert alone.probability == pytest.approx(found.probability, rel=2e-2)
+
+
+def test_features_are_held_of_a_few_questions_at_a_time(asker, picture, monkeypatch):
+    held, answers = [], Asker.answers
+
+    def seen(self, task, questions, grid, *rest):
+        held.append(len(grid))
+        return answers(self, task, questions, grid, *rest)
+
+    monkeypatch.setattr(Asker, "answers", seen)
+    questions = [f"is there a star ? {number}" for number in range(BATCH + 3)]
+    found = list(asker.ask_all([picture], questions, asker.task("vqa"), others=0))
+    assert [question for _, question, _ in found] == questions and held == [BATCH, 3]
 
 
 def test_threads_take_turns(asker, lab):

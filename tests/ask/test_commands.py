@@ -94,13 +94,6 @@ def test_what_is_wrong_is_one_line(asked, folder, words, why):
         run([word.format(run=asked, folder=folder) for word in words])
 
 
-def test_a_run_that_sees_no_images_is_asked_from_the_text(lab, asked, folder, tmp_path, capsys):
-    import yaml
-
-    blind = tmp_path / "blind"
-    shutil.copytree(asked, blind)
-    config = yaml.safe_load((blind / "config.yaml").read_text())
-    config["model"] = {"method": "hyperpelt", "backbone": config["model"]["backbone"]}
-    (blind / "config.yaml").write_text(yaml.safe_dump(config))
+def test_a_run_that_sees_no_images_is_asked_from_the_text(lab, blind, folder, capsys):
     with pytest.raises(UserError, match="method 'hyperpelt' sees no images; write none in place of the image"):
         run(["ask", str(blind), str(folder), QUESTION])

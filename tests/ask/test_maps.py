@@ -6,23 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vlhyper.ask.asker import Asker
 from vlhyper.ask.maps import Map, _windows, blanked, draw_map
 from vlhyper.errors import UserError
 from vlhyper.show.heat import gradient, overlay, save_map
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
 QUESTION = "what color is the circle?"
-
-
-@pytest.fixture(scope="module")
-def asker(asked):
-    return Asker(asked)
-
-
-@pytest.fixture(scope="module")
-def picture(lab):
-    return sorted((lab.folder / "images" / "test").glob("*.jpg"))[0]
 
 
 def test_a_cell_is_as_high_as_blanking_it_makes_the_answer_less_likely(asker, features, picture):

@@ -61,14 +61,7 @@ def test_what_is_wrong_is_one_line_without_the_folder(asker, picture, tmp_path):
         assert page.map(asked)[1] == ""
 
 
-def test_a_run_that_sees_no_images_has_no_page(asked, tmp_path):
-    import yaml
-
-    blind = tmp_path / "blind"
-    shutil.copytree(asked, blind)
-    config = yaml.safe_load((blind / "config.yaml").read_text())
-    config["model"] = {"method": "hyperpelt", "backbone": config["model"]["backbone"]}
-    (blind / "config.yaml").write_text(yaml.safe_dump(config))
+def test_a_run_that_sees_no_images_has_no_page(blind):
     with pytest.raises(UserError, match="sees an image with the method 'hyperpelt'; ask it from the text alone"):
         run(["serve", str(blind)])
 

@@ -7,7 +7,7 @@ import yaml
 
 from vlhyper.compare import work
 from vlhyper.compare.plan import Plan
-from vlhyper.errors import UserError
+from vlhyper.errors import JobError, UserError
 from vlhyper.files import read_json
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
@@ -71,6 +71,23 @@ def test_another_plan_in_the_same_folder_is_refused(ran):
         UserError, match=r"rate-0.001/seed-0: holds a run of another comparison \(training.steps: 2, now 3"
     ):
         work.compare(Plan(plan.out, plan.methods, plan.rates, seeds=3, steps=3, overrides=SHORT), jobs=1)
+
+
+@pytest.mark.parametrize("error", [JobError("the disk is full"), KeyboardInterrupt()])
+def test_the_first_failure_ends_a_comparison(tmp_path, monkeypatch, error):
+    begun = []
+
+    def fails(folder, config, threads, scored):
+        begun.append(folder)
+        raise error
+
+    monkeypatch.setattr(work, "_in_process", fails)
+    plan = Plan(tmp_path, ("hyperpelt", "vl_lora"), rates=(1e-3, 3e-3), seeds=2, steps=2)
+    work.begin(tmp_path)
+    (tmp_path / "features.h5").touch()
+    with pytest.raises(type(error)):
+        work.compare(plan, jobs=1)
+    assert len(begun) < len(list(plan.search()))
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):

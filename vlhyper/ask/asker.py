@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,8 @@ from vlhyper.ask.images import Images
 from vlhyper.ask.questions import Question, choose_task, prompt_of
 from vlhyper.console import say
 from vlhyper.errors import UserError
-from vlhyper.model.likelihood import IGNORED, log_likelihood
-from vlhyper.model.model import VLHyperPELT
+from vlhyper.model.likelihood import log_likelihood
+from vlhyper.model.model import IGNORED, VLHyperPELT
 from vlhyper.run.batches import Collator
 from vlhyper.run.config import load_run
 from vlhyper.run.precision import computing, prepare
@@ -124,14 +125,14 @@ class Asker:
                         raise unreadable(image, row)
                     say(f"skipped {image}: {row}")
             good = [(image, row) for image, row in zip(part, rows, strict=True) if not isinstance(row, str)]
-            asked = [(image, row, question) for image, row in good for question in questions]
-            if not asked:
-                continue
-            boxes = self.images.boxes([image for image, *_ in asked]) if task.boxes else None
-            grid = np.stack([row for _, row, _ in asked])
-            found = self.answers(task, [question for *_, question in asked], grid, boxes, others)
-            for (image, _, question), answer in zip(asked, found, strict=True):
-                yield image, question, answer
+            pairs = ((image, row, question) for image, row in good for question in questions)
+            # So many together: a row of features stands for each question, and of them there may be thousands.
+            while asked := list(islice(pairs, BATCH)):
+                boxes = self.images.boxes([image for image, *_ in asked]) if task.boxes else None
+                grid = np.stack([row for _, row, _ in asked])
+                found = self.answers(task, [question for *_, question in asked], grid, boxes, others)
+                for (image, _, question), answer in zip(asked, found, strict=True):
+                    yield image, question, answer
 
     def answers(
         self,

@@ -37,7 +37,7 @@ def command(
     from vlhyper.metrics.report import SENTENCES, flatten
     from vlhyper.run.config import load_run
     from vlhyper.run.tasks import resolve
-    from vlhyper.show.tables import interval, print_table
+    from vlhyper.show.tables import filled, interval, print_table
 
     # Importing torch takes seconds: what the run folder lacks is said before.
     resolved = resolve(load_run(run, overrides or []))
@@ -57,10 +57,8 @@ def command(
         rows.append(("all", "mean", mean, "", "", ""))
     if rows:
         columns = ("task", "metric", "score", "95 % interval", "scored", SENTENCES)
-        # Neither is always asked for, and not every task has answers that can be sentences.
-        shown = [index for index in range(len(columns)) if index not in (3, 5) or any(row[index] for row in rows)]
-        body = [[row[index] for index in shown] for row in rows]
-        print_table([columns[index] for index in shown], body, title=f"{run}, split {split}")
+        # Intervals are not always asked for, and not every task has answers that can be sentences.
+        print_table(*filled(columns, rows), title=f"{run}, split {split}")
     for name, report in reports.items():
         for note in report.notes:
             typer.echo(f"{name}: note: {note}", err=True)

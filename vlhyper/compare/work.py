@@ -79,7 +79,14 @@ def _all(plan: Plan, cells: Iterable[Cell], jobs: int, bar: Bar, scored: bool) -
         return found
 
     with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, cells))
+        try:
+            return list(pool.map(one, cells))
+        except BaseException:
+            # The first failure, or Ctrl-C, ends the comparison: no further run is begun.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
 
 
 def _finished(folder: Path, config: RunConfig) -> Result | None:

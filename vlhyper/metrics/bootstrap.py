@@ -65,8 +65,12 @@ def paired(ours: Report, theirs: Report) -> dict[MetricPath, tuple[SummedMetric,
 
 
 def _settings(report: Report, resamples: int, seed: int) -> dict[str, Any]:
-    unit = "item" if report.clusters is None else "image"
-    return {"level": LEVEL, "resamples": resamples, "seed": seed, "resampled": unit}
+    return {"level": LEVEL, "resamples": resamples, "seed": seed, "resampled": unit_of(report)}
+
+
+def unit_of(report: Report) -> str:
+    """What is drawn as a whole: an item, or an image with all of its items."""
+    return "item" if report.clusters is None else "image"
 
 
 def _intervals(drawn: Iterable[tuple[MetricPath, ndarray]]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
-from vlhyper.metrics.bootstrap import LEVEL, cluster_sums, paired
+from vlhyper.metrics.bootstrap import LEVEL, cluster_sums, paired, unit_of
 from vlhyper.metrics.report import MetricPath, Report, SummedMetric, nest
 
 if TYPE_CHECKING:
@@ -53,13 +53,12 @@ def power(report: Report, points: float, other: Report | None = None) -> dict[st
         if variance > 0:
             needed.append((name, max(2, math.ceil(_factor() * variance / points**2))))
             smallest.append((name, math.sqrt(_factor() * variance / items)))
-    unit = "item" if report.clusters is None else "image"
     return {
         "points": points,
         "power": POWER,
         "significance": 100 - LEVEL,
         "paired": other is not None,
-        "clustered": unit,
+        "clustered": unit_of(report),
         "needed": nest(needed),
         "smallest": nest(smallest),
     }

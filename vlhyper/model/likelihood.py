@@ -11,10 +11,7 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
-from vlhyper.model.model import VLHyperPELT
-
-# No token of a target.
-IGNORED = -100
+from vlhyper.model.model import IGNORED, VLHyperPELT
 
 
 @torch.no_grad()

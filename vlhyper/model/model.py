@@ -35,6 +35,9 @@ from vlhyper.model.sizes import Inputs, matching
 from vlhyper.model.spec import WEIGHTS, ModelSpec, group_of, makers_of, tuned
 from vlhyper.tensors import load_tensors
 
+# In place of a target token where there is none, as in transformers.
+IGNORED = -100
+
 
 class VLHyperPELT(nn.Module, Sharing, Asking):
     """A backbone with the forms of a method at its sites (paper section 3); every row of the methods is built so.
@@ -123,8 +126,8 @@ class VLHyperPELT(nn.Module, Sharing, Asking):
             decoder_input_ids=backbone.prepare_decoder_input_ids_from_labels(labels),
             use_cache=False,
         ).logits
-        total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="sum")
-        return total / ((labels != -100).sum() if denominator is None else denominator)
+        total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="sum")
+        return total / ((labels != IGNORED).sum() if denominator is None else denominator)
 
     @torch.no_grad()
     def generate(

@@ -98,7 +98,8 @@ def _row(split: str | None, record: Any) -> list[Row]:
     if (taken := _taken(split, record)) is None:
         return []
     id, content = taken
-    choices, answer = _choices(content), _answer(content)
+    choices = _choices(content)
+    answer = _answer(content, choices)
     listing = " ".join(f"({letter}) {choice}" for letter, choice in choices.items())
     image = without_ending(str(_image(content) or ""))
     targets = [] if answer is None else [choices[answer]]
@@ -110,12 +111,12 @@ def _known(split: str | None, record: Any) -> list[dict[str, Any]]:
         return []
     id, content = taken
     kinds = optional(content, present(content, KIND_KEYS))
-    named = isinstance(record, tuple)
+    named, choices = isinstance(record, tuple), _choices(content)
     return [
         {
             "id": number_id(id, "id"),
-            "choices": _choices(content),
-            "answer": _answer(content),
+            "choices": choices,
+            "answer": _answer(content, choices),
             # ScienceQA calls every picture image.png; each question has its own.
             "image": None if named else _image(content),
             "pictured": optional(content, "image") is not None if named else None,
@@ -150,13 +151,12 @@ def _choices(record: Any) -> dict[str, str]:
     return dict(zip(ascii_uppercase, map(str, listing), strict=False))
 
 
-def _answer(record: Any) -> str | None:
+def _answer(record: Any, choices: Mapping[str, str]) -> str | None:
     """The letter of the right choice; None where it is hidden."""
     key = present(record, ANSWER_KEYS)
     found = optional(record, key)
     if found is None or found in ("", -1, "-1"):
         return None
-    choices = _choices(record)
     texts = [letter for letter, choice in choices.items() if choice == found]
     if key != NUMBER_KEY and isinstance(found, str) and (found.strip() in choices or len(texts) == 1):
         return found.strip() if found.strip() in choices else texts[0]

@@ -14,10 +14,10 @@ from vlhyper.metrics.report import flatten
 from vlhyper.model.methods import method
 from vlhyper.model.paper import PRINTED
 from vlhyper.model.spec import Counts, count
-from vlhyper.run.config import RunConfig, load_config, stated_inputs, task_of
+from vlhyper.run.config import RunConfig, stated_inputs, task_of
 from vlhyper.run.logged import LOG, most_memory, read_log, seconds_per_step
 from vlhyper.tables.lines import paper_scores
-from vlhyper.tables.runs import Evaluated
+from vlhyper.tables.runs import Evaluated, read_run
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,7 @@ def read_runs(folders: Sequence[Path], split: str) -> list[Trained]:
 
 
 def _read(name: str, folder: Path, split: str) -> Trained:
-    if not (folder / "config.yaml").is_file():
-        raise UserError(f"{folder}: not a run folder (config.yaml is missing); `vlhyper train` makes one")
-    config = load_config(folder / "config.yaml")
+    config = read_run(folder).config
     path = folder / "scores.json"
     scores = read_object(path).get(split, {}) if path.exists() else {}
     if not isinstance(scores, dict) or not all(isinstance(_metrics(one), dict) for one in scores.values()):

@@ -21,12 +21,11 @@ from transformers import PreTrainedTokenizerBase
 
 from vlhyper.errors import JobError, UserError
 from vlhyper.features import FeatureSet
+from vlhyper.model.model import IGNORED
 from vlhyper.run.rows import TaskRows
 from vlhyper.run.schedule import Schedule
 from vlhyper.tasks import Examples
 
-# These positions are left out of the loss.
-IGNORED = -100
 # Lengths of sources and targets are multiples of these where there are to be few.
 SOURCE_STEP, TARGET_STEP = 16, 8
 

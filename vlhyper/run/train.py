@@ -19,10 +19,10 @@ from vlhyper.console import progress, say
 from vlhyper.errors import UserError
 from vlhyper.features import FeatureSet
 from vlhyper.launcher import end_with_launcher
-from vlhyper.model.model import VLHyperPELT
+from vlhyper.model.model import IGNORED, VLHyperPELT
 from vlhyper.model.spec import WEIGHTS
 from vlhyper.run.available import require_tracker
-from vlhyper.run.batches import IGNORED, Collator, TrainingBatches, grid_statistics, to_device, upcoming, worker_errors
+from vlhyper.run.batches import Collator, TrainingBatches, grid_statistics, to_device, upcoming, worker_errors
 from vlhyper.run.checkpoints import (
     Progress,
     fresh_seed,

@@ -2,7 +2,7 @@
 
 VizWiz's (EvalAI) takes [{"image": "VizWiz_test_00000000.jpg", "answer": "grey"}], A-OKVQA's leaderboard
 {"22MexNkBPpdZGX6sxbxVBH": {"multiple_choice": "cab", "direct_answer": "cab"}}, either of the two for all questions or
-both. Source: the data sets' pages; A-OKVQA's `evaluation/prepare_predictions.py`.
+both. Source: the README of A-OKVQA's repository; of VizWiz's server no program was found to hold the form against.
 """
 
 from __future__ import annotations

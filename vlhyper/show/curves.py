@@ -86,8 +86,13 @@ def _draw(axis: Any, title: str, lines: Sequence[Line], labels: Sequence[str]) -
         below, above = ([mean + sign * one for mean, one in zip(means, spread, strict=True)] for sign in (-1, 1))
         axis.fill_between(places, below, above, color=colour, alpha=0.15, linewidth=0)
         axis.plot(places, means, color=colour, marker=mark, markersize=5, linewidth=1.6, label=line.label)
-    axis.set_title(title, fontsize=11)
     axis.set_xticks(range(len(shots)), map(str, shots))
-    axis.set_xlabel("training examples")
+    framed(axis, title, "training examples")
+
+
+def framed(axis: Any, title: str, label: str) -> None:
+    """What all panels have: a title, a label below, light lines for reading values."""
+    axis.set_title(title, fontsize=11)
+    axis.set_xlabel(label)
     axis.grid(axis="y", color="#dddddd", linewidth=0.8)
     axis.spines[["top", "right"]].set_visible(False)

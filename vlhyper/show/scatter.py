@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vlhyper.show.curves import COLOURS, MARKS, panelled, save_figure
+from vlhyper.show.curves import COLOURS, MARKS, framed, panelled, save_figure
 
 
 class Dot(NamedTuple):
@@ -28,8 +28,5 @@ def save_scatter(panels: Mapping[str, Sequence[Dot]], path: Path) -> list[Path]:
                     dot.trained, dot.score, yerr=dot.deviation, capsize=3, linestyle="none", label=dot.label, **style
                 )
             axis.set_xscale("log")
-            axis.set_title(title, fontsize=11)
-            axis.set_xlabel("trained parameters")
-            axis.grid(axis="y", color="#dddddd", linewidth=0.8)
-            axis.spines[["top", "right"]].set_visible(False)
+            framed(axis, title, "trained parameters")
         return save_figure(figure, axes, path)

@@ -27,6 +27,13 @@ def written(cell: object) -> str:
     return f"{cell:.2f}" if isinstance(cell, float) else str(cell)
 
 
+def filled(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> tuple[list[str], list[list[object]]]:
+    """A table without the columns that are empty ("" or None) in all rows."""
+    body = [list(row) for row in rows]
+    kept = [index for index in range(len(columns)) if any(row[index] not in ("", None) for row in body)]
+    return [columns[index] for index in kept], [[row[index] for index in kept] for row in body]
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """Print a table to standard output; numbers are right-aligned, floats have two decimals."""
     from rich.console import Console

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -49,8 +50,7 @@ def _extraction(plan: Plan, features: Path) -> Iterator[str]:
 
 def _word(path: Path | str) -> str:
     """A path as one word of a shell."""
-    text = str(path)
-    return text if re.fullmatch(r"[\w./+:-]+", text) else "'" + text.replace("'", "'\\''") + "'"
+    return shlex.quote(str(path))
 
 
 def text_of(plan: Plan, config: Path) -> str:

@@ -28,6 +28,7 @@ from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGene
 from transformers.models.t5.modeling_t5 import T5Attention
 
 from vlhyper.console import progress, say
+from vlhyper.model.model import IGNORED
 from vlhyper.world.scene import draw_scene
 from vlhyper.world.texts import SENTINELS, Writer, hide_spans
 from vlhyper.world.tokenizer import build_tokenizer
@@ -35,7 +36,6 @@ from vlhyper.world.tokenizer import build_tokenizer
 HEADS, HEAD_WIDTH = 4, 32
 # Half of the heads start with equal key and query weights: they attend to similar words.
 ALIKE_HEADS = 2
-IGNORED = -100
 
 
 def new_model(vocabulary: int) -> T5ForConditionalGeneration:

@@ -18,7 +18,7 @@ from vlhyper.files import small_file
 from vlhyper.model.card.story import Score, Story, told_of_run
 from vlhyper.model.card.usage import HERE, usage
 from vlhyper.model.saved import CARD
-from vlhyper.show.tables import markdown
+from vlhyper.show.tables import filled, markdown
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCard
@@ -230,6 +230,4 @@ def _licence(story: Story) -> str:
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table without the columns that are empty in all rows."""
-    body = list(rows)
-    kept = [index for index, _ in enumerate(columns) if any(row[index] not in ("", None) for row in body)]
-    return markdown([columns[index] for index in kept], [[row[index] for index in kept] for row in body]).rstrip()
+    return markdown(*filled(columns, rows)).rstrip()
