@@ -7,9 +7,10 @@ white; of an animation the first frame is used; EXIF rotation is not applied (no
 from __future__ import annotations
 
 import stat
+import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -56,20 +57,15 @@ def read_rgb(path: Path, most_pixels: int = MOST_PIXELS) -> Image.Image:
     # Reading a pipe could wait forever.
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("not a regular file")
-    with warnings.catch_warnings(), _pixels_only():
-        # Pillow warns about odd metadata, which changes no pixel.
-        warnings.simplefilter("ignore")
-        with Image.open(path, formats=formats()) as image:
-            width, height = image.size
-            if most_pixels and width * height > most_pixels:
-                raise ValueError(
-                    f"{width} x {height} pixels are more than {most_pixels}; --max-pixels 0 lifts the limit"
-                )
-            if isinstance(image, TiffImageFile):
-                # Pillow rotates only TIFF images by their orientation when it loads them.
-                image.tag_v2.pop(ORIENTATION, None)
-                image.getexif().pop(ORIENTATION, None)
-            return to_rgb(image)
+    with PIXELS_ONLY, Image.open(path, formats=formats()) as image:
+        width, height = image.size
+        if most_pixels and width * height > most_pixels:
+            raise ValueError(f"{width} x {height} pixels are more than {most_pixels}; --max-pixels 0 lifts the limit")
+        if isinstance(image, TiffImageFile):
+            # Pillow rotates only TIFF images by their orientation when it loads them.
+            image.tag_v2.pop(ORIENTATION, None)
+            image.getexif().pop(ORIENTATION, None)
+        return to_rgb(image)
 
 
 class _PixelStream(PngImagePlugin.PngStream):
@@ -84,13 +80,39 @@ class _PixelStream(PngImagePlugin.PngStream):
 
 @contextmanager
 def _pixels_only() -> Iterator[None]:
-    """Let Pillow open images of any size, which are limited above, and with any texts."""
+    """Let Pillow open images of any size, which are limited above, with any texts and without warnings."""
     limit, stream = Image.MAX_IMAGE_PIXELS, PngImagePlugin.PngStream
     Image.MAX_IMAGE_PIXELS, PngImagePlugin.PngStream = None, _PixelStream  # type: ignore[misc]
     try:
-        yield
+        with warnings.catch_warnings():
+            # Pillow warns about odd metadata, which changes no pixel.
+            warnings.simplefilter("ignore")
+            yield
     finally:
         Image.MAX_IMAGE_PIXELS, PngImagePlugin.PngStream = limit, stream  # type: ignore[misc]
+
+
+class Overlapping:
+    """A context that threads enter at the same time: the first one sets it up, the last one takes it down."""
+
+    def __init__(self, context: Callable[[], AbstractContextManager[None]]) -> None:
+        self._context, self._lock, self._inside, self._open = context, threading.Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._open.enter_context(self._context())
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._open.close()
+
+
+# What Pillow may open and whether it warns are settings of the whole process.
+PIXELS_ONLY = Overlapping(_pixels_only)
 
 
 @lru_cache

@@ -3,6 +3,9 @@
 import io
 import os
 import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from encoder_cases import noise
 from PIL import Image, PngImagePlugin
 
 from feature_extraction import images
-from feature_extraction.images import decode, read_rgb
+from feature_extraction.images import PIXELS_ONLY, decode, read_rgb
 
 SIZE = (8, 8)
 
@@ -159,6 +162,26 @@ def test_a_photograph_up_to_pillows_own_limit_is_read(tmp_path):
     assert solid(tmp_path / "i.png") == (10, 200, 30)
     # What other code asks of Pillow is as it was.
     assert Image.MAX_IMAGE_PIXELS == 89478485
+
+
+def test_threads_leave_pillow_as_it_was():
+    """The first one to begin is not the last one to end: what the second found is not what was there."""
+    before = Image.MAX_IMAGE_PIXELS, warnings.filters[:]
+    first, second = ExitStack(), ExitStack()
+    first.enter_context(PIXELS_ONLY)
+    second.enter_context(PIXELS_ONLY)
+    first.close()
+    assert Image.MAX_IMAGE_PIXELS is None
+    second.close()
+    assert (Image.MAX_IMAGE_PIXELS, warnings.filters[:]) == before
+
+
+def test_many_threads_read_at_the_same_time(tmp_path):
+    before = Image.MAX_IMAGE_PIXELS, PngImagePlugin.PngStream
+    Image.new("RGB", (9, 9), (10, 200, 30)).save(tmp_path / "i.png")
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(solid, [tmp_path / "i.png"] * 400)) == {(10, 200, 30)}
+    assert (Image.MAX_IMAGE_PIXELS, PngImagePlugin.PngStream) == before
 
 
 @pytest.mark.parametrize("kind", ["text", "compressed text", "international text", "colour profile"])
