@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 import torch
+from saved import show
 from torch.nn import functional as F
 
 from vlhyper.console import tracked
@@ -22,7 +23,6 @@ from vlhyper.model.backbone import build_backbone
 from vlhyper.model.families.t5 import KNOWN_T5
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.model.spec import Inputs, ModelSpec
-from vlhyper.show.tables import print_table
 
 CELLS, CHANNELS = 49, 2048
 BEAMS = {"greedy": 1, "5 beams": 5}
@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--target", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--save", action="store_true", help="keep the table for the documentation")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
@@ -80,10 +81,12 @@ def main() -> None:
                         taken.setdefault((search, name), []).append(clock() - began)
     medians = {key: statistics.median(values) for key, values in taken.items()}
     shapes = f"B {options.batch}, S {options.source}, T {options.target}"
-    print_table(
+    show(
+        "generation",
         ("search", "system", "seconds", f"× {STOCK}"),
         [(search, name, value, value / medians[search, STOCK]) for (search, name), value in medians.items()],
-        title=f"{options.backbone}, {shapes}, {options.threads} thread(s)",
+        f"{options.backbone}, {shapes}, {options.threads} thread(s)",
+        options.save,
     )
 
 

@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from plain_form import plain_loss
+from saved import show
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import T5ForConditionalGeneration
@@ -32,7 +33,6 @@ from vlhyper.model.methods import METHODS, NORMS
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.model.sizes import matching
 from vlhyper.model.spec import Inputs, ModelSpec
-from vlhyper.show.tables import print_table
 
 CHANNELS = 2048
 TASKS = ("vqa", "vg_qa", "gqa", "caption")
@@ -175,7 +175,8 @@ def growth(options: argparse.Namespace) -> None:
             one = argparse.Namespace(**{**vars(options), key: value})
             medians = times(one, ("latent", ALONE))
             rows.append((f"{key} {value}", medians["latent"], medians[ALONE], medians["latent"] / medians[ALONE]))
-    print_table(("size", "seconds", ALONE, "ratio"), rows, title=f"a step of vl_hyperpelt; else {shapes(options)}")
+    columns = ("size", "seconds", ALONE, "ratio")
+    show("step_growth", columns, rows, f"a step of vl_hyperpelt; else {shapes(options)}", options.save)
 
 
 def shapes(options: argparse.Namespace) -> str:
@@ -194,6 +195,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--methods", help="rows of the table of methods with commas, or all")
+    parser.add_argument("--save", action="store_true", help="keep the table for the documentation")
     parser.add_argument("--grow", action="store_true", help="change one size at a time")
     parser.add_argument("--only", choices=sorted(FORMS), help="take two steps of one form and print its memory")
     options = parser.parse_args()
@@ -208,10 +210,12 @@ def main() -> None:
     # First: a child starts with the peak of its parent on its account, and this process is still small.
     peaks = {name: peak(options, name) for name in tracked(forms, "memory")}
     medians = times(options, forms)
-    print_table(
+    show(
+        "step_methods" if options.methods else "step_time",
         ("form", "seconds", f"× {ALONE}", "peak MiB", "of it by steps"),
         [(name, value, value / medians[ALONE], *peaks[name]) for name, value in medians.items()],
-        title=shapes(options),
+        shapes(options),
+        options.save,
     )
 
 

@@ -1,4 +1,4 @@
-"""Pages that mkdocs makes from the code: every command with its options, the contributor's guide, the changes."""
+"""Pages that mkdocs makes from the code: every command with its options, the guide, the changes, benchmarks' tables."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from mkdocs.structure.files import File, Files
 from vlhyper.cli import GROUPS, build_app
 
 ROOT = Path(__file__).resolve().parents[1]
+# Where a page has a table of benchmarks/figures.
+FIGURES = re.compile(r"<!-- figures: (\w+) -->")
 # A link to a file of the repository: on the site its path alone is shown.
 LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)]+)\)")
 
@@ -28,6 +30,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, content in pages.items():
         files.append(File.generated(config, name, content=content))
     return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    return FIGURES.sub(lambda found: figures(found[1]), markdown)
+
+
+def figures(name: str) -> str:
+    """The table that a benchmark kept; what makes it where there is none yet."""
+    path = ROOT / "benchmarks" / "figures" / f"{name}.md"
+    return path.read_text(encoding="utf-8") if path.is_file() else "*Not measured yet.*"
 
 
 def plain_links(text: str) -> str:
