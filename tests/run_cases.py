@@ -79,16 +79,18 @@ def evaluated(folder: Path, *arguments, overrides: Sequence[str] = (), **options
     return evaluate_run(resolve(load_run(folder, overrides)), folder, *arguments, **options)
 
 
-def torchrun(processes: int = 2) -> tuple[str, ...]:
-    """What starts the program in several processes, on a port of its own: test files run side by side.
+def launched(commands: Sequence[Sequence[object]]) -> subprocess.Popen[str]:
+    """Commands of the program, one after the other in two processes of torchrun.
 
-    A named address: looking up the machine's own name can take minutes where there is no network.
+    On a port of its own: test files run side by side. A named address: looking up the machine's own name can take
+    minutes where there is no network.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     rendezvous = ("--nnodes", "1", "--master-addr", "127.0.0.1", "--master-port", str(port))
-    return ("-m", "torch.distributed.run", *rendezvous, "--nproc-per-node", str(processes), "-m", "vlhyper")
+    launcher = ("-m", "torch.distributed.run", *rendezvous, "--nproc-per-node", "2", __file__)
+    return start(json.dumps([[str(part) for part in command] for command in commands]), launcher=launcher)
 
 
 @dataclass(frozen=True)

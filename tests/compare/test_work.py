@@ -33,6 +33,8 @@ def ran(lab, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(work, "_in_process", here)
         patch.setattr(work, "write_config", write_config)
+        # The runs are in this process, whose threads would stay more than one for all tests that follow.
+        patch.setattr(work.os, "cpu_count", lambda: 1)
         (out / "demo.yaml").touch()
         plan = Plan(out, ("hyperpelt", "vl_lora"), rates=(1e-3, 3e-3), seeds=2, steps=2, overrides=SHORT)
         rows = work.compare(plan, jobs=1)
