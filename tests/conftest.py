@@ -1,5 +1,6 @@
 """Fixtures every test may ask for."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,14 +9,26 @@ import pytest
 from hypothesis import settings
 
 # A busy machine is no fault of what is tested, and many tests draw examples.
-settings.register_profile("unhurried", deadline=None, max_examples=40)
+settings.register_profile("unhurried", deadline=None, max_examples=30)
 settings.load_profile("unhurried")
 
 # No test reaches the network; read by huggingface_hub when it is imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+# Nothing that is made while tests are imported becomes garbage; looking for some takes a tenth of the whole time.
+gc.disable()
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SIZES = {"train": 24, "val": 6, "test": 6, "unseen": 4}
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

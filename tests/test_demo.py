@@ -1,6 +1,8 @@
 """The demo on a world of a few pictures and for a few steps, with small random models in place of the shipped ones."""
 
+import pickle
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -27,6 +29,23 @@ SOME = Few({"okvqa": (4,)}, 2, ("training.steps=1", "validation.every=0"))
 METRICS = {"vqa": {"overall"}, "gqa": {"accuracy"}, "caption": {"BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr"}}
 
 
+class Here(ThreadPoolExecutor):
+    """Runs one thing after the other in this process: new ones would take most of the time, to import torch."""
+
+    def __init__(self, *_) -> None:
+        super().__init__(1)
+
+    def submit(self, work, *arguments) -> Future:
+        # What a process of its own is given and gives back must be what can be sent.
+        sent, given = pickle.loads(pickle.dumps((work, arguments)))
+
+        def alone():
+            forget_accelerate()
+            return pickle.loads(pickle.dumps(sent(*given)))
+
+        return super().submit(alone)
+
+
 @pytest.fixture(scope="module")
 def models(lab, tmp_path_factory):
     """What stands where the shipped models do."""
@@ -49,6 +68,7 @@ def ran(models, tmp_path_factory):
     out = tmp_path_factory.mktemp("demos") / "demo"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vlhyper.demo.tiny", lambda: models)
+        patch.setattr("vlhyper.demo.ProcessPoolExecutor", Here)
         return out, run_demo(out, sizes=FEW, changes=SHORT, few=SOME)
 
 

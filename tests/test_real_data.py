@@ -93,10 +93,10 @@ def test_images_become_features_a_model_and_scored_answers(user, shared, capsys)
 def test_rn101_gives_its_grid_and_a_model_trains_on_it(user, shared):
     tower = build_tower(open_clip.get_model_config("RN101"))
     save_file({f"visual.{key}": value for key, value in tower.state_dict().items()}, user / "rn101.safetensors")
-    images = sorted((shared / "coco/val2014").glob("*.jpg"))[:3]
+    images = sorted((shared / "coco/val2014").glob("*.jpg"))[:1]
     extract(user, images, "--encoder", "RN101", "--weights", user / "rn101.safetensors")
     features = open_features(user / "coco.h5")
-    assert (len(features), features.tokens, features.width) == (3, 49, 2048)
+    assert (len(features), features.tokens, features.width) == (1, 49, 2048)
     known = {int(image.stem) for image in images}
     for role in ("questions", "annotations"):
         records = read_json(user / f"{role}.json")

@@ -70,8 +70,8 @@ def test_no_java_survives_an_interrupt(tmp_path, number):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
-        # Where the tests themselves run in the background the shell has interrupts ignored, which is inherited.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        # Where the tests themselves run in the background these may be ignored, which is inherited.
+        preexec_fn=lambda: [signal.signal(one, signal.SIG_DFL) for one in (signal.SIGINT, signal.SIGHUP)],
     )
     # The tokeniser is the first program and METEOR, which takes seconds, the second.
     until(lambda: list(folder.glob("vlhyper-*/program-1.log")), 120, run)
