@@ -29,8 +29,7 @@ def answered(method):
     return model, batch, generate(model, batch, BEAMS)
 
 
-@pytest.mark.parametrize("task", [None, 1], ids=["mixed_tasks", "one_task"])
-@pytest.mark.parametrize("search", [GREEDY, BEAMS], ids=["greedy", "beams"])
+@pytest.mark.parametrize(("search", "task"), [(GREEDY, 1), (BEAMS, None)], ids=["greedy-one_task", "beams-mixed_tasks"])
 @pytest.mark.parametrize("method", METHODS)
 def test_sequences_and_scores_equal_the_plain_form(method, search, task):
     model, batch = cases.model(method), cases.batch(method, task=task)
@@ -86,7 +85,7 @@ def test_padding_of_sources_changes_no_answer(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_row_is_answered_the_same_in_any_company(method):
     model, batch, together = answered(method)
-    for row in range(4):
+    for row in (0, 3):
         alone = generate(model, cases.rows(batch, slice(row, row + 1)), BEAMS)
         mine = together.sequences[2 * row : 2 * row + 2, : alone.sequences.shape[1]]
         assert torch.equal(alone.sequences, mine)
