@@ -17,7 +17,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from plain_form import plain_loss
@@ -43,6 +44,8 @@ GROWTH: dict[str, tuple[int | str, ...]] = {
     "backbone": ("t5-small", "t5-base", "t5-large"),
 }
 Step = Callable[[], Tensor]
+# Takes a step and says how many seconds it took.
+Turn = Callable[[], float]
 
 
 def backbone(name: str) -> dict[str, object]:
@@ -133,14 +136,23 @@ def seconds(step: Step, clock: Callable[[], float]) -> float:
 
 def times(options: argparse.Namespace, forms: Sequence[str]) -> dict[str, float]:
     """Median seconds of a step of every form."""
+    return medians(turns(options, forms), options.rounds)
+
+
+def turns(options: argparse.Namespace, forms: Sequence[str]) -> dict[str, Turn]:
+    """What takes a step of each form on one batch."""
     data = batch(options)
-    steps = {name: FORMS[name](options, data) for name in forms}
     clock = time.process_time if options.threads == 1 else time.perf_counter
-    taken: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in tracked(range(options.rounds + 1), "rounds"):
-        for name, step in steps.items():
-            spent = seconds(step, clock)
-            if turn:  # the first round allocates
+    return {name: partial(seconds, FORMS[name](options, data), clock) for name in forms}
+
+
+def medians(forms: Mapping[str, Turn], rounds: int) -> dict[str, float]:
+    """Median seconds of every form, which take their steps in turn."""
+    taken: dict[str, list[float]] = {name: [] for name in forms}
+    for number in tracked(range(rounds + 1), "rounds"):
+        for name, turn in forms.items():
+            spent = turn()
+            if number:  # the first round allocates
                 taken[name].append(spent)
     return {name: statistics.median(values) for name, values in taken.items()}
 
@@ -173,8 +185,8 @@ def growth(options: argparse.Namespace) -> None:
     for key, values in GROWTH.items():
         for value in values:
             one = argparse.Namespace(**{**vars(options), key: value})
-            medians = times(one, ("latent", ALONE))
-            rows.append((f"{key} {value}", medians["latent"], medians[ALONE], medians["latent"] / medians[ALONE]))
+            taken = times(one, ("latent", ALONE))
+            rows.append((f"{key} {value}", taken["latent"], taken[ALONE], taken["latent"] / taken[ALONE]))
     columns = ("size", "seconds", ALONE, "ratio")
     show("step_growth", columns, rows, f"a step of vl_hyperpelt; else {shapes(options)}", options.save)
 
@@ -184,8 +196,9 @@ def shapes(options: argparse.Namespace) -> str:
     return f"{options.backbone}, {sizes}, {options.threads} thread(s)"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def size_options(about: str | None) -> argparse.ArgumentParser:
+    """The options of a benchmark of steps: sizes, threads and rounds."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="t5-base", choices=sorted(KNOWN_T5))
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--source", type=int, default=20)
@@ -194,8 +207,13 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=49)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--methods", help="rows of the table of methods with commas, or all")
     parser.add_argument("--save", action="store_true", help="keep the table for the documentation")
+    return parser
+
+
+def main() -> None:
+    parser = size_options(__doc__)
+    parser.add_argument("--methods", help="rows of the table of methods with commas, or all")
     parser.add_argument("--grow", action="store_true", help="change one size at a time")
     parser.add_argument("--only", choices=sorted(FORMS), help="take two steps of one form and print its memory")
     options = parser.parse_args()
@@ -209,11 +227,11 @@ def main() -> None:
     forms = (ALONE, *named) if options.methods else SHOWN
     # First: a child starts with the peak of its parent on its account, and this process is still small.
     peaks = {name: peak(options, name) for name in tracked(forms, "memory")}
-    medians = times(options, forms)
+    taken = times(options, forms)
     show(
         "step_methods" if options.methods else "step_time",
         ("form", "seconds", f"× {ALONE}", "peak MiB", "of it by steps"),
-        [(name, value, value / medians[ALONE], *peaks[name]) for name, value in medians.items()],
+        [(name, value, value / taken[ALONE], *peaks[name]) for name, value in taken.items()],
         shapes(options),
         options.save,
     )
