@@ -44,7 +44,8 @@ def panelled(panels: int, labels: int, columns: int = 3) -> Iterator[tuple[Any, 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns = min(columns, panels)
+    # Four are two full rows, not three and one.
+    columns = 2 if panels == 4 else min(columns, panels)
     rows = -(-panels // columns)
     # Text stays text in the SVG, and the same figure gives the same bytes.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "vlhyper", "font.size": 10}):
