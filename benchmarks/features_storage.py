@@ -90,7 +90,6 @@ def show_scores(demo: Path, rounded: Path, folder: Path) -> None:
     """One row per metric of the demo's test split: as trained, evaluated on rounded features, trained on them too."""
     import yaml
 
-    from vlhyper.demo import KEEP_MEMORY
     from vlhyper.files import read_json
     from vlhyper.run.evaluate import evaluate_run
 
@@ -109,7 +108,7 @@ def show_scores(demo: Path, rounded: Path, folder: Path) -> None:
         "--out",
         folder / "trained",
     ]
-    subprocess.run(train, check=True, env={**os.environ, **KEEP_MEMORY, "OMP_NUM_THREADS": "1"})
+    subprocess.run(train, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     scores = [read_json(demo / "model" / "scores.json")["test"]]
     for run in ("evaluated", "trained"):
         reports = evaluate_run(folder / run, "test", caption_metrics="bleu,cider")

@@ -23,6 +23,7 @@ from vlhyper.model.backbone import build_backbone
 from vlhyper.model.families.t5 import KNOWN_T5
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.model.spec import Inputs, ModelSpec
+from vlhyper.run.memory import keep_freed_memory
 
 CELLS, CHANNELS = 49, 2048
 BEAMS = {"greedy": 1, "5 beams": 5}
@@ -67,6 +68,8 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="keep the table for the documentation")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    # As `vlhyper evaluate` does.
+    keep_freed_memory()
     torch.manual_seed(0)
     clock = time.process_time if options.threads == 1 else time.perf_counter
     systems = answering(options)

@@ -34,6 +34,7 @@ from vlhyper.model.methods import METHODS, NORMS
 from vlhyper.model.model import VLHyperPELT
 from vlhyper.model.sizes import matching
 from vlhyper.model.spec import Inputs, ModelSpec
+from vlhyper.run.memory import keep_freed_memory
 
 CHANNELS = 2048
 TASKS = ("vqa", "vg_qa", "gqa", "caption")
@@ -218,6 +219,8 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted(FORMS), help="take two steps of one form and print its memory")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    # As `vlhyper train` does.
+    keep_freed_memory()
     torch.manual_seed(0)
     if options.only:
         return run_only(options)

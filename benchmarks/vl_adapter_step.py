@@ -32,6 +32,7 @@ from step_time import ALONE, CHANNELS, TASKS, backbone, medians, peak, shapes, s
 
 from vlhyper.console import say, tracked
 from vlhyper.model.spec import Inputs, ModelSpec, count
+from vlhyper.run.memory import keep_freed_memory
 
 CHILD = Path(__file__).parent / "vl_adapter_child.py"
 METHOD = "vl_hyperpelt"
@@ -106,6 +107,8 @@ def main() -> None:
         if not path.exists():
             parser.error(f"{path} does not exist; --help says how to set up")
     torch.set_num_threads(options.threads)
+    # As `vlhyper train` does, for T5 alone too.
+    keep_freed_memory()
     torch.manual_seed(0)
     with ExitStack() as stack:
         config = write_config(options, Path(stack.enter_context(tempfile.TemporaryDirectory())))

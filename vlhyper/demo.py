@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import multiprocessing
-import os
 import shutil
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from vlhyper.metrics import Report
 from vlhyper.metrics.seeds import Point
 from vlhyper.run.config import load_config, load_run
 from vlhyper.run.evaluate import evaluate_run
+from vlhyper.run.memory import keep_freed_memory
 from vlhyper.run.tasks import resolve
 from vlhyper.run.train import train
 from vlhyper.show.gallery import Exhibit, Line, save_gallery
@@ -44,9 +44,6 @@ CONFIG = "demo.yaml"
 SPLITS = {"test": "new images", "unseen": "pairs of colour and shape never seen"}
 SYSTEMS = {"model": False, "blind": True}
 CAPTION_METRICS = "bleu,cider"
-# glibc returns large tensors to the kernel after every step and page-faults them in again; keeping them makes a step a
-# tenth faster. Read at the start of a process, so it affects the two processes started after it is set.
-KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_TOP_PAD_": "268435456"}
 
 Scores = dict[str, dict[str, float]]
 Seconds = dict[str, float]
@@ -153,7 +150,6 @@ def learn_side_by_side(out: Path, seed: int, changes: Sequence[str], few: Few) -
     At this size two processes with one thread each do far more steps than one process with two threads.
     """
     threads = max(1, torch.get_num_threads() // len(SYSTEMS))
-    os.environ.update(KEEP_MEMORY)
     common = [f"training.seed={seed}", *changes]
     with ProcessPoolExecutor(len(SYSTEMS), multiprocessing.get_context("spawn")) as pool:
         jobs = {
@@ -166,6 +162,7 @@ def learn_side_by_side(out: Path, seed: int, changes: Sequence[str], few: Few) -
 def learn(out: Path, system: str, overrides: Sequence[str], threads: int, few: Few) -> Learnt:
     """Train one system, score it on every split, and tune it on a few examples of each new task."""
     torch.set_num_threads(threads)
+    keep_freed_memory()
     seconds: Seconds = {}
     # Two progress bars in one terminal would overwrite each other; that of the control goes to a file.
     log = (out / f"{system}.log").open("w") if SYSTEMS[system] else contextlib.nullcontext(sys.stderr)

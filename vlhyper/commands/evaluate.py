@@ -36,6 +36,7 @@ def command(
     """
     from vlhyper.metrics.report import SENTENCES, flatten
     from vlhyper.run.config import load_run
+    from vlhyper.run.memory import keep_freed_memory
     from vlhyper.run.tasks import resolve
     from vlhyper.show.tables import filled, interval, print_table
 
@@ -43,6 +44,7 @@ def command(
     resolved = resolve(load_run(run, overrides or []))
     from vlhyper.run.evaluate import evaluate_run, mean_of
 
+    keep_freed_memory()
     reports = evaluate_run(resolved, run, split, task, submission=submission, confidence=confidence, chat=chat)
     rows: list[tuple[object, ...]] = []
     for name, report in reports.items():

@@ -59,7 +59,9 @@ def command(
     # Importing torch takes seconds: what is wrong with the words above is said before.
     from vlhyper.fewshot.transfer import transfer
     from vlhyper.fewshot.view import show
+    from vlhyper.run.memory import keep_freed_memory
 
+    keep_freed_memory()
     target = out or run / "fewshot"
     transfer(study, target, numbers, seeds, keep)
     show([target], target / "fewshot")

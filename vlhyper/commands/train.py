@@ -33,6 +33,7 @@ def command(
     import json
 
     from vlhyper.run.config import load_config
+    from vlhyper.run.memory import keep_freed_memory
     from vlhyper.run.start import begun, check_start
     from vlhyper.run.tasks import resolve
 
@@ -43,4 +44,5 @@ def command(
         check_start(run)
     from vlhyper.run.train import train
 
+    keep_freed_memory()
     train(run, out)

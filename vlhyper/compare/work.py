@@ -13,7 +13,7 @@ from pathlib import Path
 from vlhyper.compare.plan import Cell, Plan
 from vlhyper.compare.results import MEAN, Result, Row, best_rates, read_result, summed_up, write_result
 from vlhyper.console import Bar, progress, say
-from vlhyper.demo import CONFIG, KEEP_MEMORY, extract, write_config
+from vlhyper.demo import CONFIG, extract, write_config
 from vlhyper.errors import JobError, UserError
 from vlhyper.model.methods import method
 from vlhyper.model.saved import read_saved
@@ -22,6 +22,7 @@ from vlhyper.run.checkpoints import load_progress, newest
 from vlhyper.run.config import RunConfig, load_config
 from vlhyper.run.folder import changes
 from vlhyper.run.logged import LOG, most_memory, read_log, seconds_per_step
+from vlhyper.run.memory import keep_freed_memory
 from vlhyper.run.rows import find_features, keyed, stated
 from vlhyper.run.tasks import resolve
 from vlhyper.world import build
@@ -66,7 +67,6 @@ def make_world(out: Path) -> None:
 
 def _all(plan: Plan, cells: Iterable[Cell], jobs: int, bar: Bar, scored: bool) -> list[Result]:
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    os.environ.update(KEEP_MEMORY)
 
     def one(cell: Cell) -> Result:
         folder = plan.folder(cell)
@@ -124,6 +124,7 @@ def _work(folder: Path, config: RunConfig, threads: int, scored: bool) -> None:
         import torch
 
         torch.set_num_threads(threads)
+        keep_freed_memory()
         try:
             result = read_result(folder) or _trained(folder, config)
             if scored:
