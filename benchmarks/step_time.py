@@ -234,7 +234,7 @@ def main() -> None:
     show(
         "step_methods" if options.methods else "step_time",
         ("form", "seconds", f"× {ALONE}", "peak MiB", "of it by steps"),
-        [(name, value, value / taken[ALONE], *peaks[name]) for name, value in taken.items()],
+        [(name, value, value / taken[ALONE], *map(round, peaks[name])) for name, value in taken.items()],
         shapes(options),
         options.save,
     )

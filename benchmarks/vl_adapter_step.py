@@ -132,7 +132,10 @@ def compare(options: argparse.Namespace, peers: dict[str, Peer]) -> None:
     show(
         "step_peer",
         ("form", "seconds", f"× {ALONE}", f"× {METHOD}", "peak MiB"),
-        [(name, value, value / taken[ALONE], value / taken[METHOD], memory[name]) for name, value in taken.items()],
+        [
+            (name, value, value / taken[ALONE], value / taken[METHOD], round(memory[name]))
+            for name, value in taken.items()
+        ],
         f"{shapes(options)}; VL-Adapter trains {expected(options):,} parameters",
         options.save,
     )
