@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from math import prod
 from typing import NamedTuple
 
@@ -145,7 +146,7 @@ def test_a_few_steps_of_training_lower_the_loss(method):
     frozen = {name: weight.clone() for name, weight in model.named_parameters() if not weight.requires_grad}
     optimizer = torch.optim.AdamW(trained, lr=0.03)
     losses = []
-    for _ in range(15):
+    for _ in range(10):
         loss = model(**batch)
         optimizer.zero_grad()
         loss.backward()
@@ -155,8 +156,8 @@ def test_a_few_steps_of_training_lower_the_loss(method):
     assert all(torch.equal(weight, frozen[name]) for name, weight in model.named_parameters() if name in frozen)
 
 
-@pytest.mark.parametrize("backbone", ["original", "gated_untied"])
-@pytest.mark.parametrize("method", EVERY)
+# Every method with one of both: how a weight is saved does not depend on the method's rows.
+@pytest.mark.parametrize(("method", "backbone"), [*zip(EVERY, cycle(["original", "gated_untied"]), strict=False)])
 def test_a_saved_model_comes_back_to_the_last_bit(method, backbone, tmp_path):
     model, batch = cases.model(method, backbone), batch_for(method)
     model.save_pretrained(tmp_path)

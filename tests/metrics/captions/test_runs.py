@@ -87,19 +87,6 @@ def listing():
     return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in paths}
 
 
-def test_odd_paths_and_locales_change_nothing_and_only_temporary_files_are_written(tmp_path, plain):
-    """Nothing beside the packages, also where it could be: a folder's time changes when a file in it comes or goes."""
-    before = listing()
-    assert any(path.suffix == ".jar" for path in before)
-    folder = tmp_path / "Öffentliche Daten 数据 ' $HOME"
-    temporary = folder / "temporary files"
-    temporary.mkdir(parents=True)
-    places = {"TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary)}
-    assert run(folder, {**places, "PYTHONDONTWRITEBYTECODE": "1", **TURKISH_AND_GERMAN}) == plain
-    assert list(temporary.iterdir()) == []
-    assert listing() == before
-
-
 def can_bind_read_only():
     command = ["unshare", "--mount", "--map-root-user", "true"]
     try:
@@ -108,15 +95,30 @@ def can_bind_read_only():
         return False
 
 
-@pytest.mark.skipif(not can_bind_read_only(), reason="no mounts of its own for a process on this machine")
-def test_a_read_only_installation(tmp_path, plain):
-    """The packages are mounted read-only in front of the run, and a write to each of them is tried to prove it."""
+def read_only():
+    """What stands in front of a command for which the packages are read-only, as a write to each of them proves."""
     script = "set -e\n"
     for package in [*PACKAGES, Path(vlhyper.__path__[0])]:
         script += f'mount --bind "{package}" "{package}"; mount -o remount,bind,ro "{package}"\n'
         script += f'if touch "{package}/probe" 2>/dev/null; then echo "{package} can be written"; exit 9; fi\n'
-    before = ["unshare", "--mount", "--map-root-user", "sh", "-c", script + 'exec "$@"', "sh"]
-    assert run(tmp_path, before=before) == plain
+    return ["unshare", "--mount", "--map-root-user", "sh", "-c", script + 'exec "$@"', "sh"]
+
+
+def test_odd_paths_and_locales_change_nothing_and_only_temporary_files_are_written(tmp_path, plain):
+    """Nothing beside the packages: a folder's time changes when a file in it comes or goes.
+
+    Where this machine lets a process have mounts of its own, the packages are also read-only.
+    """
+    before = listing()
+    assert any(path.suffix == ".jar" for path in before)
+    folder = tmp_path / "Öffentliche Daten 数据 ' $HOME"
+    temporary = folder / "temporary files"
+    temporary.mkdir(parents=True)
+    places = {"TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary)}
+    around = read_only() if can_bind_read_only() else ()
+    assert run(folder, {**places, "PYTHONDONTWRITEBYTECODE": "1", **TURKISH_AND_GERMAN}, around) == plain
+    assert list(temporary.iterdir()) == []
+    assert listing() == before
 
 
 def test_a_program_that_dies_leaves_the_others_counted(plain, monkeypatch):
