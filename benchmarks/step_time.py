@@ -126,7 +126,9 @@ def norms_trained(options: argparse.Namespace) -> T5ForConditionalGeneration:
 ALONE = "T5 alone"
 FORMS = {"latent": latent, "plain": plain, ALONE: frozen, "T5 + image tokens": image_tokens}
 FORMS |= {name: of_method(name) for name in METHODS}
-SHOWN = ("latent", "plain", ALONE, "T5 + image tokens")
+SHOWN = ("latent", "plain", "T5 + image tokens")
+# So many models are in memory at the same time, beside T5 alone.
+TOGETHER = 4
 
 
 def seconds(step: Step, clock: Callable[[], float]) -> float:
@@ -138,6 +140,15 @@ def seconds(step: Step, clock: Callable[[], float]) -> float:
 def times(options: argparse.Namespace, forms: Sequence[str]) -> dict[str, float]:
     """Median seconds of a step of every form."""
     return medians(turns(options, forms), options.rounds)
+
+
+def beside_alone(options: argparse.Namespace, forms: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Median seconds of a step of T5 alone and of every form, and how many times as long as the former's it takes."""
+    found: dict[str, tuple[float, float]] = {}
+    for start in range(0, len(forms), TOGETHER):
+        taken = times(options, (ALONE, *forms[start : start + TOGETHER]))
+        found = {name: (value, value / taken[ALONE]) for name, value in taken.items()} | found
+    return {name: found[name] for name in (ALONE, *forms)}
 
 
 def turns(options: argparse.Namespace, forms: Sequence[str]) -> dict[str, Turn]:
@@ -227,14 +238,13 @@ def main() -> None:
     if options.grow:
         return growth(options)
     named = METHODS if options.methods == "all" else (options.methods or "").split(",")
-    forms = (ALONE, *named) if options.methods else SHOWN
+    forms = tuple(named) if options.methods else SHOWN
     # First: a child starts with the peak of its parent on its account, and this process is still small.
-    peaks = {name: peak(options, name) for name in tracked(forms, "memory")}
-    taken = times(options, forms)
+    peaks = {name: peak(options, name) for name in tracked((ALONE, *forms), "memory")}
     show(
         "step_methods" if options.methods else "step_time",
         ("form", "seconds", f"× {ALONE}", "peak MiB", "of it by steps"),
-        [(name, value, value / taken[ALONE], *map(round, peaks[name])) for name, value in taken.items()],
+        [(name, *taken, *map(round, peaks[name])) for name, taken in beside_alone(options, forms).items()],
         shapes(options),
         options.save,
     )
