@@ -19,4 +19,5 @@ def show(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]], ti
     if save:
         FOLDER.mkdir(exist_ok=True)
         machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, no GPU"
-        write_text(FOLDER / f"{name}.md", f"{markdown(columns, body, 1)}\n{title}; {machine}.\n")
+        texts = sum(isinstance(cell, str) for cell in body[0])
+        write_text(FOLDER / f"{name}.md", f"{markdown(columns, body, texts)}\n{title}; {machine}.\n")
