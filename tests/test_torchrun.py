@@ -10,7 +10,7 @@ import signal
 import h5py
 import numpy as np
 import pytest
-from encoder_cases import noise, save_tiny
+from encoder_cases import save_images, save_tiny
 from run_cases import launched, losses
 from waiting import until
 
@@ -23,13 +23,7 @@ pytestmark = pytest.mark.usefixtures("fresh_process")
 
 
 def test_what_torchrun_starts_does_what_one_process_does_and_ends_with_it(lab, tmp_path):
-    tiny = save_tiny(tmp_path)
-    images = tmp_path / "images"
-    images.mkdir()
-    for number in range(11):
-        noise(number).save(images / f"{number:02}.png")
-    (images / "03b.jpg").write_bytes(b"no image")
-    (images / "07b.jpg").write_bytes(b"")
+    tiny, images = save_tiny(tmp_path), save_images(tmp_path)
     options = ["--encoder", tiny.config, "--weights", tiny.weights, "--batch-size", 4, "--workers", 0]
     tiny.extract(images, "--out", tmp_path / "one.h5", "--workers", 0, "--batch-size", 4)
     train(lab.run("training.steps=3"), tmp_path / "alone")

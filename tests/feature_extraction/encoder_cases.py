@@ -50,5 +50,16 @@ def random_tower(model: dict) -> torch.nn.Module:
     return tower
 
 
+def save_images(folder: Path) -> Path:
+    """Eleven readable images and two that are not, in `folder`/images."""
+    images = folder / "images"
+    images.mkdir()
+    for number in range(11):
+        noise(number).save(images / f"{number:02}.png")
+    (images / "03b.jpg").write_bytes(b"no image")
+    (images / "07b.jpg").write_bytes(b"")
+    return images
+
+
 def noise(seed: int, width: int = 50, height: int = 40) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
