@@ -10,15 +10,14 @@ process's own CPU time is taken, else wall-clock time.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
+from rounds import medians, timed
 from saved import show
 from torch.nn import functional as F
 
-from vlhyper.console import tracked
 from vlhyper.model.backbone import build_backbone
 from vlhyper.model.families.t5 import KNOWN_T5
 from vlhyper.model.model import VLHyperPELT
@@ -71,23 +70,19 @@ def main() -> None:
     # As `vlhyper evaluate` does.
     keep_freed_memory()
     torch.manual_seed(0)
-    clock = time.process_time if options.threads == 1 else time.perf_counter
     systems = answering(options)
-    taken: dict[tuple[str, str], list[float]] = {}
+    turns = {
+        (search, name): timed(partial(generate, beams), options.threads)
+        for search, beams in BEAMS.items()
+        for name, generate in systems.items()
+    }
     with torch.no_grad():
-        for turn in tracked(range(options.rounds + 1), "rounds"):
-            for search, beams in BEAMS.items():
-                for name, generate in systems.items():
-                    began = clock()
-                    generate(beams)
-                    if turn:  # the first round allocates
-                        taken.setdefault((search, name), []).append(clock() - began)
-    medians = {key: statistics.median(values) for key, values in taken.items()}
+        taken = medians(turns, options.rounds)
     shapes = f"B {options.batch}, S {options.source}, T {options.target}"
     show(
         "generation",
         ("search", "system", "seconds", f"× {STOCK}"),
-        [(search, name, value, value / medians[search, STOCK]) for (search, name), value in medians.items()],
+        [(search, name, value, value / taken[search, STOCK]) for (search, name), value in taken.items()],
         f"{options.backbone}, {shapes}, {options.threads} thread(s)",
         options.save,
     )

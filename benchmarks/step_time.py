@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import argparse
 import resource
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from plain_form import plain_loss
+from rounds import Turn, medians, timed
 from saved import show
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -45,8 +44,6 @@ GROWTH: dict[str, tuple[int | str, ...]] = {
     "backbone": ("t5-small", "t5-base", "t5-large"),
 }
 Step = Callable[[], Tensor]
-# Takes a step and says how many seconds it took.
-Turn = Callable[[], float]
 
 
 def backbone(name: str) -> dict[str, object]:
@@ -131,12 +128,6 @@ SHOWN = ("latent", "plain", "T5 + image tokens")
 TOGETHER = 4
 
 
-def seconds(step: Step, clock: Callable[[], float]) -> float:
-    began = clock()
-    step().backward()
-    return clock() - began
-
-
 def times(options: argparse.Namespace, forms: Sequence[str]) -> dict[str, float]:
     """Median seconds of a step of every form."""
     return medians(turns(options, forms), options.rounds)
@@ -147,26 +138,20 @@ def beside_alone(options: argparse.Namespace, forms: Sequence[str]) -> dict[str,
     found: dict[str, tuple[float, float]] = {}
     for start in range(0, len(forms), TOGETHER):
         taken = times(options, (ALONE, *forms[start : start + TOGETHER]))
-        found = {name: (value, value / taken[ALONE]) for name, value in taken.items()} | found
-    return {name: found[name] for name in (ALONE, *forms)}
+        for name, value in taken.items():
+            # T5 alone as it was beside the first of them.
+            found.setdefault(name, (value, value / taken[ALONE]))
+    return found
 
 
 def turns(options: argparse.Namespace, forms: Sequence[str]) -> dict[str, Turn]:
     """What takes a step of each form on one batch."""
     data = batch(options)
-    clock = time.process_time if options.threads == 1 else time.perf_counter
-    return {name: partial(seconds, FORMS[name](options, data), clock) for name in forms}
+    return {name: timed(partial(take, FORMS[name](options, data)), options.threads) for name in forms}
 
 
-def medians(forms: Mapping[str, Turn], rounds: int) -> dict[str, float]:
-    """Median seconds of every form, which take their steps in turn."""
-    taken: dict[str, list[float]] = {name: [] for name in forms}
-    for number in tracked(range(rounds + 1), "rounds"):
-        for name, turn in forms.items():
-            spent = turn()
-            if number:  # the first round allocates
-                taken[name].append(spent)
-    return {name: statistics.median(values) for name, values in taken.items()}
+def take(step: Step) -> None:
+    step().backward()
 
 
 def peak(options: argparse.Namespace, name: str) -> tuple[float, float]:

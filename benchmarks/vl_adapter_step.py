@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rounds import medians
 from saved import show
-from step_time import ALONE, CHANNELS, TASKS, backbone, medians, peak, shapes, size_options, turns
+from step_time import ALONE, CHANNELS, TASKS, backbone, peak, shapes, size_options, turns
 
 from vlhyper.console import say, tracked
 from vlhyper.model.spec import Inputs, ModelSpec, count
